@@ -1,0 +1,280 @@
+//! One connection: a supervisor, a viewer, a client, or a stranger.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use stratavore_wire::hello::capability;
+use stratavore_wire::{FrameDecoder, Hello, MAX_FRAME, Message, MessageError, Refusal, Refused, Role, message};
+
+use crate::screen::Size;
+
+/// A viewer that is this far behind is shown a fresh snapshot instead of what it missed.
+pub const BEHIND_MAX: usize = 256 * 1024;
+/// A lagging viewer counts as drained when no more than this is unacknowledged.
+const DRAINED: u64 = 64 * 1024;
+/// Whoever has not greeted by then is no peer.
+pub const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+/// No greeting is longer.
+const GREETING_MAX: usize = 64 * 1024;
+/// Output is sent at once when this much has gathered.
+const GATHERED_MAX: usize = 32 * 1024;
+
+/// Holds a connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// Distinguishes it from all others of this agent.
+    pub id: u64,
+    stream: UnixStream,
+    decoder: FrameDecoder,
+    out: Vec<u8>,
+    sent: usize,
+    /// When it connected.
+    pub since: Instant,
+    /// Who it is, once it has greeted.
+    pub role: Option<Role>,
+    acknowledges: bool,
+    /// Whether its snapshots carry history.
+    pub scrollback: bool,
+    /// What it looks at, once attached.
+    pub viewer: Option<Viewer>,
+    /// A screen that it asked for and that is not sent inside of a frame: whether with colours.
+    pub wants_screen: Option<bool>,
+    /// It is to be closed when everything is sent.
+    pub leaving: bool,
+    /// It is gone.
+    pub gone: bool,
+}
+
+/// Says which snapshot a viewer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The screen alone: its scrollback is as it should be.
+    Screen,
+    /// Scrollback too, if it takes that.
+    All,
+}
+
+/// Holds what a viewer is shown.
+#[derive(Debug)]
+pub struct Viewer {
+    /// Its window.
+    pub size: Size,
+    /// Whether it only watches.
+    pub read_only: bool,
+    /// When it typed or attached last; the latest decides the size.
+    pub activity: u64,
+    /// The snapshot that it waits for; output meanwhile is in that.
+    pub wants: Option<Wanted>,
+    lagging: bool,
+    gathered: Vec<u8>,
+    gathered_from: u64,
+    unacknowledged: u64,
+}
+
+impl Viewer {
+    /// Starts with nothing shown.
+    pub fn new(size: Size, read_only: bool, activity: u64) -> Self {
+        Self {
+            size,
+            read_only,
+            activity,
+            wants: Some(Wanted::All),
+            lagging: false,
+            gathered: Vec::new(),
+            gathered_from: 0,
+            unacknowledged: 0,
+        }
+    }
+
+    /// Asks for a snapshot, unless a larger one is asked for already.
+    pub fn want(&mut self, wanted: Wanted) {
+        if self.wants != Some(Wanted::All) {
+            self.wants = Some(wanted);
+        }
+        self.gathered = Vec::new();
+    }
+
+    /// Counts what the viewer says it has shown.
+    pub fn acknowledge(&mut self, bytes: u64) {
+        self.unacknowledged = self.unacknowledged.saturating_sub(bytes);
+    }
+
+    /// Says whether it has output waiting to be sent.
+    pub fn has_gathered(&self) -> bool {
+        !self.gathered.is_empty()
+    }
+}
+
+impl Peer {
+    /// Welcomes a connection that has said nothing yet.
+    pub fn new(id: u64, stream: UnixStream, now: Instant) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self {
+            id,
+            stream,
+            decoder: FrameDecoder::with_limit(GREETING_MAX),
+            out: Vec::new(),
+            sent: 0,
+            since: now,
+            role: None,
+            acknowledges: false,
+            scrollback: false,
+            viewer: None,
+            wants_screen: None,
+            leaving: false,
+            gone: false,
+        })
+    }
+
+    /// Notes who it is.
+    pub fn greeted(&mut self, hello: &Hello) {
+        let can = |wanted: &str| hello.capabilities.iter().any(|capability| capability == wanted);
+        self.role = Some(hello.role);
+        self.acknowledges = can(capability::ACK);
+        self.scrollback = can(capability::SCROLLBACK);
+        self.decoder.set_limit(MAX_FRAME);
+    }
+
+    /// Goes on with what was read of its stream before.
+    pub fn continue_with(&mut self, decoder: FrameDecoder) {
+        self.decoder = decoder;
+    }
+
+    /// Reads what came; the messages are taken by [`Self::next`].
+    pub fn receive(&mut self, buffer: &mut [u8]) {
+        match self.stream.read(buffer) {
+            Ok(0) => self.gone = true,
+            Ok(read) => self.decoder.push(&buffer[..read]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(_) => self.gone = true,
+        }
+    }
+
+    /// Gives the next message; a stream that is none is refused and closed.
+    pub fn next(&mut self) -> Option<Message> {
+        if self.leaving {
+            return None;
+        }
+        match self.decoder.next_message() {
+            Ok(message) => message,
+            Err(error) => {
+                let code = match (&error, self.role) {
+                    (MessageError::Frame(_), None) => Refusal::NotStratavore,
+                    _ => Refusal::BadFrame,
+                };
+                self.refuse(code, format!("{error}: this connection is closed"));
+                self.leaving = true;
+                None
+            }
+        }
+    }
+
+    /// Sends a message.
+    pub fn send(&mut self, message: &Message) {
+        if self.gone {
+            return;
+        }
+        // What is too long for a frame is cut into several before it comes here.
+        if message.encode(&mut self.out).is_ok() {
+            self.flush();
+        }
+    }
+
+    /// Sends a refusal.
+    pub fn refuse(&mut self, code: Refusal, message: impl Into<String>) {
+        self.send(&Message::Refused(Refused::new(code, message)));
+    }
+
+    /// Writes what the peer takes now.
+    pub fn flush(&mut self) {
+        while self.sent < self.out.len() && !self.gone {
+            match self.stream.write(&self.out[self.sent..]) {
+                Ok(written) => self.sent += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => self.gone = true,
+            }
+        }
+        if self.sent == self.out.len() {
+            self.sent = 0;
+            self.out = Vec::new();
+            if self.leaving {
+                self.gone = true;
+            }
+        } else if self.sent > BEHIND_MAX {
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// Counts the bytes that wait to be taken.
+    pub fn unsent(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
+    /// Hands a viewer what the program wrote, at `position` of all its output.
+    pub fn show(&mut self, position: u64, bytes: &[u8]) {
+        let behind = self.unsent();
+        let Some(viewer) = &mut self.viewer else { return };
+        if viewer.lagging || viewer.wants.is_some() {
+            return;
+        }
+        let unshown = if self.acknowledges { viewer.unacknowledged as usize } else { behind };
+        if unshown.max(behind) + viewer.gathered.len() + bytes.len() > BEHIND_MAX {
+            viewer.lagging = true;
+            viewer.gathered = Vec::new();
+            return;
+        }
+        if viewer.gathered.is_empty() {
+            viewer.gathered_from = position;
+        }
+        viewer.gathered.extend_from_slice(bytes);
+        if viewer.gathered.len() >= GATHERED_MAX {
+            self.send_gathered();
+        }
+    }
+
+    /// Sends a viewer what has gathered for it.
+    pub fn send_gathered(&mut self) {
+        let Some(viewer) = &mut self.viewer else { return };
+        if viewer.gathered.is_empty() {
+            return;
+        }
+        let bytes = std::mem::take(&mut viewer.gathered);
+        viewer.unacknowledged += bytes.len() as u64;
+        if message::encode_output(viewer.gathered_from, &bytes, &mut self.out).is_ok() {
+            self.flush();
+        }
+    }
+
+    /// Lets a viewer that lagged and has drained want a snapshot.
+    pub fn catch_up(&mut self) {
+        let drained = self.unsent() == 0;
+        let acknowledges = self.acknowledges;
+        if let Some(viewer) = &mut self.viewer
+            && viewer.lagging
+            && drained
+            && (!acknowledges || viewer.unacknowledged <= DRAINED)
+        {
+            viewer.lagging = false;
+            viewer.want(Wanted::All);
+        }
+    }
+
+    /// Sends a viewer the snapshot that it waits for.
+    pub fn send_snapshot(&mut self, position: u64, size: Size, bytes: Vec<u8>) {
+        let Some(viewer) = &mut self.viewer else { return };
+        viewer.wants = None;
+        viewer.gathered = Vec::new();
+        viewer.unacknowledged += bytes.len() as u64;
+        self.send(&Message::Snapshot { seq: position, columns: size.columns, rows: size.rows, bytes });
+    }
+}
+
+impl AsFd for Peer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}

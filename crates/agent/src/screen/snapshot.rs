@@ -1,0 +1,274 @@
+//! The bytes that bring a terminal in any state to the screen's.
+
+use std::io::Write;
+
+use alacritty_terminal::grid::{Cursor, Grid};
+use alacritty_terminal::index::{Column, Line};
+use alacritty_terminal::term::TermMode;
+use alacritty_terminal::term::cell::{Cell, Flags};
+use alacritty_terminal::vte::ansi::{CharsetIndex, CursorShape, StandardCharset};
+
+use super::engine::{DYNAMIC_COLORS, Engine, VIEWER_MODES};
+use super::paint::{self, Pen};
+
+/// Ends whatever the terminal was in and gives every mode its first state; the keyboard's of both screens. Never 2026: a viewer would wait for its end.
+const RESET: &[u8] = b"\x18\x1b[?1049l\x1b[?47l\x1b[<64u\x1b[=0u\x1b[?1049h\x1b[<64u\x1b[=0u\x1b[?1049l\x1b]8;;\x1b\\\x1b[m\x1b[r\x1b[?6l\x1b[4l\x1b[20l\x1b[?7h\
+\x1b(B\x1b)B\x1b*B\x1b+B\x0f\
+\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\
+\x1b[?1004l\x1b[?2004l\x1b[?2031l\x1b[?1l\x1b[?45l\x1b[?1007h\x1b>\
+\x1b[>4;0m\x1b[0 q\x1b[?25h\
+\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
+
+/// Writes to a Vec, which does not fail.
+macro_rules! put {
+    ($out:expr, $($format:tt)*) => {{
+        let _ = write!($out, $($format)*);
+    }};
+}
+
+/// Says what a snapshot starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scrollback<'a> {
+    /// The viewer's scrollback is left alone.
+    Untouched,
+    /// The viewer's scrollback becomes this: painted lines, each ended by a newline.
+    Replaced(&'a [u8]),
+}
+
+pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 * 1024);
+    out.extend_from_slice(RESET);
+    if !engine.is_alternate() && engine.keyboard[1] != [0] {
+        out.extend_from_slice(b"\x1b[?1049h");
+        keyboard(&engine.keyboard[1], &mut out);
+        out.extend_from_slice(b"\x1b[?1049l");
+    }
+    out.extend_from_slice(b"\x1b[H\x1b[J");
+    if let Scrollback::Replaced(lines) = scrollback {
+        out.extend_from_slice(b"\x1b[3J");
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            match line.strip_suffix(b"\n") {
+                Some(line) => {
+                    out.extend_from_slice(line);
+                    out.extend_from_slice(b"\r\n");
+                }
+                // A line that the screen goes on with.
+                None => {
+                    out.extend_from_slice(line);
+                    if engine.kept.is_open() {
+                        paint::wrap(engine.kept.falls_short, &mut out);
+                    } else {
+                        out.extend_from_slice(b"\r\n");
+                    }
+                }
+            }
+        }
+    }
+    let (columns, alternate) = (usize::from(engine.size.columns), engine.is_alternate());
+
+    engine.with_primary(|grid| {
+        screen(grid, columns, painted, &mut out);
+        saved_cursor(grid, columns, painted, &mut out);
+        if alternate {
+            // Entering the alternate screen saves the cursor, leaving it restores that.
+            place(grid, &grid.cursor, 0, &mut out);
+            style(&grid.cursor, &mut out);
+        }
+    });
+    keyboard(&engine.keyboard[0], &mut out);
+    if alternate {
+        out.extend_from_slice(b"\x1b[?1049h\x1b[m\x1b(B\x1b)B\x1b*B\x1b+B\x1b]8;;\x1b\\\x1b[H\x1b[J");
+        screen(engine.term.grid(), columns, painted, &mut out);
+        saved_cursor(engine.term.grid(), columns, painted, &mut out);
+        keyboard(&engine.keyboard[1], &mut out);
+    }
+
+    out.extend_from_slice(b"\x1b[3g");
+    for (column, _) in engine.tabs.iter().enumerate().filter(|(_, set)| **set) {
+        put!(out, "\x1b[{}G\x1bH", column + 1);
+    }
+    if engine.region != (0..i32::from(engine.size.rows)) {
+        put!(out, "\x1b[{};{}r", engine.region.start + 1, engine.region.end);
+    }
+    let mode = *engine.term.mode();
+    let cursor = &engine.term.grid().cursor;
+    let origin = mode.contains(TermMode::ORIGIN);
+    let mut top = 0;
+    if origin {
+        out.extend_from_slice(b"\x1b[?6h");
+        if engine.region.contains(&cursor.point.line.0) {
+            top = engine.region.start;
+        }
+    }
+    place(engine.term.grid(), cursor, top, &mut out);
+    style(cursor, &mut out);
+    out.extend_from_slice(match engine.charset {
+        CharsetIndex::G0 => b"",
+        CharsetIndex::G1 => b"\x0e",
+        CharsetIndex::G2 => b"\x1bn",
+        CharsetIndex::G3 => b"\x1bo",
+    });
+
+    for (flag, code, set_at_first) in [
+        (TermMode::INSERT, "4", false),
+        (TermMode::LINE_FEED_NEW_LINE, "20", false),
+        (TermMode::LINE_WRAP, "?7", true),
+        (TermMode::APP_CURSOR, "?1", false),
+        (TermMode::SHOW_CURSOR, "?25", true),
+        (TermMode::MOUSE_REPORT_CLICK, "?1000", false),
+        (TermMode::MOUSE_DRAG, "?1002", false),
+        (TermMode::MOUSE_MOTION, "?1003", false),
+        (TermMode::UTF8_MOUSE, "?1005", false),
+        (TermMode::SGR_MOUSE, "?1006", false),
+        (TermMode::FOCUS_IN_OUT, "?1004", false),
+        (TermMode::ALTERNATE_SCROLL, "?1007", true),
+        (TermMode::BRACKETED_PASTE, "?2004", false),
+    ] {
+        if mode.contains(flag) != set_at_first {
+            put!(out, "\x1b[{code}{}", if set_at_first { 'l' } else { 'h' });
+        }
+    }
+    if mode.contains(TermMode::APP_KEYPAD) {
+        out.extend_from_slice(b"\x1b=");
+    }
+    for (mode, set) in VIEWER_MODES.iter().zip(engine.viewer_modes) {
+        if set {
+            put!(out, "\x1b[?{mode}h");
+        }
+    }
+    if engine.other_keys > 0 {
+        put!(out, "\x1b[>4;{}m", engine.other_keys);
+    }
+    if let Some(style) = engine.cursor_style {
+        let code = match style.shape {
+            CursorShape::Underline => 4,
+            CursorShape::Beam => 6,
+            _ => 2,
+        };
+        put!(out, "\x1b[{} q", code - u8::from(style.blinking));
+    }
+    for title in &engine.titles {
+        put!(out, "\x1b]2;{title}\x1b\\\x1b[22;2t");
+    }
+    put!(out, "\x1b]2;{}\x1b\\", engine.title);
+    if !engine.directory.is_empty() {
+        put!(out, "\x1b]7;{}\x1b\\", engine.directory);
+    }
+    let colors = engine.term.colors();
+    for index in 0..256 {
+        if let Some(rgb) = colors[index] {
+            put!(out, "\x1b]4;{index};rgb:{:02x}/{:02x}/{:02x}\x1b\\", rgb.r, rgb.g, rgb.b);
+        }
+    }
+    for (index, code) in DYNAMIC_COLORS {
+        if let Some(rgb) = colors[index] {
+            put!(out, "\x1b]{code};rgb:{:02x}/{:02x}/{:02x}\x1b\\", rgb.r, rgb.g, rgb.b);
+        }
+    }
+    out
+}
+
+/// Writes every row, from the top left of a blank screen with a default pen.
+fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, out: &mut Vec<u8>) {
+    let rows = alacritty_terminal::grid::Dimensions::screen_lines(grid);
+    let mut pen = Pen::default();
+    for line in 0..rows {
+        let row = &grid[Line(line as i32)];
+        if painted {
+            paint::row(row, columns, &mut pen, out);
+        } else {
+            paint::text(row, columns, out);
+        }
+        if painted && saved_in_passing(grid, columns) && grid.saved_cursor.point.line == Line(line as i32) {
+            save(&grid.saved_cursor, &mut pen, out);
+        }
+        let short = painted && paint::falls_short(row, columns);
+        if line + 1 == rows {
+            if short {
+                // There is no row to go on in: the column is a blank like others.
+                pen.change(Pen::of(&row[Column(columns - 1)]), out);
+                out.push(b' ');
+            }
+            break;
+        }
+        // Rows that scroll in take the pen's background; the column that is left free has a style of its own.
+        pen.change(if short { Pen::of(&row[Column(columns - 1)]) } else { Pen::default() }, out);
+        if painted && paint::wraps(row, columns) {
+            paint::wrap(short, out);
+            if short {
+                let styled = std::mem::take(&mut pen);
+                pen = styled.without_style();
+                pen.change(Pen::default(), out);
+            }
+        } else {
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    pen.change(Pen::default(), out);
+}
+
+/// Moves to a cursor, `top` being the row that counts as the first; writes the last character again where a wrap is pending.
+fn place(grid: &Grid<Cell>, cursor: &Cursor<Cell>, top: i32, out: &mut Vec<u8>) {
+    let (line, column) = (cursor.point.line, cursor.point.column.0);
+    if !cursor.input_needs_wrap {
+        put!(out, "\x1b[{};{}H", line.0 - top + 1, column + 1);
+        return;
+    }
+    let row = &grid[line];
+    let wide = column > 0
+        && row[Column(column)].flags.contains(Flags::WIDE_CHAR_SPACER)
+        && row[Column(column - 1)].flags.contains(Flags::WIDE_CHAR);
+    let first = if wide { column - 1 } else { column };
+    // Erased first, for the engine takes a wide character that is overwritten out of the row before, too.
+    put!(out, "\x1b[{};{}H\x1b[{}X", line.0 - top + 1, first + 1, column - first + 1);
+    let mut pen = Pen::default();
+    pen.change(Pen::of(&row[Column(first)]), out);
+    paint::cell(&row[Column(first)], out);
+    pen.change(Pen::default(), out);
+}
+
+/// Sets pen and character sets, from default ones.
+fn style(cursor: &Cursor<Cell>, out: &mut Vec<u8>) {
+    Pen::default().change(Pen::of(&cursor.template), out);
+    for (index, slot) in
+        [(CharsetIndex::G0, '('), (CharsetIndex::G1, ')'), (CharsetIndex::G2, '*'), (CharsetIndex::G3, '+')]
+    {
+        if cursor.charsets[index] == StandardCharset::SpecialCharacterAndLineDrawing {
+            put!(out, "\x1b{slot}0");
+        }
+    }
+}
+
+/// Says whether the saved cursor waits to wrap at the end of a line that goes on. Writing the line's last character again, as
+/// [`place`] does, would end it there; so the cursor is saved when the line is written.
+fn saved_in_passing(grid: &Grid<Cell>, columns: usize) -> bool {
+    let cursor = &grid.saved_cursor;
+    let row = &grid[cursor.point.line];
+    cursor.input_needs_wrap && paint::wraps(row, columns) && !paint::falls_short(row, columns)
+}
+
+fn saved_cursor(grid: &Grid<Cell>, columns: usize, painted: bool, out: &mut Vec<u8>) {
+    if painted && saved_in_passing(grid, columns) {
+        return;
+    }
+    place(grid, &grid.saved_cursor, 0, out);
+    save(&grid.saved_cursor, &mut Pen::default(), out);
+}
+
+/// Saves the cursor where it is, with a pen and character sets that are default ones again afterwards.
+fn save(cursor: &Cursor<Cell>, pen: &mut Pen, out: &mut Vec<u8>) {
+    pen.change(Pen::default(), out);
+    style(cursor, out);
+    out.extend_from_slice(b"\x1b7\x1b]8;;\x1b\\\x1b[m\x1b(B\x1b)B\x1b*B\x1b+B");
+}
+
+fn keyboard(stack: &[u8], out: &mut Vec<u8>) {
+    if let Some((first, rest)) = stack.split_first() {
+        if *first != 0 {
+            put!(out, "\x1b[={first}u");
+        }
+        for flags in rest {
+            put!(out, "\x1b[>{flags}u");
+        }
+    }
+}

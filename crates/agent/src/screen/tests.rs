@@ -1,0 +1,381 @@
+use alacritty_terminal::grid::{Cursor, Grid};
+use alacritty_terminal::index::Column;
+use alacritty_terminal::term::TermMode;
+use alacritty_terminal::term::cell::{Cell, Flags};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+fn screen(columns: u16, rows: u16, stream: &[u8]) -> Screen {
+    let mut screen = Screen::new(Size::bounded(columns, rows));
+    screen.feed(stream);
+    screen
+}
+
+/// Everything that a viewer could notice, as text, so that a difference can be read.
+fn state(screen: &mut Screen) -> String {
+    fn cell(cell: &Cell) -> String {
+        let mut cell = cell.clone();
+        if cell.c == '\t' {
+            cell.c = ' ';
+        }
+        // Where a wide character did not fit; no viewer can tell it from a blank.
+        cell.flags.remove(Flags::LEADING_WIDE_CHAR_SPACER);
+        let marks = cell.zerowidth().unwrap_or_default().to_vec();
+        if marks.is_empty() && cell.underline_color().is_none() && cell.hyperlink().is_none() {
+            cell.extra = None;
+        }
+        if cell == Cell::default() {
+            return String::new();
+        }
+        // The engine numbers links that have no id, through all screens.
+        let link = cell.hyperlink().map(|link| {
+            let id = if link.id().ends_with("_alacritty") { "" } else { link.id() };
+            format!("{id} {}", link.uri())
+        });
+        format!(
+            "{:?}/{:?}/{:?}/{:?}/{marks:?}/{:?}/{link:?}",
+            cell.c,
+            cell.fg,
+            cell.bg,
+            cell.flags,
+            cell.underline_color()
+        )
+    }
+    fn cursor(cursor: &Cursor<Cell>) -> String {
+        let mut template = cursor.template.clone();
+        template.c = ' ';
+        format!("{:?} {} {:?} {}", cursor.point, cursor.input_needs_wrap, cursor.charsets, cell(&template))
+    }
+    fn grid(grid: &Grid<Cell>) -> String {
+        let mut text = String::new();
+        for line in 0..grid.screen_lines() {
+            for column in 0..grid.columns() {
+                let mut here = grid[Line(line as i32)][Column(column)].clone();
+                let pending = [&grid.cursor, &grid.saved_cursor]
+                    .iter()
+                    .any(|cursor| cursor.input_needs_wrap && cursor.point.line == Line(line as i32));
+                if pending || line + 1 == grid.screen_lines() {
+                    // There is no row that the last one could go on in, and a pending wrap is made by writing the last
+                    // character again, which clears the mark.
+                    here.flags.remove(Flags::WRAPLINE);
+                }
+                let shown = cell(&here);
+                if !shown.is_empty() {
+                    text.push_str(&format!("  {line},{column} {shown}\n"));
+                }
+            }
+        }
+        text.push_str(&format!("cursor {}\nsaved {}\n", cursor(&grid.cursor), cursor(&grid.saved_cursor)));
+        text
+    }
+    let engine = &mut screen.engine;
+    let alternate = engine.is_alternate();
+    let mut text = String::new();
+    if alternate {
+        text.push_str("alternate\n");
+        text.push_str(&grid(engine.term.grid()));
+    }
+    text.push_str("primary\n");
+    text.push_str(&engine.with_primary(|primary| {
+        if alternate {
+            // Leaving the alternate screen goes by the cursor, which is the saved one.
+            primary.saved_cursor = primary.cursor.clone();
+        }
+        grid(primary)
+    }));
+    let colors = engine.term.colors();
+    let colors: Vec<_> = (0..alacritty_terminal::term::color::COUNT)
+        .filter_map(|index| colors[index].map(|rgb| (index, rgb)))
+        .collect();
+    text.push_str(&format!(
+        "{:?} {:?} tabs {:?} {:?} keys {:?} {} {:?} {:?} title {:?} {:?} {:?} {colors:?}",
+        *engine.term.mode() & !TermMode::URGENCY_HINTS,
+        engine.region,
+        engine.tabs.iter().enumerate().filter(|(_, set)| **set).map(|(column, _)| column).collect::<Vec<_>>(),
+        engine.charset,
+        engine.keyboard,
+        engine.other_keys,
+        engine.viewer_modes,
+        engine.cursor_style,
+        engine.title,
+        engine.titles,
+        engine.directory,
+    ));
+    text
+}
+
+/// What scrolled off, legibly, without the numbers that the engine gives links.
+fn scrolled(screen: &mut Screen) -> String {
+    let (erased, lines) = screen.take_scrolled();
+    let lines = String::from_utf8(lines).unwrap();
+    let mut text = erased.to_string();
+    for part in lines.split_inclusive("_alacritty") {
+        match part.strip_suffix("_alacritty") {
+            Some(before) => text.push_str(before.trim_end_matches(|c: char| c.is_ascii_digit())),
+            None => text.push_str(part),
+        }
+    }
+    text
+}
+
+/// Holds a stream, and shows it legibly.
+#[derive(Clone)]
+struct Stream(Vec<u8>);
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "b\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// Pieces that real programs and hostile ones write.
+fn streams() -> impl Strategy<Value = Stream> {
+    let fixed = prop::sample::select(vec![
+        &b"\r\n"[..], b"\n", b"\r", b"\t", b"\x08", b"\x0e", b"\x0f", b"\x1b7", b"\x1b8", b"\x1bM", b"\x1bD", b"\x1bE",
+        b"\x1bH", b"\x1b=", b"\x1b>", b"\x1b(0", b"\x1b(B", b"\x1b)0", b"\x1b)B", b"\x1b#8", b"\x1b[?1049h",
+        b"\x1b[?1049l", b"\x1b[?47h", b"\x1b[?47l", b"\x1b[2J", b"\x1b[3J", b"\x1b[J", b"\x1b[1J", b"\x1b[K", b"\x1b[1K",
+        b"\x1b[2K", b"\x1b[m", b"\x1b[1m", b"\x1b[7m", b"\x1b[4m", b"\x1b[4:3m", b"\x1b[31m", b"\x1b[94m", b"\x1b[44m",
+        b"\x1b[103m", b"\x1b[38;5;200m", b"\x1b[48;2;1;2;3m", b"\x1b[58;5;9m", b"\x1b[59m", b"\x1b[39;49m", b"\x1b[2;3;9m",
+        b"\x1b[8m", b"\x1b[?6h", b"\x1b[?6l", b"\x1b[4h", b"\x1b[4l", b"\x1b[?7l", b"\x1b[?7h", b"\x1b[20h", b"\x1b[20l",
+        b"\x1b[?25l", b"\x1b[?25h", b"\x1b[?1h", b"\x1b[?1000h", b"\x1b[?1002h", b"\x1b[?1003h", b"\x1b[?1003l",
+        b"\x1b[?1006h", b"\x1b[?1005h", b"\x1b[?1015h", b"\x1b[?1016h", b"\x1b[?9h", b"\x1b[?1004h", b"\x1b[?2004h",
+        b"\x1b[?2031h", b"\x1b[?1007l", b"\x1b[>1u", b"\x1b[>5u", b"\x1b[<u", b"\x1b[=3u", b"\x1b[=4;2u", b"\x1b[>4;2m",
+        b"\x1b[3g", b"\x1b[g", b"\x1b[?5W", b"\x1b[5 q", b"\x1b[2 q", b"\x1b[0 q", b"\x1b[?12h", b"\x1b[!p", b"\x1bc",
+        b"\x1b]0;a title\x07", b"\x1b]2;\xc3\xa9\x1b\\", b"\x1b[22;0t", b"\x1b[23;0t", b"\x1b]7;file:///tmp\x07",
+        b"\x1b]8;id=x;http://a.b/c?d;e\x1b\\", b"\x1b]8;;http://z\x07", b"\x1b]8;;\x1b\\", b"\x1b]4;3;rgb:11/22/33\x07",
+        b"\x1b]11;#102030\x1b\\", b"\x1b]104\x07", b"\x1b]111\x07", b"\x1bPq#1;2\x1b\\", b"\x1b_apc\x1b\\",
+        b"\x1b[?2026h", b"\x1b[?2026l", b"\x18", b"\x9b", b"\xff", b"\xc3", b"\xf0\x9f", b"\x1b[", b"\x1b]2;open",
+    ])
+    .prop_map(<[u8]>::to_vec);
+    let moves = (
+        prop::sample::select(b"@ABCDEFGHILMPSTXZade`fr".to_vec()),
+        prop::option::of(0..12_u16),
+        prop::option::of(0..12_u16),
+    )
+        .prop_map(|(last, first, second)| {
+            let number = |number: Option<u16>| number.map(|number| number.to_string()).unwrap_or_default();
+            let separator = if second.is_some() { ";" } else { "" };
+            format!("\x1b[{}{separator}{}{}", number(first), number(second), last as char).into_bytes()
+        });
+    let text = prop_oneof![
+        4 => "[a-z ]{1,12}",
+        1 => "[漢字仮名🎉👩é]{1,6}",
+        1 => "e\u{301}\u{308}x",
+        1 => "👩\u{200d}💻",
+    ]
+    .prop_map(String::into_bytes);
+    let noise = vec(any::<u8>(), 0..6);
+    vec(prop_oneof![6 => text, 6 => fixed, 4 => moves, 1 => noise], 0..60).prop_map(|pieces| Stream(pieces.concat()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The one that counts: a fresh terminal fed with a snapshot taken at any byte is in the same state, and goes on alike.
+    #[test]
+    fn a_snapshot_at_any_byte_restores_everything(
+        stream in streams(),
+        cut in any::<prop::sample::Index>(),
+        (columns, rows) in (2..14_u16, 1..9_u16),
+        before in streams(),
+    ) {
+        let (first, rest) = stream.0.split_at(cut.index(stream.0.len() + 1));
+        let mut original = screen(columns, rows, first);
+        let (_, history) = original.take_scrolled();
+        let mut bytes = original.snapshot(Some(&history));
+        prop_assert!(!bytes.windows(5).any(|window| window == b"?2026"));
+        bytes.extend_from_slice(&original.pending());
+
+        // A viewer that was shown something else before.
+        let mut copy = screen(columns, rows, &before.0);
+        copy.feed(&bytes);
+        // Its stack of titles is its own.
+        let own = copy.engine.titles.len() - original.engine.titles.len();
+        copy.engine.titles.drain(..own.min(copy.engine.titles.len()));
+        copy.engine.in_frame = original.engine.in_frame;
+        if copy.engine.directory != original.engine.directory && original.engine.directory.is_empty() {
+            copy.engine.directory.clear();
+        }
+        prop_assert_eq!(state(&mut copy), state(&mut original));
+        let (_, shown) = copy.take_scrolled();
+        prop_assert_eq!(String::from_utf8_lossy(&shown), String::from_utf8_lossy(&history));
+
+        let cursor = &original.engine.term.grid().cursor;
+        let last = &original.engine.term.grid()[cursor.point.line][Column(usize::from(columns.max(2)) - 1)];
+        // Where a cursor was restored to the end of a line that goes on, writing the last character again ends the line.
+        prop_assume!(!(cursor.input_needs_wrap && last.flags.contains(Flags::WRAPLINE)));
+
+        // REP repeats a character that only the original has seen; what the copy prints then is not the snapshot's fault.
+        original.feed(rest);
+        copy.feed(rest);
+        prop_assert_eq!(state(&mut copy), state(&mut original));
+        prop_assert_eq!(scrolled(&mut copy), scrolled(&mut original));
+    }
+
+    #[test]
+    fn pieces_do_not_matter(stream in streams(), piece in 1..7_usize) {
+        let whole = &mut screen(10, 5, &stream.0);
+        let mut pieces = screen(10, 5, b"");
+        for piece in stream.0.chunks(piece) {
+            pieces.feed(piece);
+        }
+        prop_assert_eq!(state(&mut pieces), state(whole));
+        prop_assert_eq!(pieces.take_answers(), whole.take_answers());
+    }
+
+    #[test]
+    fn resizing_at_any_time_keeps_the_engine_sound(
+        steps in vec((streams(), 0..20_u16, 0..12_u16), 1..6),
+    ) {
+        let mut original = screen(12, 6, b"");
+        for (stream, columns, rows) in steps {
+            original.feed(&stream.0);
+            original.resize(Size::bounded(columns, rows));
+            let size = original.size();
+            let mut bytes = original.snapshot(None);
+            bytes.extend_from_slice(&original.pending());
+            let mut copy = screen(size.columns, size.rows, &bytes);
+            copy.engine.in_frame = original.engine.in_frame;
+            copy.engine.directory.clone_from(&original.engine.directory);
+            prop_assert_eq!(state(&mut copy), state(&mut original));
+        }
+    }
+}
+
+#[test]
+fn queries_are_answered_once_and_in_order() {
+    let mut asked = screen(80, 24, b"\x1b]7501;?\x07\x1b[c\x1b[>c\x1b[>0q\x1b[5n\x1b[3;4H\x1b[6n\x1b[?6n\x1b[?u\x1b[>5u\x1b[?u");
+    assert_eq!(
+        String::from_utf8(asked.take_answers()).unwrap(),
+        format!(
+            "\x1b]7501;?\x1b\\\x1b[?62;22c\x1b[>41;354;0c\x1bP>|stratavore({})\x1b\\\x1b[0n\x1b[3;4R\x1b[?3;4R\x1b[?0u\x1b[?5u",
+            env!("CARGO_PKG_VERSION"),
+        )
+    );
+    assert_eq!(asked.take_answers(), b"");
+}
+
+#[test]
+fn modes_and_colours_are_told_as_they_are() {
+    for (query, answer) in [
+        (&b"\x1b[?2026$p"[..], &b"\x1b[?2026;2$y"[..]),
+        (b"\x1b[?2026h\x1b[?2026$p", b"\x1b[?2026;1$y"),
+        (b"\x1b[?2004h\x1b[?2004$p", b"\x1b[?2004;1$y"),
+        (b"\x1b[?2031$p", b"\x1b[?2031;2$y"),
+        (b"\x1b[?2031h\x1b[?2031$p", b"\x1b[?2031;1$y"),
+        (b"\x1b[?4711$p", b"\x1b[?4711;0$y"),
+        (b"\x1b[4h\x1b[4$p", b"\x1b[4;1$y"),
+        (b"\x1b]10;?\x07", b"\x1b]10;rgb:e5e5/e5e5/e5e5\x07"),
+        (b"\x1b]11;?\x1b\\", b"\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\"),
+        (b"\x1b]11;#ff0010\x07\x1b]11;?\x07", b"\x1b]11;rgb:ffff/0000/1010\x07"),
+        (b"\x1b]4;1;?\x07", b"\x1b]4;1;rgb:cdcd/3131/3131\x07"),
+        (b"\x1b[18t", b"\x1b[8;24;80t"),
+        (b"\x1b[14t", b"\x1b[4;384;640t"),
+        (b"\x1b[?996n", b"\x1b[?997;1n"),
+        (b"\x1b[=c", b"\x1bP!|53545641\x1b\\"),
+        (b"\x1bP$qm\x1b\\", b"\x1bP0$r\x1b\\"),
+        (b"\x1bP+q544e\x1b\\", b"\x1bP0+r\x1b\\"),
+        (b"\x1b[5;10r\x1b[?6h\x1b[2;2H\x1b[6n", b"\x1b[2;2R"),
+        (b"\x1b]52;c;?\x07", b""),
+    ] {
+        assert_eq!(
+            screen(80, 24, query).take_answers().escape_ascii().to_string(),
+            answer.escape_ascii().to_string(),
+            "{}",
+            query.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn reports_of_the_program_are_handed_on() {
+    let mut told = screen(80, 24, b"\x1b]7501;state=idle:app=claude-code\x1b\\\x1b]7501;state=blocked:msg=eA==\x07");
+    assert_eq!(told.take_reports(), ["state=idle:app=claude-code", "state=blocked:msg=eA=="]);
+    assert_eq!(told.take_answers(), b"");
+}
+
+#[test]
+fn lines_that_scroll_off_are_kept_with_their_colours() {
+    let mut scrolled = screen(10, 2, b"one\r\n\x1b[31mtwo\x1b[m\r\nthree is longer than ten\r\nlast");
+    let (erased, lines) = scrolled.take_scrolled();
+    assert!(!erased);
+    assert_eq!(
+        String::from_utf8(lines.clone()).unwrap(),
+        "one\n\x1b[0;31mtwo\x1b[m\nthree is longer than"
+    );
+    assert_eq!(scrolled.text(), " ten\nlast\n");
+    assert_eq!(stratavore_wire::history::plain(&lines), b"one\ntwo\nthree is longer than");
+    assert_eq!(scrolled.painted(), b" ten\nlast\n");
+}
+
+#[test]
+fn erasing_the_scrollback_erases_the_history() {
+    let mut erased = screen(10, 2, b"1\r\n2\r\n3\r\n\x1b[2J\x1b[3J\x1b[H4\r\n5\r\n6");
+    assert_eq!(erased.take_scrolled(), (true, b"4\n".to_vec()));
+    // Claude Code's redraw leaves no fake history.
+    erased.feed(b"\x1b[2J\x1b[H4\r\n5\r\n");
+    assert_eq!(erased.take_scrolled(), (false, b"4\n".to_vec()));
+}
+
+#[test]
+fn the_alternate_screen_has_no_history() {
+    let mut editor = screen(10, 2, b"shell\r\n\x1b[?1049h1\r\n2\r\n3\r\n4");
+    assert_eq!(editor.take_scrolled(), (false, Vec::new()));
+    assert_eq!(editor.painted(), b"shell\n");
+    editor.feed(b"\x1b[?1049l");
+    assert_eq!(editor.text(), "shell\n");
+}
+
+#[test]
+fn what_does_not_fit_after_a_resize_goes_to_the_history() {
+    let mut shrunk = screen(10, 4, b"1\r\n2\r\n3\r\n4");
+    shrunk.resize(Size::bounded(10, 2));
+    assert_eq!(shrunk.take_scrolled(), (false, b"1\n2\n".to_vec()));
+    assert_eq!(shrunk.text(), "3\n4\n");
+
+    let mut narrowed = screen(10, 2, b"abcdefghij\r\nk");
+    narrowed.resize(Size::bounded(5, 2));
+    assert_eq!(narrowed.take_scrolled(), (false, b"abcde".to_vec()));
+    assert_eq!(narrowed.text(), "fghij\nk\n");
+}
+
+#[test]
+fn hostile_streams_stay_within_bounds() {
+    let mut hostile = screen(20, 4, b"x");
+    // A million marks on one character.
+    for _ in 0..1000 {
+        hostile.feed("\u{301}".repeat(1000).as_bytes());
+    }
+    assert!(hostile.snapshot(None).len() < 4096);
+    // Pushes without end of everything that can be pushed.
+    hostile.feed(&b"\x1b[>1u\x1b[22;0t\x1b7".repeat(10_000));
+    assert!(hostile.snapshot(None).len() < 4096);
+    // A title without end, and one that never ends.
+    hostile.feed(b"\x1b]2;");
+    hostile.feed(&vec![b'x'; 4 << 20]);
+    assert!(hostile.title().len() <= 1024);
+    hostile.feed(b"\x07");
+    // Questions that nobody reads the answers of.
+    hostile.feed(&b"\x1b[c".repeat(1_000_000));
+    assert!(hostile.take_answers().len() < 100 * 1024);
+    // A line that never ends.
+    hostile.feed(&vec![b'y'; 4 << 20]);
+    let (_, scrolled) = hostile.take_scrolled();
+    assert!(scrolled.split(|byte| *byte == b'\n').all(|line| line.len() < 100 * 1024));
+    // Sizes that no window has.
+    for (columns, rows) in [(1, 1), (10_000, 10_000), (0, 0), (u16::MAX, 1), (80, 24)] {
+        hostile.resize(Size::bounded(columns, rows));
+        hostile.feed(b"\x1b[999;999Hz\x1b[H");
+    }
+}
+
+#[test]
+fn a_frame_is_known_as_one() {
+    let mut drawing = screen(10, 2, b"\x1b[?2026hhalf");
+    assert!(drawing.in_frame());
+    assert_eq!(drawing.text(), "half\n");
+    drawing.feed(b"\x1b[?2026l");
+    assert!(!drawing.in_frame());
+}

@@ -1,0 +1,186 @@
+//! The api as a gRPC service: each method passes its message on.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tonic::{Request, Response, Status};
+
+use crate::{Api, v1};
+
+/// Serves an api.
+pub(crate) struct Service(pub(crate) Arc<dyn Api>);
+
+macro_rules! serve {
+    ($api:ident . $method:ident ($($request:expr)?)) => {
+        $api.0.$method($($request.into_inner())?).await.map(Response::new).map_err(Status::from)
+    };
+}
+
+#[tonic::async_trait]
+impl v1::stratavore_server::Stratavore for Service {
+    async fn get_status(
+        &self,
+        _: Request<v1::StatusRequest>,
+    ) -> Result<Response<v1::Status>, Status> {
+        serve!(self.status())
+    }
+    async fn doctor(
+        &self,
+        _: Request<v1::DoctorRequest>,
+    ) -> Result<Response<v1::DoctorReport>, Status> {
+        serve!(self.doctor())
+    }
+    async fn get_config(
+        &self,
+        request: Request<v1::ConfigRequest>,
+    ) -> Result<Response<v1::Config>, Status> {
+        serve!(self.config(request))
+    }
+    async fn add_project(
+        &self,
+        request: Request<v1::AddProjectRequest>,
+    ) -> Result<Response<v1::Project>, Status> {
+        serve!(self.add_project(request))
+    }
+    async fn list_projects(
+        &self,
+        request: Request<v1::ListProjectsRequest>,
+    ) -> Result<Response<v1::Projects>, Status> {
+        serve!(self.projects(request))
+    }
+    async fn get_project(
+        &self,
+        request: Request<v1::ProjectRef>,
+    ) -> Result<Response<v1::Project>, Status> {
+        serve!(self.project(request))
+    }
+    async fn archive_project(
+        &self,
+        request: Request<v1::ProjectRef>,
+    ) -> Result<Response<v1::Project>, Status> {
+        serve!(self.archive_project(request))
+    }
+    async fn list_programs(
+        &self,
+        _: Request<v1::ListProgramsRequest>,
+    ) -> Result<Response<v1::Programs>, Status> {
+        serve!(self.programs())
+    }
+    async fn launch(
+        &self,
+        request: Request<v1::LaunchRequest>,
+    ) -> Result<Response<v1::Runner>, Status> {
+        serve!(self.launch(request))
+    }
+    async fn list_runners(
+        &self,
+        request: Request<v1::ListRunnersRequest>,
+    ) -> Result<Response<v1::Runners>, Status> {
+        serve!(self.runners(request))
+    }
+    async fn get_runner(
+        &self,
+        request: Request<v1::RunnerRef>,
+    ) -> Result<Response<v1::Runner>, Status> {
+        serve!(self.runner(request))
+    }
+    async fn stop(
+        &self,
+        request: Request<v1::StopRequest>,
+    ) -> Result<Response<v1::Runners>, Status> {
+        serve!(self.stop(request))
+    }
+    async fn pause(&self, request: Request<v1::RunnerRef>) -> Result<Response<v1::Runner>, Status> {
+        serve!(self.pause(request))
+    }
+    async fn r#continue(
+        &self,
+        request: Request<v1::RunnerRef>,
+    ) -> Result<Response<v1::Runner>, Status> {
+        serve!(self.go_on(request))
+    }
+    async fn restart(
+        &self,
+        request: Request<v1::RunnerRef>,
+    ) -> Result<Response<v1::Runner>, Status> {
+        serve!(self.restart(request))
+    }
+    async fn answer_interrupted(
+        &self,
+        request: Request<v1::InterruptedAnswer>,
+    ) -> Result<Response<v1::Runners>, Status> {
+        serve!(self.answer_interrupted(request))
+    }
+    async fn get_terminal(
+        &self,
+        request: Request<v1::RunnerRef>,
+    ) -> Result<Response<v1::Terminal>, Status> {
+        serve!(self.terminal(request))
+    }
+    async fn send(
+        &self,
+        request: Request<v1::SendRequest>,
+    ) -> Result<Response<v1::SendReply>, Status> {
+        serve!(self.send(request)).map(|_| Response::new(v1::SendReply {}))
+    }
+    async fn get_screen(
+        &self,
+        request: Request<v1::ScreenRequest>,
+    ) -> Result<Response<v1::Screen>, Status> {
+        serve!(self.screen(request))
+    }
+    async fn get_history(
+        &self,
+        request: Request<v1::HistoryRequest>,
+    ) -> Result<Response<v1::History>, Status> {
+        serve!(self.history(request))
+    }
+
+    type EventsStream = BoxStream<'static, Result<v1::Event, Status>>;
+    async fn events(
+        &self,
+        request: Request<v1::EventsRequest>,
+    ) -> Result<Response<Self::EventsStream>, Status> {
+        let events = self.0.events(request.into_inner()).await?;
+        Ok(Response::new(
+            events.map(|event| event.map_err(Status::from)).boxed(),
+        ))
+    }
+    type WatchStream = BoxStream<'static, Result<v1::Nudge, Status>>;
+    async fn watch(
+        &self,
+        _: Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let nudges = self.0.watch().await?;
+        Ok(Response::new(
+            nudges.map(|nudge| nudge.map_err(Status::from)).boxed(),
+        ))
+    }
+
+    async fn verify_audit(
+        &self,
+        _: Request<v1::VerifyAuditRequest>,
+    ) -> Result<Response<v1::AuditReport>, Status> {
+        serve!(self.verify_audit())
+    }
+    async fn claim_notifications(
+        &self,
+        request: Request<v1::ClaimNotificationsRequest>,
+    ) -> Result<Response<v1::Notifications>, Status> {
+        serve!(self.claim_notifications(request))
+    }
+    async fn notification_shown(
+        &self,
+        request: Request<v1::NotificationShownRequest>,
+    ) -> Result<Response<v1::NotificationShownReply>, Status> {
+        serve!(self.notification_shown(request))
+            .map(|_| Response::new(v1::NotificationShownReply {}))
+    }
+    async fn shutdown(
+        &self,
+        request: Request<v1::ShutdownRequest>,
+    ) -> Result<Response<v1::ShutdownReply>, Status> {
+        serve!(self.shutdown(request)).map(|_| Response::new(v1::ShutdownReply {}))
+    }
+}

@@ -1,0 +1,786 @@
+//! The api of the supervisor in this process.
+
+mod find;
+mod view;
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use stratavore_core::clock::{Timestamp, to_rfc3339};
+use stratavore_core::ids::{NoticeId, ProjectId};
+use stratavore_core::launch::{Ceiling, CeilingAction, RestartPolicy};
+use stratavore_core::name::Name;
+use stratavore_core::program;
+use stratavore_core::quota::counts;
+use stratavore_core::runner::{Input, Runner, StateName};
+use stratavore_store::{Cursor, EventFilter, NewProject, RunnerFilter, RunnerView};
+use stratavore_supervisor::{LaunchRequest, Supervisor, Words};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::{launch_failure, store_failure, terminal_failure};
+use crate::{Api, Code, Failure, HostKind, Result, v1};
+
+/// Events listed at once.
+const PAGE: u32 = 500;
+/// The most events one request without `follow` returns when it sets no limit.
+const ALL: u32 = 100_000;
+/// How much longer than its grace a stop is waited for.
+const STOP_MARGIN: Duration = Duration::from_secs(20);
+/// The terminal's size when nobody says: what a viewer will change when it attaches.
+const SIZE: (u16, u16) = (120, 40);
+/// The largest width or height of a terminal.
+const MAX_SIZE: u32 = 2000;
+
+/// Asks the supervisor in this process.
+pub struct Local {
+    supervisor: Supervisor,
+    host: HostKind,
+    started_at: Timestamp,
+    shutdown: mpsc::UnboundedSender<v1::ShutdownRequest>,
+    /// Ends streams when the host does; a stream that stays open would hold its server up.
+    ended: CancellationToken,
+}
+
+impl Local {
+    /// Makes the api of a supervisor. What is asked of [`Api::shutdown`] goes to `shutdown`.
+    #[must_use]
+    pub fn new(
+        supervisor: Supervisor,
+        host: HostKind,
+        shutdown: mpsc::UnboundedSender<v1::ShutdownRequest>,
+        ended: CancellationToken,
+    ) -> Self {
+        let started_at = supervisor.now();
+        Self {
+            supervisor,
+            host,
+            started_at,
+            shutdown,
+            ended,
+        }
+    }
+
+    async fn view(&self, view: RunnerView) -> v1::Runner {
+        view::runner(&self.supervisor, view)
+    }
+
+    async fn apply(&self, reference: &str, input: Input) -> Result<v1::Runner> {
+        let runner = find::runner(&self.supervisor, reference).await?.runner;
+        self.supervisor
+            .apply(runner.id, input)
+            .await
+            .map_err(store_failure)?;
+        let view = self
+            .supervisor
+            .store()
+            .runner(runner.id)
+            .await
+            .map_err(store_failure)?;
+        Ok(self.view(view).await)
+    }
+
+    async fn active_in(&self, project: ProjectId) -> Result<u32> {
+        let active = self
+            .supervisor
+            .active(Some(project))
+            .await
+            .map_err(store_failure)?;
+        Ok(u32::try_from(
+            active
+                .iter()
+                .filter(|view| counts(view.runner.state.name()))
+                .count(),
+        )
+        .unwrap_or(u32::MAX))
+    }
+
+    async fn stop_all(
+        &self,
+        targets: Vec<Runner>,
+        grace: Duration,
+        wait: bool,
+    ) -> Result<Vec<v1::Runner>> {
+        for runner in &targets {
+            self.supervisor
+                .apply(runner.id, Input::Stop { grace })
+                .await
+                .map_err(store_failure)?;
+        }
+        let deadline = Instant::now()
+            + if wait {
+                grace + STOP_MARGIN
+            } else {
+                Duration::ZERO
+            };
+        let mut stopped = Vec::with_capacity(targets.len());
+        for runner in &targets {
+            let view = self
+                .supervisor
+                .wait(runner.id, deadline, |supervisor, runner| {
+                    supervisor.is_gone(runner)
+                })
+                .await
+                .map_err(store_failure)?;
+            if wait && !self.supervisor.is_gone(&view.runner) {
+                return Err(Failure::new(
+                    Code::Timeout,
+                    format!(
+                        "the runner {} has not ended within {} s",
+                        runner.name,
+                        (grace + STOP_MARGIN).as_secs()
+                    ),
+                )
+                .hint(format!(
+                    "see what it does with `stratavore show {}`",
+                    runner.name
+                )));
+            }
+            stopped.push(self.view(view).await);
+        }
+        Ok(stopped)
+    }
+}
+
+#[async_trait]
+impl Api for Local {
+    async fn status(&self) -> Result<v1::Status> {
+        let store = self.supervisor.store();
+        let everything = RunnerFilter::default();
+        let mut runners = std::collections::BTreeMap::new();
+        for view in store.runners(everything).await.map_err(store_failure)? {
+            *runners
+                .entry(view.runner.state.name().as_str().to_owned())
+                .or_insert(0) += 1;
+        }
+        let mut interrupted = Vec::new();
+        for view in store.interrupted().await.map_err(store_failure)? {
+            interrupted.push(self.view(view).await);
+        }
+        let dead_letters = store.dead_letters().await.map_err(store_failure)?;
+        let places = self.supervisor.places();
+        Ok(v1::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance_id: store.instance().to_string(),
+            node_id: node_name(),
+            host: self.host.as_str().to_owned(),
+            host_pid: std::process::id(),
+            started_at: to_rfc3339(self.started_at),
+            data_dir: places.data_dir.display().to_string(),
+            runtime_dir: places.runtime_dir.display().to_string(),
+            runners,
+            projects: u32::try_from(store.projects(false).await.map_err(store_failure)?.len())
+                .unwrap_or(u32::MAX),
+            outbox_waiting: store.outbox_depth().await.map_err(store_failure)?,
+            problems: view::problems(&dead_letters),
+            dead_letters: dead_letters.into_iter().map(view::dead_letter).collect(),
+            interrupted,
+            max_runners: self.supervisor.config().max_runners(),
+        })
+    }
+
+    async fn doctor(&self) -> Result<v1::DoctorReport> {
+        let checks = self
+            .supervisor
+            .doctor()
+            .await
+            .into_iter()
+            .map(view::check)
+            .collect();
+        Ok(v1::DoctorReport { checks })
+    }
+
+    async fn config(&self, request: v1::ConfigRequest) -> Result<v1::Config> {
+        let config = match &request.project {
+            None => self.supervisor.config().clone(),
+            Some(reference) => {
+                let project = find::project(&self.supervisor, reference).await?;
+                self.supervisor
+                    .config_of(&project)
+                    .await
+                    .map_err(|error| launch_failure(error.into()))?
+            }
+        };
+        let settings = config
+            .list()
+            .map(|(key, value, source)| v1::Setting {
+                key: key.to_owned(),
+                value: value.to_owned(),
+                source: source.to_string(),
+            })
+            .collect();
+        Ok(v1::Config { settings })
+    }
+
+    async fn add_project(&self, request: v1::AddProjectRequest) -> Result<v1::Project> {
+        let name = name(request.name)?;
+        let path = project_directory(&request.path)?;
+        let new = NewProject {
+            id: ProjectId::new(self.supervisor.now()),
+            name,
+            path,
+            max_runners: request.max_runners,
+        };
+        let project = self
+            .supervisor
+            .add_project(new)
+            .await
+            .map_err(store_failure)?;
+        Ok(view::project(project, 0))
+    }
+
+    async fn projects(&self, request: v1::ListProjectsRequest) -> Result<v1::Projects> {
+        let mut active = std::collections::HashMap::<ProjectId, u32>::new();
+        for view in self.supervisor.active(None).await.map_err(store_failure)? {
+            if counts(view.runner.state.name()) {
+                *active.entry(view.runner.project_id).or_default() += 1;
+            }
+        }
+        let projects = self
+            .supervisor
+            .store()
+            .projects(request.archived)
+            .await
+            .map_err(store_failure)?;
+        let projects = projects
+            .into_iter()
+            .map(|project| {
+                let count = active.get(&project.id).copied().unwrap_or_default();
+                view::project(project, count)
+            })
+            .collect();
+        Ok(v1::Projects { projects })
+    }
+
+    async fn project(&self, request: v1::ProjectRef) -> Result<v1::Project> {
+        let project = find::project(&self.supervisor, &request.project).await?;
+        let active = self.active_in(project.id).await?;
+        Ok(view::project(project, active))
+    }
+
+    async fn archive_project(&self, request: v1::ProjectRef) -> Result<v1::Project> {
+        let project = find::project(&self.supervisor, &request.project).await?;
+        let project = self
+            .supervisor
+            .archive_project(project.id)
+            .await
+            .map_err(store_failure)?;
+        Ok(view::project(project, 0))
+    }
+
+    async fn programs(&self) -> Result<v1::Programs> {
+        let programs = self
+            .supervisor
+            .programs()
+            .await
+            .into_iter()
+            .map(|(program, path, version)| v1::Program {
+                name: program.name.to_owned(),
+                title: program.title.to_owned(),
+                path: path.map(|path| path.display().to_string()),
+                version,
+                install: program.install.to_owned(),
+            })
+            .collect();
+        Ok(v1::Programs { programs })
+    }
+
+    async fn launch(&self, request: v1::LaunchRequest) -> Result<v1::Runner> {
+        let project = find::project(&self.supervisor, &request.project).await?;
+        let request = launch_request(&self.supervisor, project, request)?;
+        let view = self
+            .supervisor
+            .launch(request)
+            .await
+            .map_err(launch_failure)?;
+        started(&view.runner)?;
+        Ok(self.view(view).await)
+    }
+
+    async fn runners(&self, request: v1::ListRunnersRequest) -> Result<v1::Runners> {
+        let project = match &request.project {
+            None => None,
+            Some(reference) => Some(find::project(&self.supervisor, reference).await?.id),
+        };
+        let views = if request.all {
+            let filter = RunnerFilter {
+                project,
+                ..RunnerFilter::default()
+            };
+            self.supervisor.store().runners(filter).await
+        } else {
+            self.supervisor.active(project).await
+        };
+        let mut runners = Vec::new();
+        for view in views.map_err(store_failure)? {
+            runners.push(self.view(view).await);
+        }
+        Ok(v1::Runners { runners })
+    }
+
+    async fn runner(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
+        let view = find::runner(&self.supervisor, &request.runner).await?;
+        Ok(self.view(view).await)
+    }
+
+    async fn stop(&self, request: v1::StopRequest) -> Result<v1::Runners> {
+        use v1::stop_request::Target;
+        let targets = match request.target {
+            Some(Target::Runner(reference)) => {
+                vec![find::runner(&self.supervisor, &reference).await?.runner]
+            }
+            Some(Target::Project(reference)) => {
+                let project = find::project(&self.supervisor, &reference).await?;
+                let active = self
+                    .supervisor
+                    .active(Some(project.id))
+                    .await
+                    .map_err(store_failure)?;
+                active.into_iter().map(|view| view.runner).collect()
+            }
+            Some(Target::All(true)) => {
+                let active = self.supervisor.active(None).await.map_err(store_failure)?;
+                active.into_iter().map(|view| view.runner).collect()
+            }
+            Some(Target::All(false)) | None => {
+                return Err(Failure::new(Code::Invalid, "nothing to stop was named")
+                    .hint("name a runner, a project, or all"));
+            }
+        };
+        let grace = request.grace_seconds.map_or_else(
+            || self.supervisor.config().stop_grace(),
+            |seconds| Duration::from_secs(seconds.into()),
+        );
+        let runners = self.stop_all(targets, grace, request.wait).await?;
+        Ok(v1::Runners { runners })
+    }
+
+    async fn pause(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
+        self.apply(&request.runner, Input::Pause).await
+    }
+
+    async fn go_on(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
+        self.apply(&request.runner, Input::Continue).await
+    }
+
+    async fn restart(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
+        let runner = find::runner(&self.supervisor, &request.runner)
+            .await?
+            .runner;
+        let view = self
+            .supervisor
+            .restart(runner.id)
+            .await
+            .map_err(store_failure)?;
+        started(&view.runner)?;
+        Ok(self.view(view).await)
+    }
+
+    async fn answer_interrupted(&self, request: v1::InterruptedAnswer) -> Result<v1::Runners> {
+        let ids = self
+            .supervisor
+            .answer_interrupted(request.start)
+            .await
+            .map_err(store_failure)?;
+        let mut runners = Vec::new();
+        for id in ids {
+            let view = self
+                .supervisor
+                .store()
+                .runner(id)
+                .await
+                .map_err(store_failure)?;
+            runners.push(self.view(view).await);
+        }
+        Ok(v1::Runners { runners })
+    }
+
+    async fn terminal(&self, request: v1::RunnerRef) -> Result<v1::Terminal> {
+        let runner = find::runner(&self.supervisor, &request.runner)
+            .await?
+            .runner;
+        let socket = self.supervisor.terminal(&runner).ok_or_else(|| {
+            Failure::new(
+                Code::Conflict,
+                format!(
+                    "the runner {} is {} and has no terminal to attach to",
+                    runner.name,
+                    runner.state.name()
+                ),
+            )
+            .hint(format!(
+                "see what it showed last with `stratavore logs {}`",
+                runner.name
+            ))
+        })?;
+        Ok(v1::Terminal {
+            socket: socket.display().to_string(),
+            runner_id: runner.id.to_string(),
+            attempt: runner.state.attempt(),
+        })
+    }
+
+    async fn send(&self, request: v1::SendRequest) -> Result<()> {
+        let runner = find::runner(&self.supervisor, &request.runner)
+            .await?
+            .runner;
+        let mut bytes = request.text.into_bytes();
+        if request.enter {
+            bytes.push(b'\r');
+        }
+        self.supervisor
+            .send(&runner, bytes)
+            .await
+            .map_err(terminal_failure)
+    }
+
+    async fn screen(&self, request: v1::ScreenRequest) -> Result<v1::Screen> {
+        let runner = find::runner(&self.supervisor, &request.runner)
+            .await?
+            .runner;
+        let content = self
+            .supervisor
+            .screen(&runner, request.ansi)
+            .await
+            .map_err(terminal_failure)?;
+        Ok(v1::Screen { content })
+    }
+
+    async fn history(&self, request: v1::HistoryRequest) -> Result<v1::History> {
+        let runner = find::runner(&self.supervisor, &request.runner)
+            .await?
+            .runner;
+        let content = self
+            .supervisor
+            .history(&runner, request.ansi)
+            .await
+            .map_err(terminal_failure)?;
+        Ok(v1::History { content })
+    }
+
+    async fn events(
+        &self,
+        request: v1::EventsRequest,
+    ) -> Result<BoxStream<'static, Result<v1::Event>>> {
+        let after = match &request.since {
+            Some(cursor) => view::parse_cursor(cursor)?,
+            None if request.follow => self
+                .supervisor
+                .store()
+                .last_cursor()
+                .await
+                .map_err(store_failure)?,
+            None => Cursor::default(),
+        };
+        let limit = request
+            .limit
+            .unwrap_or(if request.follow { u32::MAX } else { ALL });
+        let listing = Listing {
+            supervisor: self.supervisor.clone(),
+            commits: self.supervisor.store().commits(),
+            after,
+            left: limit,
+            follow: request.follow,
+            ended: self.ended.clone(),
+        };
+        Ok(stream::unfold(listing, Listing::page)
+            .map(stream::iter)
+            .flatten()
+            .boxed())
+    }
+
+    async fn watch(&self) -> Result<BoxStream<'static, Result<v1::Nudge>>> {
+        let changes = view::nudges(self.supervisor.changes());
+        Ok(changes
+            .map(Ok)
+            .take_until(self.ended.clone().cancelled_owned())
+            .boxed())
+    }
+
+    async fn verify_audit(&self) -> Result<v1::AuditReport> {
+        let report = self
+            .supervisor
+            .store()
+            .verify_audit()
+            .await
+            .map_err(store_failure)?;
+        Ok(view::audit(report))
+    }
+
+    async fn claim_notifications(
+        &self,
+        request: v1::ClaimNotificationsRequest,
+    ) -> Result<v1::Notifications> {
+        let notices = self
+            .supervisor
+            .claim_notices(&request.consumer)
+            .await
+            .map_err(store_failure)?;
+        Ok(v1::Notifications {
+            notifications: notices.into_iter().map(view::notification).collect(),
+        })
+    }
+
+    async fn notification_shown(&self, request: v1::NotificationShownRequest) -> Result<()> {
+        let id: NoticeId = request.id.parse().map_err(|_| {
+            Failure::new(
+                Code::Invalid,
+                format!("{:?} is no notification's id", request.id),
+            )
+        })?;
+        self.supervisor
+            .notice_shown(id)
+            .await
+            .map_err(store_failure)
+    }
+
+    async fn shutdown(&self, request: v1::ShutdownRequest) -> Result<()> {
+        if request.stop_runners {
+            let active = self.supervisor.active(None).await.map_err(store_failure)?;
+            let grace = self.supervisor.config().stop_grace();
+            self.stop_all(
+                active.into_iter().map(|view| view.runner).collect(),
+                grace,
+                true,
+            )
+            .await?;
+        }
+        // Nobody listens any more: it is ending already.
+        let _ = self.shutdown.send(request);
+        Ok(())
+    }
+}
+
+/// Reads events page by page, and waits for more at the end if they are followed.
+struct Listing {
+    supervisor: Supervisor,
+    commits: tokio::sync::watch::Receiver<Cursor>,
+    after: Cursor,
+    left: u32,
+    follow: bool,
+    ended: CancellationToken,
+}
+
+impl Listing {
+    async fn page(mut self) -> Option<(Vec<Result<v1::Event>>, Self)> {
+        loop {
+            if self.left == 0 {
+                return None;
+            }
+            self.commits.borrow_and_update();
+            let filter = EventFilter {
+                after: self.after,
+                limit: PAGE.min(self.left),
+            };
+            let page = match self.supervisor.store().events(filter).await {
+                Ok(page) => page,
+                Err(error) => {
+                    self.left = 0;
+                    return Some((vec![Err(store_failure(error))], self));
+                }
+            };
+            if let Some(last) = page.last() {
+                self.after = last.cursor;
+                self.left = self
+                    .left
+                    .saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+                return Some((
+                    page.into_iter()
+                        .map(|event| Ok(view::event(event)))
+                        .collect(),
+                    self,
+                ));
+            }
+            if !self.follow {
+                return None;
+            }
+            tokio::select! {
+                changed = self.commits.changed() => changed.ok()?,
+                () = self.ended.cancelled() => return None,
+            }
+        }
+    }
+}
+
+fn name(text: String) -> Result<Name> {
+    Name::new(text).map_err(|error| {
+        Failure::new(Code::Invalid, error.to_string())
+            .hint("use up to 64 printable characters, without '/' and not beginning with '-'")
+    })
+}
+
+fn project_directory(path: &str) -> Result<String> {
+    let refuse = |why: String, hint: &str| Err(Failure::new(Code::Invalid, why).hint(hint));
+    if !Path::new(path).is_absolute() {
+        return refuse(
+            format!("the project path {path:?} is not absolute"),
+            "give the whole path, from '/'",
+        );
+    }
+    if path.contains('\0') {
+        return refuse(
+            format!("the project path {path:?} holds a NUL character"),
+            "remove it",
+        );
+    }
+    match std::fs::metadata(path) {
+        Err(error) => refuse(
+            format!("cannot use the project path {path}: {error}"),
+            "make the directory first",
+        ),
+        Ok(meta) if !meta.is_dir() => refuse(
+            format!("the project path {path} is not a directory"),
+            "name the directory that the program is to run in",
+        ),
+        Ok(_) => match std::fs::read_dir(path) {
+            Err(error) => refuse(
+                format!("cannot read the project path {path}: {error}"),
+                "give yourself the right to it",
+            ),
+            Ok(_) => Ok(std::fs::canonicalize(path)
+                .ok()
+                .and_then(|path| path.to_str().map(str::to_owned))
+                .unwrap_or_else(|| path.to_owned())),
+        },
+    }
+}
+
+fn launch_request(
+    supervisor: &Supervisor,
+    project: stratavore_core::project::Project,
+    request: v1::LaunchRequest,
+) -> Result<LaunchRequest> {
+    if request.program.is_some() && !request.command.is_empty() {
+        return Err(
+            Failure::new(Code::Invalid, "both a program and a command were named")
+                .hint("name one of them"),
+        );
+    }
+    let words = match request.program.as_deref() {
+        Some(program::COMMAND) | None if !request.command.is_empty() => {
+            Words::Command(request.command)
+        }
+        _ => Words::Program(request.program),
+    };
+    let restart = request
+        .restart
+        .map(|policy| restart_policy(supervisor, &policy))
+        .transpose()?;
+    let size = match (request.columns, request.rows) {
+        (None, None) => SIZE,
+        (columns, rows) => (side(columns, SIZE.0)?, side(rows, SIZE.1)?),
+    };
+    let request_id = request
+        .request_id
+        .map(|id| id.parse::<uuid::Uuid>())
+        .transpose()
+        .map_err(|error| {
+            Failure::new(Code::Invalid, format!("the request id is no UUID: {error}"))
+        })?;
+    Ok(LaunchRequest {
+        project,
+        words,
+        args: request.args,
+        name: request.name.map(name).transpose()?,
+        env: request
+            .env
+            .into_iter()
+            .map(|variable| (variable.key, variable.value))
+            .collect(),
+        restart,
+        ceiling: request
+            .ceiling
+            .map(|ceiling| self::ceiling(supervisor, &ceiling))
+            .transpose()?,
+        keep_descendants: request.keep_descendants,
+        size,
+        queue: request.queue,
+        request_id,
+    })
+}
+
+fn side(given: Option<u32>, usual: u16) -> Result<u16> {
+    let Some(given) = given else { return Ok(usual) };
+    if !(1..=MAX_SIZE).contains(&given) {
+        return Err(Failure::new(
+            Code::Invalid,
+            format!("a terminal cannot be {given} columns or rows"),
+        )
+        .hint(format!("give a number from 1 to {MAX_SIZE}")));
+    }
+    Ok(u16::try_from(given).unwrap_or(usual))
+}
+
+fn restart_policy(supervisor: &Supervisor, policy: &v1::RestartPolicy) -> Result<RestartPolicy> {
+    match (policy.policy.as_str(), policy.max_attempts) {
+        ("never", _) => Ok(RestartPolicy::Never),
+        ("on-failure", Some(0)) => Err(Failure::new(
+            Code::Invalid,
+            "a runner cannot have 0 attempts",
+        )
+        .hint("give at least 1")),
+        ("on-failure", attempts) => Ok(supervisor.config().on_failure(attempts)),
+        (other, _) => Err(
+            Failure::new(Code::Invalid, format!("{other:?} is no restart policy"))
+                .hint("use never or on-failure"),
+        ),
+    }
+}
+
+fn ceiling(supervisor: &Supervisor, ceiling: &v1::Ceiling) -> Result<Ceiling> {
+    let action = match ceiling.action.as_str() {
+        "" => supervisor.config().ceiling_action(),
+        "notify" => CeilingAction::Notify,
+        "pause" => CeilingAction::Pause,
+        "stop" => CeilingAction::Stop,
+        other => {
+            return Err(Failure::new(
+                Code::Invalid,
+                format!("{other:?} is nothing to do above a ceiling"),
+            )
+            .hint("use notify, pause or stop"));
+        }
+    };
+    Ok(Ceiling {
+        memory_bytes: ceiling.memory_bytes,
+        cpu_percent: ceiling.cpu_percent,
+        action,
+    })
+}
+
+/// Turns a runner that could not start into the failure that whoever launched it is to read.
+fn started(runner: &Runner) -> Result<()> {
+    use stratavore_core::runner::{Failure as RunnerFailure, State};
+    match &runner.state {
+        State::Failed {
+            failure: RunnerFailure::CouldNotStart { message, .. },
+            ..
+        } => Err(Failure::new(
+            Code::Invalid,
+            format!("cannot start {}: {message}", runner.name),
+        )
+        .hint(format!(
+            "it is kept as failed; mend the cause, then `stratavore restart {}`",
+            runner.name
+        ))),
+        state if state.name() == StateName::Starting => Err(Failure::new(
+            Code::Timeout,
+            format!(
+                "{} was launched, but its agent has not said yet whether it started",
+                runner.name
+            ),
+        )
+        .hint(format!("see `stratavore show {}`", runner.name))),
+        _ => Ok(()),
+    }
+}
+
+fn node_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}

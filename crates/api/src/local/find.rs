@@ -1,0 +1,108 @@
+//! Finds what a person names: by id, name, or a prefix of either that names just one.
+
+use stratavore_core::ids::{ProjectId, RunnerId};
+use stratavore_core::project::Project;
+use stratavore_store::{RunnerFilter, RunnerView, StoreError};
+use stratavore_supervisor::Supervisor;
+
+use crate::failure::store_failure;
+use crate::{Code, Failure, Result};
+
+/// How many of several candidates an error lists.
+const LISTED: usize = 8;
+
+/// Finds a runner. One that has not ended goes before those that have; of those with the same name, the newest is meant.
+pub(super) async fn runner(supervisor: &Supervisor, reference: &str) -> Result<RunnerView> {
+    let store = supervisor.store();
+    if let Ok(id) = reference.parse::<RunnerId>() {
+        return match store.runner(id).await {
+            Err(StoreError::NoRunner(_)) => Err(no_runner(reference)),
+            other => other.map_err(store_failure),
+        };
+    }
+    if reference.is_empty() {
+        return Err(Failure::new(Code::Invalid, "the runner's name is empty")
+            .hint("list them with `stratavore runners`"));
+    }
+    let active = supervisor.active(None).await.map_err(store_failure)?;
+    if let Some(found) = named(active, reference)? {
+        return Ok(found);
+    }
+    let all = store
+        .runners(RunnerFilter::default())
+        .await
+        .map_err(store_failure)?;
+    named(all, reference)?.ok_or_else(|| no_runner(reference))
+}
+
+fn named(views: Vec<RunnerView>, reference: &str) -> Result<Option<RunnerView>> {
+    // Newest first: the first of an exact name is the one meant.
+    if let Some(exact) = views
+        .iter()
+        .position(|view| view.runner.name.as_str() == reference)
+    {
+        return Ok(views.into_iter().nth(exact));
+    }
+    let mut candidates: Vec<RunnerView> = views
+        .into_iter()
+        .filter(|view| {
+            view.runner.name.as_str().starts_with(reference)
+                || view.runner.id.to_string().starts_with(reference)
+        })
+        .collect();
+    if candidates.len() > 1 {
+        let names: Vec<String> = candidates
+            .iter()
+            .take(LISTED)
+            .map(|view| format!("{} ({})", view.runner.name, view.runner.id))
+            .collect();
+        let more = candidates.len().saturating_sub(LISTED);
+        let rest = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        return Err(Failure::new(
+            Code::Ambiguous,
+            format!(
+                "{reference:?} names {} runners: {}{rest}",
+                candidates.len(),
+                names.join(", ")
+            ),
+        )
+        .hint("name one by its id or its whole name"));
+    }
+    Ok(candidates.pop())
+}
+
+fn no_runner(reference: &str) -> Failure {
+    Failure::new(Code::NotFound, format!("no runner is named {reference:?}"))
+        .hint("list them with `stratavore runners --all`")
+}
+
+/// Finds a project by name or id; one that is not archived goes before those that are.
+pub(super) async fn project(supervisor: &Supervisor, reference: &str) -> Result<Project> {
+    let store = supervisor.store();
+    if let Ok(id) = reference.parse::<ProjectId>() {
+        return match store.project(id).await {
+            Err(StoreError::NoProject(_)) => Err(no_project(reference)),
+            other => other.map_err(store_failure),
+        };
+    }
+    let mut projects = store.projects(true).await.map_err(store_failure)?;
+    projects.sort_by_key(|project| {
+        (
+            project.archived_at.is_some(),
+            std::cmp::Reverse(project.created_at),
+        )
+    });
+    projects
+        .into_iter()
+        .find(|project| project.name.as_str() == reference)
+        .ok_or_else(|| no_project(reference))
+}
+
+fn no_project(reference: &str) -> Failure {
+    Failure::new(Code::NotFound, format!("no project is named {reference:?}"))
+        .hint(format!("list them with `stratavore project list`, or add it: `stratavore project add {reference} --path DIR`"))
+}

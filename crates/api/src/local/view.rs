@@ -1,0 +1,347 @@
+//! Shows the domain as clients see it.
+
+use futures::stream::{self, BoxStream, StreamExt};
+use stratavore_core::clock::to_rfc3339;
+use stratavore_core::fact::Fact;
+use stratavore_core::launch::{Ceiling, CeilingAction, Excess, RestartPolicy};
+use stratavore_core::notice::Edge;
+use stratavore_core::project::Project;
+use stratavore_core::runner::{Exit, Failure as RunnerFailure, State};
+use stratavore_store::{AuditReport, Cursor, DeadLetter, Event, Notice, RunnerView};
+use stratavore_supervisor::{Change, Check, Outcome, Supervisor};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::{Code, Failure, Result, v1};
+
+pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
+    let unreachable = supervisor.is_unreachable(&view.runner);
+    let RunnerView {
+        runner,
+        observation,
+    } = view;
+    let state = &runner.state;
+    let observed = observation.as_ref();
+    let live = !state.name().is_final();
+    v1::Runner {
+        id: runner.id.to_string(),
+        name: runner.name.to_string(),
+        project: runner.project.to_string(),
+        program: runner.launch.program.clone(),
+        state: state.name().as_str().to_owned(),
+        pid: state.process().map(|process| process.pid),
+        exit: exit(state),
+        created_at: to_rfc3339(runner.created_at),
+        started_at: state.started_at().map(to_rfc3339),
+        ended_at: state.ended_at().map(to_rfc3339),
+        // What was used last says nothing of what is used now.
+        cpu_percent: observed.filter(|_| live).map(|seen| seen.cpu_percent),
+        memory_bytes: observed.filter(|_| live).map(|seen| seen.memory_bytes),
+        last_heartbeat: observed.map(|seen| to_rfc3339(seen.at)),
+        project_id: runner.project_id.to_string(),
+        attempt: state.attempt(),
+        command: runner.launch.argv.clone(),
+        cwd: runner.launch.cwd.clone(),
+        unreachable,
+        restart: Some(restart(runner.launch.restart)),
+        ceiling: runner.launch.ceiling.map(ceiling),
+        retry_at: match state {
+            State::Backoff { until, .. } => Some(to_rfc3339(*until)),
+            _ => None,
+        },
+        viewers: observed.filter(|_| live).map_or(0, |seen| seen.viewers),
+        title: observed.and_then(|seen| seen.title.clone()),
+        revision: runner.revision,
+    }
+}
+
+fn exit(state: &State) -> Option<v1::Exit> {
+    match state {
+        State::Terminated { exit, asked, .. } => {
+            let reason = if *asked {
+                "stopped".to_owned()
+            } else {
+                exit.to_string()
+            };
+            Some(v1::Exit {
+                reason,
+                ..parts(exit)
+            })
+        }
+        State::Failed { failure, .. } | State::Backoff { failure, .. } => {
+            let parts = match failure {
+                RunnerFailure::Exited { exit } => parts(exit),
+                RunnerFailure::CouldNotStart { .. }
+                | RunnerFailure::AgentLost
+                | RunnerFailure::Interrupted => v1::Exit::default(),
+            };
+            Some(v1::Exit {
+                reason: failure.to_string(),
+                ..parts
+            })
+        }
+        State::Cancelled { .. } => Some(v1::Exit {
+            reason: "cancelled".to_owned(),
+            ..v1::Exit::default()
+        }),
+        State::Queued
+        | State::Starting { .. }
+        | State::Running { .. }
+        | State::Paused { .. }
+        | State::Stopping { .. } => None,
+    }
+}
+
+fn parts(exit: &Exit) -> v1::Exit {
+    let (code, signal) = match exit {
+        Exit::Code(code) => (Some(*code), None),
+        Exit::Signal(name) => (None, Some(name.clone())),
+        Exit::NotStarted => (None, None),
+    };
+    v1::Exit {
+        code,
+        signal,
+        reason: String::new(),
+    }
+}
+
+fn restart(policy: RestartPolicy) -> v1::RestartPolicy {
+    match policy {
+        RestartPolicy::Never => v1::RestartPolicy {
+            policy: "never".to_owned(),
+            max_attempts: None,
+        },
+        RestartPolicy::OnFailure { max_attempts, .. } => v1::RestartPolicy {
+            policy: "on-failure".to_owned(),
+            max_attempts: Some(max_attempts),
+        },
+    }
+}
+
+fn ceiling(ceiling: Ceiling) -> v1::Ceiling {
+    v1::Ceiling {
+        memory_bytes: ceiling.memory_bytes,
+        cpu_percent: ceiling.cpu_percent,
+        action: action(ceiling.action).to_owned(),
+    }
+}
+
+const fn action(action: CeilingAction) -> &'static str {
+    match action {
+        CeilingAction::Notify => "notify",
+        CeilingAction::Pause => "pause",
+        CeilingAction::Stop => "stop",
+    }
+}
+
+pub(super) fn project(project: Project, active: u32) -> v1::Project {
+    v1::Project {
+        id: project.id.to_string(),
+        name: project.name.to_string(),
+        path: project.path,
+        max_runners: project.max_runners,
+        active_runners: active,
+        created_at: to_rfc3339(project.created_at),
+        archived_at: project.archived_at.map(to_rfc3339),
+        revision: project.revision,
+    }
+}
+
+pub(super) fn event(event: Event) -> v1::Event {
+    let mut data = serde_json::to_value(&event.fact).unwrap_or_default();
+    if let Some(fields) = data.as_object_mut() {
+        fields.remove("type");
+    }
+    v1::Event {
+        cursor: cursor(event.cursor),
+        id: event.id.to_string(),
+        aggregate: event.aggregate.to_owned(),
+        aggregate_id: event.aggregate_id.to_string(),
+        seq: event.seq,
+        r#type: event.fact.kind().to_owned(),
+        at: to_rfc3339(event.at),
+        data: data.to_string(),
+        project: Some(event.project),
+    }
+}
+
+/// Writes a cursor so that nobody is tempted to count with it.
+fn cursor(cursor: Cursor) -> String {
+    format!("c{:x}", cursor.0)
+}
+
+pub(super) fn parse_cursor(text: &str) -> Result<Cursor> {
+    text.strip_prefix('c')
+        .and_then(|hex| i64::from_str_radix(hex, 16).ok())
+        .map(Cursor)
+        .ok_or_else(|| {
+            Failure::new(Code::Invalid, format!("{text:?} is no cursor"))
+                .hint("use the cursor of an event, as it was printed")
+        })
+}
+
+pub(super) fn dead_letter(letter: DeadLetter) -> v1::DeadLetter {
+    v1::DeadLetter {
+        aggregate_id: letter.event.aggregate_id.to_string(),
+        seq: letter.event.seq,
+        event: letter.event.fact.kind().to_owned(),
+        attempts: letter.attempts,
+        error: letter.error,
+    }
+}
+
+pub(super) fn problems(dead: &[DeadLetter]) -> Vec<String> {
+    dead.iter()
+        .map(|letter| {
+            format!(
+                "the event {} {} of {} could not be delivered after {} attempts, and holds back those after it: {}",
+                letter.event.fact.kind(),
+                letter.event.seq,
+                letter.event.aggregate_id,
+                letter.attempts,
+                letter.error
+            )
+        })
+        .collect()
+}
+
+pub(super) fn check(check: Check) -> v1::Check {
+    let outcome = match check.outcome {
+        Outcome::Ok => "ok",
+        Outcome::Warning => "warning",
+        Outcome::Problem => "problem",
+    };
+    v1::Check {
+        name: check.name,
+        outcome: outcome.to_owned(),
+        detail: check.detail,
+        mend: check.mend,
+    }
+}
+
+pub(super) fn audit(report: AuditReport) -> v1::AuditReport {
+    v1::AuditReport {
+        events: report.events,
+        chains: report.chains,
+        faults: report
+            .faults
+            .into_iter()
+            .map(|fault| v1::AuditFault {
+                aggregate_id: fault.aggregate_id.to_string(),
+                seq: fault.seq,
+                kind: fault.kind.to_owned(),
+                detail: fault.detail,
+            })
+            .collect(),
+    }
+}
+
+pub(super) fn notification(notice: Notice) -> v1::Notification {
+    let project = notice.event.project.clone();
+    let name = notice
+        .runner
+        .as_ref()
+        .map_or_else(|| project.clone(), |(_, name)| name.to_string());
+    let (title, body) = match notice.edge {
+        Edge::Ended => (format!("{name} ended"), words(&notice.event.fact)),
+        Edge::Failed => (format!("{name} failed"), words(&notice.event.fact)),
+        Edge::CouldNotStart => (format!("{name} could not start"), words(&notice.event.fact)),
+        Edge::AgentLost => (format!("{name} was lost"), words(&notice.event.fact)),
+        Edge::Interrupted => (format!("{name} was interrupted"), words(&notice.event.fact)),
+        Edge::QuotaRefused => (
+            format!("{project}: launch refused"),
+            words(&notice.event.fact),
+        ),
+        Edge::OverCeiling => (format!("{name} uses too much"), words(&notice.event.fact)),
+    };
+    v1::Notification {
+        id: notice.id.to_string(),
+        edge: notice.edge.as_str().to_owned(),
+        title,
+        body,
+        runner_id: notice.runner.map(|(id, _)| id.to_string()),
+        project: Some(project),
+        at: to_rfc3339(ended_at(&notice.event)),
+    }
+}
+
+/// When it happened, which may be long before it was noticed.
+fn ended_at(event: &Event) -> stratavore_core::clock::Timestamp {
+    match &event.fact {
+        Fact::Terminated { ended_at, .. } | Fact::Failed { ended_at, .. } => *ended_at,
+        _ => event.at,
+    }
+}
+
+fn words(fact: &Fact) -> String {
+    match fact {
+        Fact::Terminated { exit, .. } => format!("It is done: {exit}."),
+        Fact::Failed {
+            failure: RunnerFailure::CouldNotStart { message, .. },
+            ..
+        } => message.clone(),
+        Fact::Failed { failure, .. } => format!("{failure}."),
+        Fact::QuotaRefused { scope, limit, .. } => {
+            format!("The quota of the {scope} is full: {limit} of {limit} runners are active.")
+        }
+        Fact::OverCeiling {
+            excess,
+            action: done,
+            ..
+        } => {
+            let what = match excess {
+                Excess::Memory { used, limit } => format!(
+                    "{} MB of memory; its ceiling is {} MB",
+                    used >> 20,
+                    limit >> 20
+                ),
+                Excess::Cpu { used, limit } => format!("{used} % CPU; its ceiling is {limit} %"),
+            };
+            let done = match done {
+                CeilingAction::Notify => "It goes on.",
+                CeilingAction::Pause => "It was paused.",
+                CeilingAction::Stop => "It was stopped.",
+            };
+            format!("{what}. {done}")
+        }
+        other => other.kind().to_owned(),
+    }
+}
+
+pub(super) fn nudges(changes: broadcast::Receiver<Change>) -> BoxStream<'static, v1::Nudge> {
+    stream::unfold(changes, |mut changes| async move {
+        let nudge = match changes.recv().await {
+            Ok(Change::Runner(id)) => nudge("runner", id.to_string()),
+            Ok(Change::Project(id)) => nudge("project", id.to_string()),
+            Ok(Change::Observations) => nudge("observations", String::new()),
+            Ok(Change::Notices) => nudge("notifications", String::new()),
+            // Something was missed: everything may have changed.
+            Err(RecvError::Lagged(_)) => nudge("status", String::new()),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((nudge, changes))
+    })
+    .boxed()
+}
+
+fn nudge(entity: &str, id: String) -> v1::Nudge {
+    v1::Nudge {
+        entity: entity.to_owned(),
+        id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_a_client() {
+        for value in [0, 1, 255, i64::MAX] {
+            assert_eq!(parse_cursor(&cursor(Cursor(value))).unwrap(), Cursor(value));
+        }
+        assert!(
+            parse_cursor("12").is_err() && parse_cursor("cx").is_err() && parse_cursor("").is_err()
+        );
+    }
+}

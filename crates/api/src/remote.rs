@@ -1,0 +1,126 @@
+//! The api of a host in another process.
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use stratavore_rpc::Client;
+
+use crate::{Api, Failure, Result, v1};
+
+/// Asks a host through its socket.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    client: Client,
+}
+
+impl Remote {
+    /// Wraps a connected client.
+    #[must_use]
+    pub const fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+macro_rules! forward {
+    ($self:ident . $method:ident ($request:expr)) => {
+        $self
+            .client
+            .clone()
+            .$method($request)
+            .await
+            .map(tonic::Response::into_inner)
+            .map_err(Failure::from)
+    };
+}
+
+#[async_trait]
+impl Api for Remote {
+    async fn status(&self) -> Result<v1::Status> {
+        forward!(self.get_status(v1::StatusRequest {}))
+    }
+    async fn doctor(&self) -> Result<v1::DoctorReport> {
+        forward!(self.doctor(v1::DoctorRequest {}))
+    }
+    async fn config(&self, request: v1::ConfigRequest) -> Result<v1::Config> {
+        forward!(self.get_config(request))
+    }
+    async fn add_project(&self, request: v1::AddProjectRequest) -> Result<v1::Project> {
+        forward!(self.add_project(request))
+    }
+    async fn projects(&self, request: v1::ListProjectsRequest) -> Result<v1::Projects> {
+        forward!(self.list_projects(request))
+    }
+    async fn project(&self, request: v1::ProjectRef) -> Result<v1::Project> {
+        forward!(self.get_project(request))
+    }
+    async fn archive_project(&self, request: v1::ProjectRef) -> Result<v1::Project> {
+        forward!(self.archive_project(request))
+    }
+    async fn programs(&self) -> Result<v1::Programs> {
+        forward!(self.list_programs(v1::ListProgramsRequest {}))
+    }
+    async fn launch(&self, request: v1::LaunchRequest) -> Result<v1::Runner> {
+        forward!(self.launch(request))
+    }
+    async fn runners(&self, request: v1::ListRunnersRequest) -> Result<v1::Runners> {
+        forward!(self.list_runners(request))
+    }
+    async fn runner(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
+        forward!(self.get_runner(request))
+    }
+    async fn stop(&self, request: v1::StopRequest) -> Result<v1::Runners> {
+        forward!(self.stop(request))
+    }
+    async fn pause(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
+        forward!(self.pause(request))
+    }
+    async fn go_on(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
+        forward!(self.r#continue(request))
+    }
+    async fn restart(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
+        forward!(self.restart(request))
+    }
+    async fn answer_interrupted(&self, request: v1::InterruptedAnswer) -> Result<v1::Runners> {
+        forward!(self.answer_interrupted(request))
+    }
+    async fn terminal(&self, request: v1::RunnerRef) -> Result<v1::Terminal> {
+        forward!(self.get_terminal(request))
+    }
+    async fn send(&self, request: v1::SendRequest) -> Result<()> {
+        forward!(self.send(request)).map(|_| ())
+    }
+    async fn screen(&self, request: v1::ScreenRequest) -> Result<v1::Screen> {
+        forward!(self.get_screen(request))
+    }
+    async fn history(&self, request: v1::HistoryRequest) -> Result<v1::History> {
+        forward!(self.get_history(request))
+    }
+    async fn events(
+        &self,
+        request: v1::EventsRequest,
+    ) -> Result<BoxStream<'static, Result<v1::Event>>> {
+        Ok(forward!(self.events(request))?
+            .map(|event| event.map_err(Failure::from))
+            .boxed())
+    }
+    async fn watch(&self) -> Result<BoxStream<'static, Result<v1::Nudge>>> {
+        Ok(forward!(self.watch(v1::WatchRequest {}))?
+            .map(|nudge| nudge.map_err(Failure::from))
+            .boxed())
+    }
+    async fn verify_audit(&self) -> Result<v1::AuditReport> {
+        forward!(self.verify_audit(v1::VerifyAuditRequest {}))
+    }
+    async fn claim_notifications(
+        &self,
+        request: v1::ClaimNotificationsRequest,
+    ) -> Result<v1::Notifications> {
+        forward!(self.claim_notifications(request))
+    }
+    async fn notification_shown(&self, request: v1::NotificationShownRequest) -> Result<()> {
+        forward!(self.notification_shown(request)).map(|_| ())
+    }
+    async fn shutdown(&self, request: v1::ShutdownRequest) -> Result<()> {
+        forward!(self.shutdown(request)).map(|_| ())
+    }
+}

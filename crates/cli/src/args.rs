@@ -1,0 +1,539 @@
+//! The command line: every command, argument and flag, and the help that goes with them.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// What each exit code means; shown by `--help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed, or came out otherwise than asked for
+  2  the command line makes no sense
+  3  no such runner or project
+  4  a name or prefix means several
+  5  refused by a quota
+  6  not possible in the present state, or a name is taken
+  7  a time limit was reached
+  8  no host runs, or what is needed is not there now
+  9  a setting is wrong
+
+Data goes to stdout, everything else to stderr. A RUNNER is a name, an id, or a prefix of either that means just one.";
+
+/// Supervises coding-agent CLIs across projects
+#[derive(Debug, Parser)]
+#[command(
+    name = "stratavore",
+    version,
+    about = "Supervise coding-agent CLIs across projects",
+    after_help = EXIT_CODES,
+    disable_help_subcommand = true,
+    override_usage = "stratavore [OPTIONS] <COMMAND>\n       stratavore [OPTIONS] <PROJECT>",
+)]
+pub(crate) struct Cli {
+    /// Attach to the project's runner: launch one when none runs, choose when several do
+    pub(crate) project: Option<String>,
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Global {
+    /// Print data as JSON; a failure also as a JSON object on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Refuse, rather than start a host, when none runs
+    #[arg(long, global = true)]
+    pub(crate) no_start: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Add, list, show or archive projects
+    #[command(subcommand)]
+    Project(ProjectCommand),
+    /// Launch a program in a project
+    Launch(Box<LaunchArgs>),
+    /// List the runners that have not ended
+    Runners(RunnersArgs),
+    /// Show one runner
+    Show(RunnerArg),
+    /// Attach this terminal to a runner's; ctrl-\ detaches
+    Attach(AttachArgs),
+    /// Type text into a runner's terminal
+    Send(SendArgs),
+    /// Print what a runner's terminal shows now
+    Screen(ScreenArgs),
+    /// Print what scrolled off a runner's terminal, and its screen after it
+    Logs(LogsArgs),
+    /// Wait until a runner has come to a state
+    Wait(WaitArgs),
+    /// Stop runners, with every process they started
+    Stop(StopArgs),
+    /// Pause a runner's whole process tree
+    Pause(RunnerArg),
+    /// Let a paused runner go on
+    Continue(RunnerArg),
+    /// Start a runner that has ended once more
+    Restart(RunnerArg),
+    /// List the runners that a reboot or logout interrupted, start them again, or dismiss the offer
+    Interrupted(InterruptedArgs),
+    /// Print the events, in the order in which they were committed
+    Events(EventsArgs),
+    /// Show the host and how much is running
+    Status,
+    /// Check the audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Check this machine: what is wrong and how to mend it
+    Doctor,
+    /// Start or stop the host itself
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectCommand {
+    /// Add a directory as a project
+    Add(ProjectAddArgs),
+    /// List the projects
+    List {
+        /// Archived ones too
+        #[arg(long)]
+        archived: bool,
+    },
+    /// Show one project
+    Show {
+        /// The project's name
+        project: String,
+    },
+    /// Put a project away; its history stays
+    Archive {
+        /// The project's name
+        project: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProjectAddArgs {
+    /// What to call it
+    pub(crate) name: String,
+    /// Its directory; a relative one is taken from the current directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: PathBuf,
+    /// How many of its runners may be active at once
+    #[arg(long, value_name = "N")]
+    pub(crate) max_runners: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LaunchArgs {
+    /// The project to launch in
+    pub(crate) project: String,
+    /// The program to run; default: the one configured
+    #[arg(long, value_parser = ["claude", "codex", "gemini", "opencode"], conflicts_with = "command")]
+    pub(crate) program: Option<String>,
+    /// A command to run instead; split into words as a shell does, run without one
+    #[arg(long, value_name = "CMD")]
+    pub(crate) command: Option<CommandWords>,
+    /// What to call the runner; default: made from the project's name
+    #[arg(long, value_name = "N")]
+    pub(crate) name: Option<String>,
+    /// A variable for the runner's environment; may be repeated
+    #[arg(long, value_name = "K=V")]
+    pub(crate) env: Vec<Variable>,
+    /// Whether to start it again when it fails; default: as configured
+    #[arg(long)]
+    pub(crate) restart: Option<Restart>,
+    /// How often to start it in all, with --restart on-failure
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) max_attempts: Option<u32>,
+    /// Wait in line, rather than be refused, when a quota is full
+    #[arg(long)]
+    pub(crate) queue: bool,
+    #[command(flatten)]
+    pub(crate) ceilings: Ceilings,
+    /// What happens above these ceilings; default: as configured
+    #[arg(long, value_name = "ACTION", requires = "Ceilings")]
+    pub(crate) ceiling_action: Option<CeilingAction>,
+    /// Leave alive what the program leaves behind when it exits normally
+    #[arg(long)]
+    pub(crate) keep_descendants: bool,
+    /// The terminal's first size; default: this terminal's
+    #[arg(long, value_name = "COLSxROWS")]
+    pub(crate) size: Option<Size>,
+    /// Attach this terminal once it runs
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) attach: bool,
+    /// Arguments for the program
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) args: Vec<String>,
+}
+
+/// What the runner's processes together may use.
+#[derive(Debug, Args)]
+#[group(multiple = true)]
+pub(crate) struct Ceilings {
+    /// Memory that all its processes together may use, in MB
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub(crate) memory_mb: Option<u64>,
+    /// CPU that all its processes together may use; 100 is one core
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) cpu_percent: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunnersArgs {
+    /// Only this project's
+    #[arg(long, value_name = "P")]
+    pub(crate) project: Option<String>,
+    /// Ended ones too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunnerArg {
+    /// The runner
+    pub(crate) runner: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AttachArgs {
+    /// The runner
+    #[arg(conflicts_with = "json")]
+    pub(crate) runner: String,
+    /// Only watch: type nothing, and leave its size alone
+    #[arg(long)]
+    pub(crate) read_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// The runner
+    pub(crate) runner: String,
+    /// What to type
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) text: String,
+    /// Press Enter after it
+    #[arg(long)]
+    pub(crate) enter: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScreenArgs {
+    /// The runner
+    pub(crate) runner: String,
+    /// With colours and modes: exactly what a terminal is fed on attaching
+    #[arg(long)]
+    pub(crate) ansi: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The runner
+    pub(crate) runner: String,
+    /// With colours
+    #[arg(long)]
+    pub(crate) ansi: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// The runner
+    pub(crate) runner: String,
+    /// The state to wait for
+    #[arg(long = "for", value_name = "STATE")]
+    pub(crate) state: Awaited,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "S")]
+    pub(crate) timeout: Option<Seconds>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    #[command(flatten)]
+    pub(crate) target: StopTarget,
+    /// Seconds between the request to end and the kill; default: as configured
+    #[arg(long, value_name = "S")]
+    pub(crate) grace: Option<u32>,
+    /// Return when the stop is recorded, not when they have ended
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct StopTarget {
+    /// The runner
+    pub(crate) runner: Option<String>,
+    /// Every runner of this project
+    #[arg(long, value_name = "P")]
+    pub(crate) project: Option<String>,
+    /// Every runner there is
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InterruptedArgs {
+    /// Start them all again
+    #[arg(long, conflicts_with = "dismiss")]
+    pub(crate) start: bool,
+    /// Leave them ended, and do not offer it again
+    #[arg(long)]
+    pub(crate) dismiss: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Go on with the events to come, until interrupted
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Only what came after this event's cursor
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) since: Option<String>,
+    /// At most this many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Recompute the chain of every runner and project, and name what does not fit
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show every setting, its value and where it came from
+    Show {
+        /// With this project's own settings
+        #[arg(long, value_name = "P")]
+        project: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HostCommand {
+    /// Start a host, unless one runs
+    Start,
+    /// End the host; runners go on without it
+    Stop {
+        /// Stop every runner too
+        #[arg(long)]
+        stop_runners: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Restart {
+    Never,
+    OnFailure,
+}
+
+impl Restart {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::OnFailure => "on-failure",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CeilingAction {
+    Notify,
+    Pause,
+    Stop,
+}
+
+impl CeilingAction {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Notify => "notify",
+            Self::Pause => "pause",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// A state that `wait` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Awaited {
+    Running,
+    Terminated,
+    Failed,
+}
+
+impl Awaited {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Terminated => "terminated",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A command, split into words as a shell does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandWords(pub(crate) Vec<String>);
+
+impl FromStr for CommandWords {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words = shell_words::split(text)
+            .map_err(|_| "a quote is not closed, or a backslash ends it".to_owned())?;
+        if words.first().is_none_or(String::is_empty) {
+            return Err("it names no program".to_owned());
+        }
+        Ok(Self(words))
+    }
+}
+
+/// An environment variable and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variable {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for Variable {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((key, value)) = text.split_once('=') else {
+            return Err("it has no '='; write KEY=VALUE".to_owned());
+        };
+        if key.is_empty() {
+            return Err("its key is empty; write KEY=VALUE".to_owned());
+        }
+        if key.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err("its key has white space or control characters".to_owned());
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+}
+
+/// A terminal's size in cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) columns: u16,
+    pub(crate) rows: u16,
+}
+
+impl FromStr for Size {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let cells = |text: &str| {
+            text.parse::<u16>()
+                .ok()
+                .filter(|n| (1..=10_000).contains(n))
+        };
+        text.split_once('x')
+            .and_then(|(columns, rows)| {
+                Some(Self {
+                    columns: cells(columns)?,
+                    rows: cells(rows)?,
+                })
+            })
+            .ok_or_else(|| "write COLSxROWS, such as 120x40, each from 1 to 10000".to_owned())
+    }
+}
+
+/// A length of time, in seconds with an optional fraction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Seconds(pub(crate) f64);
+
+impl FromStr for Seconds {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<f64>()
+            .ok()
+            .filter(|seconds| (0.0..=1e9).contains(seconds))
+            .map(Self)
+            .ok_or_else(|| "write a number of seconds, such as 30 or 0.5".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_is_split_as_a_shell_splits_words() {
+        let words = |text: &str| text.parse::<CommandWords>().map(|words| words.0);
+        assert_eq!(
+            words(r#"sh -c "echo 'a  b' $HOME""#).unwrap(),
+            ["sh", "-c", "echo 'a  b' $HOME"]
+        );
+        assert_eq!(words(r"a\ b '' c").unwrap(), ["a b", "", "c"]);
+        for bad in ["", "  ", "'open", "a \"b", "''"] {
+            assert!(words(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_needs_a_key_and_may_have_any_value() {
+        let read = |text: &str| text.parse::<Variable>().map(|v| (v.key, v.value));
+        assert_eq!(read("A=b=c"), Ok(("A".into(), "b=c".into())));
+        assert_eq!(read("A="), Ok(("A".into(), String::new())));
+        for bad in ["A", "=b", "", "A B=c", "A\n=c"] {
+            assert!(read(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_size_has_two_sensible_numbers() {
+        assert_eq!(
+            "120x40".parse(),
+            Ok(Size {
+                columns: 120,
+                rows: 40
+            })
+        );
+        for bad in [
+            "",
+            "120",
+            "x",
+            "0x40",
+            "120x",
+            "120x99999",
+            "-1x3",
+            "120X40",
+        ] {
+            assert!(bad.parse::<Size>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_finite_and_not_negative() {
+        assert_eq!("0.5".parse(), Ok(Seconds(0.5)));
+        for bad in ["", "-1", "inf", "NaN", "1s"] {
+            assert!(bad.parse::<Seconds>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The user's terminal: raw while an attachment lasts, and restored however it ends.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::io::unix::AsyncFd;
+
+use super::modes::{ENTER, LEAVE};
+use crate::args::Size;
+
+/// A terminal that takes nothing for this long is not waited for on leaving.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// The terminal, opened anew: our own file description can be non-blocking without the shell's becoming so.
+#[derive(Debug)]
+pub(crate) struct Tty {
+    file: AsyncFd<File>,
+}
+
+/// What leaving must restore; there is one terminal, and a panic must find it.
+static LEFT_BEHIND: Mutex<Option<Restore>> = Mutex::new(None);
+
+#[derive(Debug)]
+struct Restore {
+    file: File,
+    saved: Termios,
+    also: Vec<u8>,
+}
+
+/// Tells whether a person sits in front of stdin and stdout.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Tells the size of the terminal on stdout, if there is one.
+pub(crate) fn size_of_stdout() -> Option<Size> {
+    size_of(io::stdout())
+}
+
+fn size_of(terminal: impl AsFd) -> Option<Size> {
+    let size = tcgetwinsize(terminal).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some(Size {
+        columns: size.ws_col,
+        rows: size.ws_row,
+    })
+}
+
+impl Tty {
+    /// Opens the terminal of stdin.
+    pub(crate) fn open() -> io::Result<Self> {
+        let open = |path: &str| {
+            let flags = (OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC).bits();
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(flags.cast_signed())
+                .open(path)
+        };
+        // /dev/tty opens even where the terminal belongs to whoever ran `su`; a terminal that is not the controlling
+        // one is reached by its descriptor.
+        let file = open("/dev/tty").or_else(|_| open("/proc/self/fd/0"))?;
+        // SAFETY: the descriptor is the file's, which the AsyncFd owns and which stays open as long.
+        Ok(Self {
+            file: unsafe { AsyncFd::register(file)? },
+        })
+    }
+
+    /// Makes the terminal raw and enters its alternate screen.
+    pub(crate) fn enter(&self) -> io::Result<()> {
+        let saved = tcgetattr(self.file.get_ref())?;
+        let mut raw = saved.clone();
+        raw.make_raw();
+        let file = self.file.get_ref().try_clone()?;
+        *lock() = Some(Restore {
+            file,
+            saved,
+            also: Vec::new(),
+        });
+        // Not flushed: what was typed ahead is meant for the runner.
+        tcsetattr(self.file.get_ref(), OptionalActions::Drain, &raw)?;
+        write_within(self.file.get_ref(), ENTER, LEAVE_DEADLINE)
+    }
+
+    /// Gives the terminal's size.
+    pub(crate) fn size(&self) -> Size {
+        size_of(self.file.get_ref()).unwrap_or(Size {
+            columns: 80,
+            rows: 24,
+        })
+    }
+
+    /// Reads what was typed; nothing means that the terminal is gone. Cancel safe.
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.file.readable().await?;
+            if let Ok(read) = ready.try_io(|file| file.get_ref().read(buffer)) {
+                return read;
+            }
+        }
+    }
+
+    /// Writes as much as the terminal takes now, once it takes any. Cancel safe.
+    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.file.writable().await?;
+            if let Ok(written) = ready.try_io(|file| file.get_ref().write(bytes)) {
+                return written;
+            }
+        }
+    }
+}
+
+/// Makes a panic restore the terminal before it is told.
+pub(crate) fn restore_on_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        leave(Typeahead::Drop);
+        tell(panic);
+    }));
+}
+
+/// Adds what leaving must write besides [`LEAVE`].
+pub(crate) fn also_on_leaving(bytes: Vec<u8>) {
+    if let Some(restore) = lock().as_mut() {
+        restore.also = bytes;
+    }
+}
+
+/// What becomes of keys typed and not yet read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Typeahead {
+    /// They are the shell's: the user left on purpose.
+    Keep,
+    /// They were meant for the runner, which has gone; a shell must not run them.
+    Drop,
+}
+
+/// Undoes every mode and makes the terminal what it was; does nothing when it was not changed.
+pub(crate) fn leave(typeahead: Typeahead) {
+    let Some(Restore { file, saved, also }) = lock().take() else {
+        return;
+    };
+    // A terminal that was closed cannot be restored, and needs not be.
+    let _ = write_within(&file, &[also.as_slice(), LEAVE].concat(), LEAVE_DEADLINE);
+    let how = match typeahead {
+        Typeahead::Keep => OptionalActions::Now,
+        Typeahead::Drop => OptionalActions::Flush,
+    };
+    let _ = tcsetattr(&file, how, &saved);
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Option<Restore>> {
+    LEFT_BEHIND.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes to a non-blocking terminal, waiting at most `patience` each time it takes nothing.
+pub(crate) fn write_within(
+    mut file: &File,
+    mut bytes: &[u8],
+    patience: Duration,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let patience = Timespec::try_from(patience).ok();
+                if poll(&mut [PollFd::new(&file, PollFlags::OUT)], patience.as_ref())? == 0 {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! `stratavore attach`, `send`, `screen`, `logs`.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use stratavore_rpc::v1;
+
+use super::launch;
+use crate::args::{AttachArgs, LogsArgs, ScreenArgs, SendArgs};
+use crate::attach::require_terminal;
+use crate::failure::{Failure, Kind, Result};
+use crate::invocation::Invocation;
+use crate::runner::{exit_text, has_ended};
+use crate::text::{printable, printable_lines};
+
+pub(super) async fn attach(call: &Invocation, args: &AttachArgs) -> Result<ExitCode> {
+    require_terminal(
+        "attach",
+        "print what it shows with `stratavore screen RUNNER`, type with `stratavore send`",
+    )?;
+    let mut host = call.host().await?;
+    let runner = host.runner(&args.runner).await?;
+    if has_ended(&runner) {
+        let name = printable(&runner.name);
+        let message = format!(
+            "cannot attach to {name}: it is {} ({})",
+            runner.state,
+            exit_text(&runner)
+        );
+        return Err(Failure::new(Kind::Conflict, message).hint(format!(
+            "see what it showed with `stratavore logs {name}`, or start it again with `stratavore restart {name}`"
+        )));
+    }
+    launch::attach_started(call, &mut host, runner, args.read_only).await
+}
+
+pub(super) async fn send(call: &Invocation, args: SendArgs) -> Result {
+    let SendArgs {
+        runner,
+        text,
+        enter,
+    } = args;
+    let mut host = call.host().await?;
+    host.ask(async |client| {
+        client
+            .send(v1::SendRequest {
+                runner,
+                text,
+                enter,
+            })
+            .await
+    })
+    .await?;
+    call.output
+        .data(&json!({ "sent": true }), |_| String::new())
+}
+
+pub(super) async fn screen(call: &Invocation, args: ScreenArgs) -> Result {
+    let ScreenArgs { runner, ansi } = args;
+    let mut host = call.host().await?;
+    let screen = host
+        .ask(async |client| client.get_screen(v1::ScreenRequest { runner, ansi }).await)
+        .await?;
+    if call.output.json {
+        let content = String::from_utf8_lossy(&screen.content);
+        let object = json!({ "content": content });
+        return call.output.data(&object, |_| String::new());
+    }
+    print(call, &screen.content, ansi)
+}
+
+pub(super) async fn logs(call: &Invocation, args: LogsArgs) -> Result {
+    let LogsArgs { runner, ansi } = args;
+    let mut host = call.host().await?;
+    let history = host
+        .ask(async |client| {
+            client
+                .get_history(v1::HistoryRequest { runner, ansi })
+                .await
+        })
+        .await?;
+    if call.output.json {
+        let object = json!({ "content": String::from_utf8_lossy(&history.content) });
+        return call.output.data(&object, |_| String::new());
+    }
+    print(call, &history.content, ansi)
+}
+
+/// Prints what a terminal showed: bytes as they are, or text that is safe and ends its last line.
+fn print(call: &Invocation, content: &[u8], ansi: bool) -> Result {
+    if ansi {
+        return call.output.bytes(content);
+    }
+    let text = String::from_utf8_lossy(content);
+    let mut text = printable_lines(&text).into_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    call.output.bytes(text.as_bytes())
+}

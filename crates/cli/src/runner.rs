@@ -1,0 +1,233 @@
+//! A runner, as people are told of it.
+
+use chrono::{DateTime, Utc};
+use stratavore_rpc::v1;
+
+use crate::age;
+use crate::output::Style;
+use crate::table::{Side, Table};
+use crate::text::printable;
+
+/// Tells whether a runner has ended and stays so.
+pub(crate) fn has_ended(runner: &v1::Runner) -> bool {
+    matches!(runner.state.as_str(), "terminated" | "failed" | "cancelled")
+}
+
+/// Tells how a runner ended: its exit code, its signal, or else why.
+pub(crate) fn exit_text(runner: &v1::Runner) -> String {
+    match &runner.exit {
+        Some(v1::Exit {
+            code: Some(code), ..
+        }) => format!("exit {code}"),
+        Some(v1::Exit {
+            signal: Some(signal),
+            ..
+        }) => format!("signal {}", printable(signal)),
+        Some(v1::Exit { reason, .. }) => printable(reason).into_owned(),
+        None => runner.state.clone(),
+    }
+}
+
+/// Lists runners.
+pub(crate) fn table(runners: &[v1::Runner], now: DateTime<Utc>, style: Style) -> String {
+    let mut table = Table::new(&[
+        ("NAME", Side::Left),
+        ("PROJECT", Side::Left),
+        ("PROGRAM", Side::Left),
+        ("STATE", Side::Left),
+        ("PID", Side::Right),
+        ("CPU", Side::Right),
+        ("MEMORY", Side::Right),
+        ("AGE", Side::Right),
+    ]);
+    for runner in runners {
+        table.row([
+            runner.name.clone(),
+            runner.project.clone(),
+            runner.program.clone(),
+            state(runner, now),
+            runner.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+            runner
+                .cpu_percent
+                .map(|percent| format!("{percent:.0}%"))
+                .unwrap_or_default(),
+            runner.memory_bytes.map(memory).unwrap_or_default(),
+            age::since(&runner.created_at, now),
+        ]);
+    }
+    table.render(style)
+}
+
+/// Shows everything about one runner.
+pub(crate) fn card(runner: &v1::Runner, now: DateTime<Utc>) -> String {
+    let time = |time: &Option<String>| {
+        time.as_deref()
+            .map(|time| when(time, now))
+            .unwrap_or_default()
+    };
+    let command = shell_words::join(&runner.command);
+    let restart = runner
+        .restart
+        .as_ref()
+        .map(|restart| match restart.max_attempts {
+            Some(max) if restart.policy != "never" => {
+                format!("{}, at most {max} attempts", restart.policy)
+            }
+            _ => restart.policy.clone(),
+        });
+    let ceiling = runner.ceiling.as_ref().map(|ceiling| {
+        let limits = [
+            ceiling
+                .memory_bytes
+                .map(|bytes| format!("{} memory", memory(bytes))),
+            ceiling.cpu_percent.map(|percent| format!("{percent}% CPU")),
+        ];
+        format!(
+            "{}: {}",
+            limits.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            ceiling.action
+        )
+    });
+    let rows = [
+        ("name", runner.name.clone()),
+        ("id", runner.id.clone()),
+        ("project", runner.project.clone()),
+        ("program", runner.program.clone()),
+        ("command", command),
+        ("directory", runner.cwd.clone()),
+        ("state", state(runner, now)),
+        ("attempt", runner.attempt.to_string()),
+        (
+            "pid",
+            runner.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+        ),
+        (
+            "cpu",
+            runner
+                .cpu_percent
+                .map(|percent| format!("{percent:.1}%"))
+                .unwrap_or_default(),
+        ),
+        (
+            "memory",
+            runner.memory_bytes.map(memory).unwrap_or_default(),
+        ),
+        ("title", runner.title.clone().unwrap_or_default()),
+        ("viewers", runner.viewers.to_string()),
+        ("created", when(&runner.created_at, now)),
+        ("started", time(&runner.started_at)),
+        ("ended", time(&runner.ended_at)),
+        ("heartbeat", time(&runner.last_heartbeat)),
+        (
+            "exit",
+            runner
+                .exit
+                .as_ref()
+                .map(|exit| full_exit(runner, exit))
+                .unwrap_or_default(),
+        ),
+        ("restart", restart.unwrap_or_default()),
+        ("ceiling", ceiling.unwrap_or_default()),
+    ];
+    rows_text(&rows)
+}
+
+/// Renders names and values, leaving out what has no value.
+pub(crate) fn rows_text(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name:width$}  {}\n", printable(value)))
+        .collect()
+}
+
+/// Renders a time with its age.
+pub(crate) fn when(time: &str, now: DateTime<Utc>) -> String {
+    match age::since(time, now) {
+        age if age.is_empty() => time.to_owned(),
+        age => format!("{time} ({age} ago)"),
+    }
+}
+
+/// Renders a number of bytes in the unit that leaves at most four digits.
+pub(crate) fn memory(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KB", "MB", "GB", "TB"];
+    let mut value = bytes.div_ceil(1024);
+    let mut unit = 0;
+    while value >= 10_000 && unit + 1 < UNITS.len() {
+        value = value.div_ceil(1024);
+        unit += 1;
+    }
+    format!("{value} {}", UNITS[unit])
+}
+
+fn full_exit(runner: &v1::Runner, exit: &v1::Exit) -> String {
+    let short = exit_text(runner);
+    if exit.reason.is_empty() || exit.reason == short {
+        short
+    } else {
+        format!("{short}: {}", exit.reason)
+    }
+}
+
+fn state(runner: &v1::Runner, now: DateTime<Utc>) -> String {
+    let mut text = runner.state.clone();
+    if let Some(retry) = &runner.retry_at
+        && let Ok(retry) = DateTime::parse_from_rfc3339(retry)
+    {
+        let seconds = retry.signed_duration_since(now).num_seconds().max(0);
+        text.push_str(&format!(" (again in {seconds}s)"));
+    }
+    if has_ended(runner) && runner.exit.is_some() {
+        text.push_str(&format!(" ({})", exit_text(runner)));
+    }
+    if runner.unreachable {
+        text.push_str(" (unreachable)");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_told_in_a_fitting_unit() {
+        for (bytes, text) in [
+            (0, "0 KB"),
+            (1, "1 KB"),
+            (10_238_976, "9999 KB"),
+            (10_240_000, "10 MB"),
+            (3 << 40, "3072 GB"),
+        ] {
+            assert_eq!(memory(bytes), text, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_state_tells_what_else_matters() {
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        let backoff = v1::Runner {
+            state: "backoff".into(),
+            retry_at: Some("2026-03-01T12:00:04.200Z".into()),
+            ..v1::Runner::default()
+        };
+        assert_eq!(state(&backoff, now), "backoff (again in 4s)");
+        let killed = v1::Runner {
+            state: "failed".into(),
+            exit: Some(v1::Exit {
+                code: None,
+                signal: Some("KILL".into()),
+                reason: "killed".into(),
+            }),
+            ..v1::Runner::default()
+        };
+        assert_eq!(state(&killed, now), "failed (signal KILL)");
+        let silent = v1::Runner {
+            state: "running".into(),
+            unreachable: true,
+            ..v1::Runner::default()
+        };
+        assert_eq!(state(&silent, now), "running (unreachable)");
+    }
+}

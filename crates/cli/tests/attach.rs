@@ -1,0 +1,466 @@
+//! `stratavore attach` in a real pseudo terminal, against an agent that says what the test wants.
+
+mod support;
+
+use std::path::PathBuf;
+
+use rustix::process::{Pid, Signal, kill_process};
+use stratavore_testkit::process::Process;
+use stratavore_testkit::terminal::Terminal;
+use stratavore_testkit::{TempHome, wait_until};
+use stratavore_wire::{Exit, Exited, Message, Timestamp};
+use support::agent::FakeAgent;
+use support::host::{FakeHost, World, ended, project, runner};
+use support::{SOON, places};
+
+/// Every mode that a program may set, a title, colours, and a text.
+const MODES: &[u8] = b"\x1b[2J\x1b[Hhello\x1b[?1000h\x1b[?1003h\x1b[?1006h\x1b[?1004h\x1b[?2004h\x1b[?2031h\x1b[?1h\x1b=\x1b[?25l\x1b[?7l\
+    \x1b[4h\x1b[3;9r\x1b[?6h\x1b[>1u\x1b[>4;2m\x1b[5 q\x1b(0\x1b]0;theirs\x07\x1b]11;#102030\x07\x1b[31;7m\x1b[?2026h";
+
+/// A shell with a runner to attach to.
+struct Scene {
+    terminal: Terminal,
+    host: Option<FakeHost>,
+    agent: FakeAgent,
+    // Dropped last: the others' sockets are in it.
+    home: TempHome,
+}
+
+impl Scene {
+    /// Runs `stratavore` with these arguments in a shell that notes the terminal's settings before and after it.
+    fn start(args: &str, snapshot: &[u8]) -> Self {
+        Self::with(args, snapshot, vec![runner("auth")])
+    }
+
+    fn with(args: &str, snapshot: &[u8], runners: Vec<stratavore_rpc::v1::Runner>) -> Self {
+        let home = TempHome::new();
+        let socket = home.runtime().join("agent.sock");
+        let agent = FakeAgent::start(&socket, snapshot);
+        let world = World {
+            projects: vec![project("api")],
+            runners,
+            launched: Some(runner("fresh")),
+            agent: socket,
+            ..World::default()
+        };
+        let host = FakeHost::start(&places(&home), world);
+        let program = support::program();
+        let script = format!(
+            "printf '\\033]0;mine\\007my own screen\\n'; stty -a > before; {} {args} 2> stderr; code=$?; \
+             stty -a > after; cat stderr; printf 'left with %s.\\n' $code; read -r next; printf 'read %s.\\n' \"$next\"",
+            program.display()
+        );
+        let terminal = Terminal::start(
+            ["sh", "-c", &script],
+            home.environment(),
+            home.path(),
+            (80, 24),
+        );
+        Self {
+            home,
+            host: Some(host),
+            agent,
+            terminal,
+        }
+    }
+
+    fn host(&self) -> &FakeHost {
+        self.host.as_ref().expect("the host still runs")
+    }
+
+    fn stratavore(&self) -> Process {
+        wait_until(SOON, "stratavore in the terminal", || {
+            let shell = self.terminal.process()?;
+            shell.descendants().into_iter().find(|process| {
+                let words = process.command_line();
+                words
+                    .first()
+                    .is_some_and(|word| word.ends_with("stratavore"))
+            })
+        })
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.stratavore().pid).expect("a pid");
+        kill_process(Pid::from_raw(pid).expect("a pid"), signal).expect("it is ours");
+    }
+
+    /// Waits until the program has left, with this code, and checks that nothing of it stays in the terminal.
+    #[track_caller]
+    fn left(&self, code: &str) -> String {
+        let screen = self.terminal.wait_for(&format!("left with {code}."), SOON);
+        assert!(
+            screen.starts_with("my own screen\n"),
+            "the shell's screen is back:\n{screen}"
+        );
+        assert!(
+            !screen.contains("hello"),
+            "nothing of the runner stays:\n{screen}"
+        );
+        self.restored();
+        screen
+    }
+
+    #[track_caller]
+    fn restored(&self) {
+        let text =
+            |name| std::fs::read_to_string(self.home.path().join(name)).expect("stty wrote it");
+        assert_eq!(
+            text("after"),
+            text("before"),
+            "the terminal's settings are what they were"
+        );
+        let fresh = Terminal::start(
+            ["true"],
+            self.home.environment(),
+            self.home.path(),
+            (80, 24),
+        )
+        .modes();
+        assert_eq!(self.terminal.modes(), fresh, "every mode is off again");
+        assert_eq!(self.terminal.title(), "mine");
+        let raw = self.terminal.raw();
+        for undone in [
+            "\x1b[?2031l",
+            "\x1b[<99u",
+            "\x1b[>4m",
+            "\x1b[0 q",
+            "\x1b[r",
+            "\x1b(B",
+            "\x1b[?2026l",
+        ] {
+            assert!(holds(&raw, undone.as_bytes()), "{undone:?} was not written");
+        }
+        // The shell's own line editing works: what is typed is echoed and read.
+        self.terminal.type_text("typed\r");
+        self.terminal.wait_for("read typed.", SOON);
+    }
+
+    fn end_runner(&self, exit: Exit) {
+        let exited = Exited {
+            exit,
+            at: Timestamp(0),
+            stopped: false,
+            leftovers: 0,
+        };
+        self.agent.send(&Message::Exited(exited));
+        self.agent.send(&Message::Ended);
+    }
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+#[test]
+fn detaching_restores_everything_and_the_runner_goes_on() {
+    let scene = Scene::start("attach auth", MODES);
+    scene.terminal.wait_for("hello", SOON);
+    assert!(
+        !scene.terminal.screen().contains("my own screen"),
+        "the runner has the screen to itself"
+    );
+    scene.terminal.type_text("ls\x1c");
+    let screen = scene.left("0");
+    assert!(
+        screen.contains(
+            "detached from auth (still running); attach again with `stratavore attach auth`"
+        ),
+        "{screen}"
+    );
+    scene.agent.wait_typed(b"ls");
+    assert!(
+        holds(&scene.terminal.raw(), b"\x1b]111\x1b\\"),
+        "the background that the program changed is reset"
+    );
+    assert!(
+        !holds(&scene.terminal.raw(), b"\x1b]104"),
+        "a palette that it did not change is not"
+    );
+}
+
+#[test]
+fn the_detach_key_is_known_in_kittys_and_xterms_encodings() {
+    for key in [
+        "\x1b[92;5u",
+        "\x1b[92;133u",
+        "\x1b[92:124;5:1u",
+        "\x1b[27;5;92~",
+    ] {
+        let scene = Scene::start("attach auth", MODES);
+        scene.terminal.wait_for("hello", SOON);
+        scene.terminal.type_text(format!("a{key}"));
+        scene.left("0");
+        scene.agent.wait_typed(b"a");
+    }
+}
+
+#[test]
+fn the_end_of_the_runner_is_told_and_restores_everything() {
+    let scene = Scene::start("attach auth", MODES);
+    scene.terminal.wait_for("hello", SOON);
+    scene.host().change("auth", |runner| {
+        *runner = ended("auth", "terminated", Some(0), None)
+    });
+    scene.end_runner(Exit::Code(0));
+    let screen = scene.left("0");
+    assert!(screen.contains("auth ended: exit 0"), "{screen}");
+}
+
+#[test]
+fn the_end_of_the_runner_is_told_without_a_host_too() {
+    let mut scene = Scene::start("--no-start attach auth", b"\x1b[2J\x1b[Hhello\x1b[?1003h");
+    scene.terminal.wait_for("hello", SOON);
+    drop(scene.host.take());
+    scene.agent.output(b"still here");
+    scene.terminal.wait_for("still here", SOON);
+    scene.end_runner(Exit::Signal(9));
+    let screen = scene.left("0");
+    assert!(screen.contains("auth ended: signal 9"), "{screen}");
+}
+
+#[test]
+fn signals_detach_and_restore_everything() {
+    for (signal, code, name) in [
+        (Signal::TERM, "143", "SIGTERM"),
+        (Signal::HUP, "129", "SIGHUP"),
+        (Signal::INT, "130", "SIGINT"),
+    ] {
+        let scene = Scene::start("attach auth", MODES);
+        scene.terminal.wait_for("hello", SOON);
+        scene.signal(signal);
+        let screen = scene.left(code);
+        assert!(
+            screen.contains(&format!("detached from auth (still running) by {name}")),
+            "{screen}"
+        );
+    }
+}
+
+#[test]
+fn being_killed_outright_restores_everything() {
+    let scene = Scene::start("attach auth", MODES);
+    scene.terminal.wait_for("hello", SOON);
+    scene.signal(Signal::KILL);
+    scene.terminal.wait_for("left with 137.", SOON);
+    wait_until(SOON, "the terminal's settings", || {
+        let text = |name| std::fs::read_to_string(scene.home.path().join(name)).unwrap_or_default();
+        // The shell may have looked before the guard had mended it: look again.
+        scene.terminal.screen().starts_with("my own screen") && !text("before").is_empty()
+    });
+    let fresh = Terminal::start(
+        ["true"],
+        scene.home.environment(),
+        scene.home.path(),
+        (80, 24),
+    )
+    .modes();
+    wait_until(SOON, "the modes to be off", || {
+        scene.terminal.modes() == fresh
+    });
+    scene.terminal.type_text("typed\r");
+    scene.terminal.wait_for("read typed.", SOON);
+    scene.home.assert_nothing_left(SOON);
+}
+
+#[test]
+fn the_agents_death_is_told_and_restores_everything() {
+    let mut scene = Scene::start("attach auth", MODES);
+    scene.terminal.wait_for("hello", SOON);
+    scene.host().change("auth", |runner| {
+        *runner = ended("auth", "failed", None, None);
+        runner.exit = Some(stratavore_rpc::v1::Exit {
+            reason: "agent lost".into(),
+            ..Default::default()
+        });
+    });
+    scene.agent.die();
+    let screen = scene.left("1");
+    assert!(
+        screen.contains("error: auth failed: agent lost\nhint: start it again with"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn the_users_terminal_is_asked_nothing() {
+    let scene = Scene::start("attach auth", b"\x1b[2J\x1b[Hhello\x1b[c\x1b[6n");
+    scene.terminal.wait_for("hello", SOON);
+    scene
+        .agent
+        .output(b"\x1b[c\x1b[>c\x1b[6n\x1b[?2026$p\x1b[5n\x1b]11;?\x07\x1b[18t\x1bZ done");
+    scene.terminal.wait_for("done", SOON);
+    scene.terminal.type_text("x");
+    scene.agent.wait_typed(b"x");
+    scene.terminal.type_text("\x1c");
+    scene.terminal.wait_for("left with 0.", SOON);
+    assert_eq!(
+        scene.agent.typed(),
+        b"x",
+        "no answer of the terminal was typed"
+    );
+}
+
+#[test]
+fn leaving_the_alternate_screen_fetches_what_was_behind_it() {
+    let scene = Scene::start("attach auth", b"\x1b[2J\x1b[Hhello");
+    scene.terminal.wait_for("hello", SOON);
+    scene.agent.output(b"\x1b[?1049h\x1b[Hfull screen");
+    let screen = scene.terminal.wait_for("full screen", SOON);
+    assert!(!screen.contains("hello"), "{screen}");
+    scene
+        .agent
+        .set_snapshot(b"\x1b[?1049l\x1b[2J\x1b[Hhello again");
+    scene.agent.output(b"\x1b[?1049lstale");
+    scene.terminal.wait_for("hello again", SOON);
+    scene.agent.wait_attached(2);
+    scene.terminal.type_text("x\x1c");
+    scene.left("0");
+    scene.agent.wait_typed(b"x");
+    assert!(!holds(&scene.terminal.raw(), b"stale"));
+}
+
+#[test]
+fn a_resize_reaches_the_runner_and_fetches_the_screen_anew() {
+    let scene = Scene::start("attach auth", b"\x1b[2J\x1b[Hhello");
+    scene.agent.wait_heard("the first size", |message| {
+        matches!(message, Message::Attach(attach) if (attach.columns, attach.rows) == (80, 24) && !attach.read_only)
+    });
+    scene.terminal.wait_for("hello", SOON);
+    scene.terminal.resize(100, 30);
+    scene.agent.wait_heard("the new size", |message| {
+        matches!(message, Message::Resize(size) if (size.columns, size.rows) == (100, 30))
+    });
+    scene.agent.set_snapshot(b"\x1b[2J\x1b[Hwider");
+    scene
+        .agent
+        .send(&Message::Resized(stratavore_wire::Resized {
+            columns: 100,
+            rows: 30,
+        }));
+    scene.terminal.wait_for("wider", SOON);
+    scene.terminal.type_text("\x1c");
+    scene.terminal.wait_for("left with 0.", SOON);
+}
+
+#[test]
+fn a_read_only_attachment_types_nothing() {
+    let scene = Scene::start("attach auth --read-only", b"\x1b[2J\x1b[Hhello");
+    scene.terminal.wait_for("hello", SOON);
+    scene.agent.wait_heard(
+        "the attachment",
+        |message| matches!(message, Message::Attach(it) if it.read_only),
+    );
+    scene.terminal.type_text("rm -rf /\r\x1c");
+    scene.left("0");
+    assert_eq!(scene.agent.typed(), b"");
+}
+
+#[test]
+fn everything_shown_is_acknowledged() {
+    let scene = Scene::start("attach auth", b"hello");
+    scene.terminal.wait_for("hello", SOON);
+    for _ in 0..50 {
+        scene.agent.output(&b"0123456789abcde\n".repeat(256));
+    }
+    scene.agent.output(b"the end");
+    scene.terminal.wait_for("the end", SOON);
+    wait_until(SOON, "the acknowledgement", || {
+        let acknowledged = scene.agent.acknowledged();
+        if acknowledged == 50 * 4096 + 5 + 7 {
+            Ok(())
+        } else {
+            Err(acknowledged.to_string())
+        }
+    });
+}
+
+#[test]
+fn held_keys_are_typed_when_they_were_none() {
+    let scene = Scene::start("attach auth", b"hello");
+    scene.terminal.wait_for("hello", SOON);
+    scene.terminal.type_text("\x1b[");
+    scene.agent.wait_typed(b"\x1b[");
+}
+
+#[test]
+fn a_project_without_runners_is_launched_and_attached() {
+    let scene = Scene::with("api", MODES, Vec::new());
+    scene.terminal.wait_for("hello", SOON);
+    assert!(scene.host().was_asked("LaunchRequest { project: \"api\""));
+    assert!(scene.host().was_asked("columns: Some(80), rows: Some(24)"));
+    scene.terminal.type_text("\x1c");
+    assert!(scene.left("0").contains("detached from fresh"));
+}
+
+#[test]
+fn a_project_with_one_runner_attaches_to_it() {
+    let scene = Scene::with(
+        "api",
+        MODES,
+        vec![runner("auth"), ended("old", "failed", Some(1), None)],
+    );
+    scene.terminal.wait_for("hello", SOON);
+    assert!(!scene.host().was_asked("LaunchRequest"));
+    scene.terminal.type_text("\x1c");
+    assert!(scene.left("0").contains("detached from auth"));
+}
+
+#[test]
+fn a_project_with_several_runners_lets_choose() {
+    // The choice is shown on stderr, which the scene keeps in a file.
+    let scene = Scene::with("api", MODES, vec![runner("auth"), runner("billing")]);
+    let stderr: PathBuf = scene.home.path().join("stderr");
+    let asked = || std::fs::read_to_string(&stderr).unwrap_or_default();
+    wait_until(SOON, "the question", || {
+        asked().contains("attach to (1-2, nothing for none): ")
+    });
+    assert!(
+        asked().contains("1  auth  claude  running  2h\n2  billing  claude  running  2h\n"),
+        "{}",
+        asked()
+    );
+    scene.terminal.type_text("7\r");
+    wait_until(SOON, "the question again", || {
+        asked().contains("there is no 7")
+    });
+    scene.terminal.type_text("2\r");
+    scene.terminal.wait_for("hello", SOON);
+    scene.terminal.type_text("\x1c");
+    scene.terminal.wait_for("left with 0.", SOON);
+    assert!(asked().contains("detached from billing"), "{}", asked());
+}
+
+#[test]
+fn a_runner_that_has_ended_is_not_attached_to() {
+    let scene = Scene::with(
+        "attach old",
+        MODES,
+        vec![ended("old", "failed", Some(3), None)],
+    );
+    let screen = scene.terminal.wait_for("left with 6.", SOON);
+    assert!(
+        screen.contains(
+            "error: cannot attach to old: it is failed (exit 3)\nhint: see what it showed"
+        ),
+        "{screen}"
+    );
+    assert!(
+        !holds(&scene.terminal.raw(), b"\x1b[?1049h"),
+        "the terminal was left alone"
+    );
+}
+
+#[test]
+fn a_runner_on_its_way_is_waited_for() {
+    let mut starting = runner("auth");
+    starting.state = "starting".into();
+    let scene = Scene::with("attach auth", MODES, vec![starting]);
+    wait_until(SOON, "the watch", || scene.host().watchers() == 1);
+    scene
+        .host()
+        .change("auth", |runner| runner.state = "running".into());
+    scene.terminal.wait_for("hello", SOON);
+    scene.terminal.type_text("\x1c");
+    scene.left("0");
+}

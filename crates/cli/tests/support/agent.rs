@@ -1,0 +1,217 @@
+//! An agent that does as a test tells it, and remembers what it was told.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use stratavore_testkit::wait_until;
+use stratavore_wire::{FrameDecoder, Message, VERSION, Welcome};
+
+use super::SOON;
+
+/// An agent in threads of the test, listening at a socket of its own.
+pub struct FakeAgent {
+    socket: PathBuf,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What whoever attaches is fed first.
+    snapshot: Vec<u8>,
+    viewers: Vec<UnixStream>,
+    /// How many ever attached.
+    attached: usize,
+    heard: Vec<Message>,
+    closed: bool,
+}
+
+impl FakeAgent {
+    /// Listens at `socket`, and feeds every viewer `snapshot`.
+    pub fn start(socket: &Path, snapshot: &[u8]) -> Self {
+        let listener = UnixListener::bind(socket).expect("a socket");
+        let shared = Arc::new(Shared::default());
+        shared.state.lock().unwrap().snapshot = snapshot.to_vec();
+        let accepting = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                for stream in listener.incoming() {
+                    let Ok(stream) = stream else { break };
+                    if shared.state.lock().unwrap().closed {
+                        break;
+                    }
+                    let shared = Arc::clone(&shared);
+                    std::thread::spawn(move || serve(stream, &shared));
+                }
+            }
+        });
+        Self {
+            socket: socket.to_owned(),
+            shared,
+            accepting: Some(accepting),
+        }
+    }
+
+    pub fn set_snapshot(&self, snapshot: &[u8]) {
+        self.shared.state.lock().unwrap().snapshot = snapshot.to_vec();
+    }
+
+    /// Sends to every viewer.
+    pub fn send(&self, message: &Message) {
+        let bytes = message.to_bytes().expect("a frame");
+        for mut viewer in &self.shared.state.lock().unwrap().viewers {
+            // One that has left is told nothing.
+            let _ = viewer.write_all(&bytes);
+        }
+    }
+
+    /// Sends what the program wrote.
+    pub fn output(&self, bytes: &[u8]) {
+        self.send(&Message::Output {
+            seq: 0,
+            bytes: bytes.to_vec(),
+        });
+    }
+
+    /// Waits until so many have attached in all.
+    #[track_caller]
+    pub fn wait_attached(&self, count: usize) {
+        wait_until(SOON, "a viewer", || {
+            let attached = self.shared.state.lock().unwrap().attached;
+            if attached >= count {
+                Ok(())
+            } else {
+                Err(format!("{attached} attached"))
+            }
+        });
+    }
+
+    /// Gives what was typed so far.
+    pub fn typed(&self) -> Vec<u8> {
+        let state = self.shared.state.lock().unwrap();
+        let inputs = state.heard.iter().filter_map(|message| match message {
+            Message::Input { bytes } => Some(bytes.as_slice()),
+            _ => None,
+        });
+        inputs.collect::<Vec<_>>().concat()
+    }
+
+    /// Waits until `text` was typed, and all of it is that.
+    #[track_caller]
+    pub fn wait_typed(&self, text: &[u8]) {
+        wait_until(SOON, "what was typed", || {
+            let typed = self.typed();
+            if typed == text {
+                Ok(())
+            } else {
+                Err(typed.escape_ascii().to_string())
+            }
+        });
+    }
+
+    /// Waits until a message was heard that fits.
+    #[track_caller]
+    pub fn wait_heard(&self, what: &str, fits: impl Fn(&Message) -> bool) {
+        wait_until(SOON, what, || {
+            let state = self.shared.state.lock().unwrap();
+            if state.heard.iter().any(&fits) {
+                Ok(())
+            } else {
+                Err(format!("{:?}", state.heard))
+            }
+        });
+    }
+
+    /// Counts the bytes acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        let state = self.shared.state.lock().unwrap();
+        let acks = state.heard.iter().filter_map(|message| match message {
+            Message::Ack(ack) => Some(ack.bytes),
+            _ => None,
+        });
+        acks.sum()
+    }
+
+    /// Closes every connection and the socket, as a killed agent does.
+    pub fn die(&mut self) {
+        {
+            let mut state = self.shared.state.lock().unwrap();
+            state.closed = true;
+            for viewer in state.viewers.drain(..) {
+                let _ = viewer.shutdown(std::net::Shutdown::Both);
+            }
+        }
+        // Wakes the accepting thread, which then ends.
+        let _ = UnixStream::connect(&self.socket);
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+impl Drop for FakeAgent {
+    fn drop(&mut self) {
+        if self.accepting.is_some() {
+            self.die();
+        }
+    }
+}
+
+fn serve(mut stream: UnixStream, shared: &Shared) {
+    let mut decoder = FrameDecoder::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => decoder.push(&buffer[..read]),
+        }
+        while let Ok(Some(message)) = decoder.next_message() {
+            let mut state = shared.state.lock().unwrap();
+            match &message {
+                Message::Hello(_) => say(&mut stream, &Message::Welcome(welcome())),
+                Message::Attach(attach) => {
+                    let snapshot = Message::Snapshot {
+                        seq: 0,
+                        columns: attach.columns,
+                        rows: attach.rows,
+                        bytes: state.snapshot.clone(),
+                    };
+                    say(&mut stream, &snapshot);
+                    state
+                        .viewers
+                        .push(stream.try_clone().expect("a descriptor"));
+                    state.attached += 1;
+                }
+                _ => {}
+            }
+            state.heard.push(message);
+        }
+    }
+}
+
+fn say(stream: &mut UnixStream, message: &Message) {
+    let _ = stream.write_all(&message.to_bytes().expect("a frame"));
+}
+
+fn welcome() -> Welcome {
+    serde_json::from_value(serde_json::json!({
+        "version": VERSION,
+        "software": "fake agent",
+        "capabilities": [],
+        "runner_id": "0190a5d0-x",
+        "attempt": 1,
+        "agent_pid": 1,
+        "columns": 80,
+        "rows": 24,
+    }))
+    .expect("a welcome")
+}

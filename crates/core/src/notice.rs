@@ -1,0 +1,71 @@
+//! Notices: the edges that a person is told of, one each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fact::Fact;
+use crate::runner::Failure;
+
+/// An edge that a person cares about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edge {
+    /// A runner ended by itself, as it should.
+    Ended,
+    /// A runner failed.
+    Failed,
+    /// A runner could not start.
+    CouldNotStart,
+    /// A runner's agent was killed.
+    AgentLost,
+    /// The machine or the login session ended under a runner.
+    Interrupted,
+    /// A launch was refused by a quota.
+    QuotaRefused,
+    /// A runner uses more than its ceiling.
+    OverCeiling,
+}
+
+impl Edge {
+    /// Returns its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Failed => "failed",
+            Self::CouldNotStart => "could-not-start",
+            Self::AgentLost => "agent-lost",
+            Self::Interrupted => "interrupted",
+            Self::QuotaRefused => "quota-refused",
+            Self::OverCeiling => "over-ceiling",
+        }
+    }
+}
+
+/// Returns the edge that a fact is, if a person is to be told.
+///
+/// What a person asked for (a stop) and what mends itself (a pause before the next attempt) are no news.
+#[must_use]
+pub const fn edge(fact: &Fact) -> Option<Edge> {
+    match fact {
+        Fact::Terminated { asked: false, .. } => Some(Edge::Ended),
+        Fact::Failed { failure, .. } => Some(match failure {
+            Failure::Exited { .. } => Edge::Failed,
+            Failure::CouldNotStart { .. } => Edge::CouldNotStart,
+            Failure::AgentLost => Edge::AgentLost,
+            Failure::Interrupted => Edge::Interrupted,
+        }),
+        Fact::QuotaRefused { .. } => Some(Edge::QuotaRefused),
+        Fact::OverCeiling { .. } => Some(Edge::OverCeiling),
+        Fact::Terminated { asked: true, .. }
+        | Fact::Queued { .. }
+        | Fact::Starting { .. }
+        | Fact::Started { .. }
+        | Fact::Paused { .. }
+        | Fact::Continued { .. }
+        | Fact::Stopping { .. }
+        | Fact::BackedOff { .. }
+        | Fact::Cancelled {}
+        | Fact::ProjectAdded { .. }
+        | Fact::ProjectArchived {} => None,
+    }
+}

@@ -1,0 +1,156 @@
+//! Keeps what Stratavore knows: projects, runners, events, the outbox, notices.
+//!
+//! [`Store`] is the whole interface. Every change of a runner goes through [`Store::apply`], which asks
+//! [`stratavore_core::runner::Runner::apply`] and keeps what it answers: the runner, the events and their outbox rows,
+//! in one transaction. Effects come back to the caller, to be executed once that transaction is durable.
+
+mod audit;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod error;
+mod model;
+pub mod sqlite;
+
+pub use error::StoreError;
+pub use model::{
+    Admitted, Applied, AuditFault, AuditReport, Cursor, DeadLetter, Event, EventFilter, Heartbeat,
+    NewProject, NewRunner, Notice, Observation, OutboxRow, Position, RunnerFilter, RunnerView,
+};
+
+use async_trait::async_trait;
+use stratavore_core::clock::Timestamp;
+use stratavore_core::fact::Fact;
+use stratavore_core::ids::{InstanceId, NoticeId, ProjectId, RunnerId};
+use stratavore_core::project::Project;
+use stratavore_core::quota::Limits;
+use stratavore_core::runner::Input;
+use tokio::sync::watch;
+
+/// The outcome of an operation on the store.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Keeps what Stratavore knows. One behaviour, whatever the database: the conformance suite says which.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Returns the identity of this store, made with it.
+    fn instance(&self) -> &InstanceId;
+
+    /// Returns the cursor after the last committed event, and wakes whoever waits on it at every commit of events.
+    fn commits(&self) -> watch::Receiver<Cursor>;
+
+    /// Adds a project.
+    ///
+    /// # Errors
+    /// [`StoreError::NameTaken`] when another project that is not archived has its name.
+    async fn add_project(&self, new: NewProject, now: Timestamp) -> Result<Project>;
+
+    /// Lists projects by name, archived ones only when asked for.
+    async fn projects(&self, archived: bool) -> Result<Vec<Project>>;
+
+    /// Returns a project, or [`StoreError::NoProject`].
+    async fn project(&self, id: ProjectId) -> Result<Project>;
+
+    /// Archives a project; its history stays, and its name becomes free. Archiving it again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::ProjectBusy`] while runners of it are not final.
+    async fn archive_project(&self, id: ProjectId, now: Timestamp) -> Result<Project>;
+
+    /// Launches a runner: checks name, quotas and project, inserts it, appends its events, fills the outbox, in one
+    /// durable transaction. With `queue`, a full quota makes it wait instead. The same `request_id` again returns the
+    /// runner of the first time, without effects. `limits.project` is the project's own limit where it has one, which
+    /// the store reads itself inside the transaction; the value given here is the default for projects without.
+    ///
+    /// # Errors
+    /// [`StoreError::QuotaFull`] (with the holders; a `project.quota_refused` event is appended),
+    /// [`StoreError::NameTaken`], [`StoreError::NoProject`], [`StoreError::ProjectArchived`].
+    async fn launch(&self, new: NewRunner, limits: Limits, now: Timestamp) -> Result<Applied>;
+
+    /// Applies an input to a runner and keeps the outcome, durably.
+    ///
+    /// A restart of a runner that holds no place is held to `limits`, as a launch is.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the runner's state does not take it, [`StoreError::NoRunner`],
+    /// [`StoreError::QuotaFull`].
+    async fn apply(
+        &self,
+        id: RunnerId,
+        input: Input,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<Applied>;
+
+    /// Gives free places to queued runners, the longest waiting first, and returns those that got one.
+    async fn admit_queued(&self, limits: Limits, now: Timestamp) -> Result<Vec<Applied>>;
+
+    /// Appends a fact about a runner that changes no state, such as [`Fact::OverCeiling`].
+    async fn note(&self, id: RunnerId, fact: Fact, now: Timestamp) -> Result<()>;
+
+    /// Lists runners, the newest first.
+    async fn runners(&self, filter: RunnerFilter) -> Result<Vec<RunnerView>>;
+
+    /// Returns a runner with its latest observation, or [`StoreError::NoRunner`].
+    async fn runner(&self, id: RunnerId) -> Result<RunnerView>;
+
+    /// Keeps the latest observation of many runners, in one statement. One for an older attempt, an ended runner, or an
+    /// earlier time changes nothing.
+    async fn record_heartbeats(&self, heartbeats: Vec<Heartbeat>) -> Result<()>;
+
+    /// Lists events in commit order after a cursor.
+    async fn events(&self, filter: EventFilter) -> Result<Vec<Event>>;
+
+    /// Returns the cursor after the last event.
+    async fn last_cursor(&self) -> Result<Cursor>;
+
+    /// Checks the chain of every aggregate against the signed checkpoints.
+    async fn verify_audit(&self) -> Result<AuditReport>;
+
+    /// Signs a checkpoint over the heads of all chains that changed since the last.
+    async fn checkpoint_audit(&self, now: Timestamp) -> Result<()>;
+
+    /// Lists undelivered outbox rows in commit order, up to `limit`, leaving out parked aggregates.
+    async fn outbox_waiting(&self, limit: u32) -> Result<Vec<OutboxRow>>;
+
+    /// Marks rows as delivered.
+    async fn outbox_delivered(&self, positions: Vec<Position>) -> Result<()>;
+
+    /// Counts a failed delivery; after `max_attempts` the row becomes a dead letter and parks its aggregate. Returns
+    /// whether it did.
+    async fn outbox_failed(
+        &self,
+        position: Position,
+        error: String,
+        max_attempts: u32,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// Counts events that wait for delivery, parked ones included.
+    async fn outbox_depth(&self) -> Result<u64>;
+
+    /// Lists dead letters.
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>>;
+
+    /// Claims the notices nobody has claimed for this consumer, oldest first. One that was claimed longer than a minute
+    /// ago and never shown is claimed again.
+    async fn claim_notices(&self, consumer: &str, now: Timestamp) -> Result<Vec<Notice>>;
+
+    /// Records that a notice was shown.
+    async fn notice_shown(&self, id: NoticeId, now: Timestamp) -> Result<()>;
+
+    /// Marks the runners that were interrupted as offered and answered, so that the offer is made once. Returns those
+    /// that were waiting for the answer.
+    async fn answer_interrupted(&self, now: Timestamp) -> Result<Vec<RunnerId>>;
+
+    /// Lists runners that failed as interrupted and were neither answered for nor started since.
+    async fn interrupted(&self) -> Result<Vec<RunnerView>>;
+
+    /// Writes what is pending and closes the store. Later calls fail.
+    async fn close(&self);
+}
+
+/// Tells which of the outbox's eight shards an aggregate's events are in. The last byte of a version 7 UUID is random,
+/// so it is hash enough.
+pub(crate) fn shard(aggregate: uuid::Uuid) -> u8 {
+    aggregate.as_bytes()[15] & 7
+}

@@ -1,0 +1,352 @@
+//! Runners: launching, changing, observing.
+
+use std::collections::HashSet;
+
+use stratavore_core::clock::Timestamp;
+use stratavore_core::fact::Fact;
+use stratavore_core::ids::{ProjectId, RunnerId};
+use stratavore_core::name::{MAX_NAME, Name};
+use stratavore_core::project::Project;
+use stratavore_core::quota::{self, Full, Limits, Scope, Usage};
+use stratavore_core::runner::{Failure, Input, Outcome as Change, Runner, State};
+use uuid::Uuid;
+
+use super::{Chain, Ledger, Outcome};
+use crate::sqlite::row::{self, RunnerRow, signed, small};
+use crate::sqlite::sql::runner as sql;
+use crate::{Applied, Heartbeat, NewRunner, Result, StoreError};
+
+impl Ledger {
+    /// Launches a runner. The inner error is a refusal, whose event is kept.
+    pub(in crate::sqlite) async fn launch(
+        &mut self,
+        new: NewRunner,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Outcome<Result<Applied>> {
+        if let Some(request) = new.request_id
+            && let Some(row) = self.runner_row(sql::BY_REQUEST, request).await?
+        {
+            return Ok(Ok(Applied {
+                runner: row.view()?.runner,
+                effects: Vec::new(),
+                changed: false,
+            }));
+        }
+        let (project, project_chain) = self.project(new.project_id).await?;
+        if project.archived_at.is_some() {
+            return Err(StoreError::ProjectArchived(project.name.into()).into());
+        }
+        let name = match new.name {
+            Some(name) => {
+                self.expect_free(&name).await?;
+                name
+            }
+            None => self.free_name(&project).await?,
+        };
+        let launched = match self.admit(&project, limits).await? {
+            Ok(()) => Runner::launched,
+            Err(_) if new.queue => Runner::queued,
+            Err(full) => {
+                return self
+                    .refuse(&project, project_chain, full, new.launch.program, now)
+                    .await
+                    .map(Err);
+            }
+        };
+        let change = launched(new.id, name, project.id, project.name, new.launch, now);
+        let mut chain = Chain::of_new_runner(new.id.as_uuid(), project.id.as_uuid());
+        self.append(&mut chain, &change.facts, now).await?;
+        let runner = change.runner;
+        sqlx::query(sql::INSERT)
+            .bind(chain.id)
+            .bind(chain.project_id)
+            .bind(runner.name.as_str())
+            .bind(runner.state.name().as_str())
+            .bind(runner.state.attempt())
+            .bind(json("the state", &runner.state)?)
+            .bind(now.timestamp_micros())
+            .bind(signed(runner.revision))
+            .bind(chain.seq())
+            .bind(chain.head.to_vec())
+            .bind(new.request_id)
+            .bind(json("the launch", &runner.launch)?)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(Ok(Applied {
+            runner,
+            effects: change.effects,
+            changed: true,
+        }))
+    }
+
+    /// Applies an input. The inner error is a refusal, whose event is kept.
+    pub(in crate::sqlite) async fn apply(
+        &mut self,
+        id: RunnerId,
+        input: Input,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Outcome<Result<Applied>> {
+        let row = self
+            .runner_row(sql::GET, id.as_uuid())
+            .await?
+            .ok_or(StoreError::NoRunner(id))?;
+        let chain = Chain::of_runner(&row)?;
+        let before = row.view()?.runner;
+        let restart = matches!(input, Input::Restart { .. });
+        let change = before.apply(input, now).map_err(StoreError::from)?;
+        if change.facts.is_empty() {
+            return Ok(Ok(Applied {
+                runner: change.runner,
+                effects: change.effects,
+                changed: false,
+            }));
+        }
+        let (was, is) = (before.state.name(), change.runner.state.name());
+        if !quota::counts(was) && quota::counts(is) {
+            let (project, project_chain) = self.project(before.project_id).await?;
+            if project.archived_at.is_some() {
+                return Err(StoreError::ProjectArchived(project.name.into()).into());
+            }
+            if was.is_final() {
+                self.expect_free(&before.name).await?;
+            }
+            match self.admit(&project, limits).await? {
+                Ok(()) => {}
+                Err(full) if restart => {
+                    let program = before.launch.program.clone();
+                    return self
+                        .refuse(&project, project_chain, full, program, now)
+                        .await
+                        .map(Err);
+                }
+                Err(full) => return Err(self.full(project.id, full).await?.into()),
+            }
+        }
+        self.keep(chain, change, now).await.map(Ok)
+    }
+
+    /// Admits queued runners while there are places, the longest waiting first.
+    pub(in crate::sqlite) async fn admit_queued(
+        &mut self,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Outcome<Vec<Applied>> {
+        let waiting: Vec<RunnerRow> = sqlx::query_as(sql::QUEUED)
+            .fetch_all(&mut self.connection)
+            .await?;
+        let mut full_projects = HashSet::new();
+        let mut admitted = Vec::new();
+        for row in waiting {
+            let project_id = ProjectId::from_uuid(row.project_id);
+            if full_projects.contains(&project_id) {
+                continue;
+            }
+            let (project, _) = self.project(project_id).await?;
+            match self.admit(&project, limits).await? {
+                Ok(()) => {}
+                Err(Full {
+                    scope: Scope::Node, ..
+                }) => break,
+                Err(Full {
+                    scope: Scope::Project,
+                    ..
+                }) => {
+                    full_projects.insert(project_id);
+                    continue;
+                }
+            }
+            let chain = Chain::of_runner(&row)?;
+            let change = row
+                .view()?
+                .runner
+                .apply(Input::Admit, now)
+                .map_err(StoreError::from)?;
+            admitted.push(self.keep(chain, change, now).await?);
+        }
+        Ok(admitted)
+    }
+
+    /// Appends a fact that changes no state.
+    pub(in crate::sqlite) async fn note(
+        &mut self,
+        id: RunnerId,
+        fact: Fact,
+        now: Timestamp,
+    ) -> Outcome<()> {
+        let row = self
+            .runner_row(sql::GET, id.as_uuid())
+            .await?
+            .ok_or(StoreError::NoRunner(id))?;
+        let mut chain = Chain::of_runner(&row)?;
+        self.append(&mut chain, &[fact], now).await?;
+        sqlx::query(sql::HEAD)
+            .bind(chain.id)
+            .bind(chain.seq())
+            .bind(chain.head.to_vec())
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Keeps the newest of these observations.
+    pub(in crate::sqlite) async fn record_heartbeats(
+        &mut self,
+        heartbeats: Vec<Heartbeat>,
+    ) -> Outcome<()> {
+        let rows: Vec<serde_json::Value> = heartbeats.iter().map(heartbeat_row).collect();
+        sqlx::query(sql::OBSERVE)
+            .bind(json("heartbeats", &rows)?)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes back the offers to start interrupted runners again.
+    pub(in crate::sqlite) async fn answer_interrupted(&mut self) -> Outcome<Vec<RunnerId>> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(sql::ANSWER)
+            .fetch_all(&mut self.connection)
+            .await?;
+        Ok(ids.into_iter().map(RunnerId::from_uuid).collect())
+    }
+
+    async fn runner_row(
+        &mut self,
+        statement: &'static str,
+        id: Uuid,
+    ) -> Outcome<Option<RunnerRow>> {
+        Ok(sqlx::query_as(statement)
+            .bind(id)
+            .fetch_optional(&mut self.connection)
+            .await?)
+    }
+
+    async fn keep(&mut self, mut chain: Chain, change: Change, now: Timestamp) -> Outcome<Applied> {
+        let runner = change.runner;
+        self.append(&mut chain, &change.facts, now).await?;
+        let unanswered = matches!(
+            runner.state,
+            State::Failed {
+                failure: Failure::Interrupted,
+                ..
+            }
+        );
+        sqlx::query(sql::UPDATE)
+            .bind(chain.id)
+            .bind(runner.state.name().as_str())
+            .bind(runner.state.attempt())
+            .bind(json("the state", &runner.state)?)
+            .bind(signed(runner.revision))
+            .bind(chain.seq())
+            .bind(chain.head.to_vec())
+            .bind(unanswered)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(Applied {
+            runner,
+            effects: change.effects,
+            changed: true,
+        })
+    }
+
+    async fn admit(&mut self, project: &Project, defaults: Limits) -> Outcome<Result<(), Full>> {
+        let limits = Limits {
+            project: project.max_runners.or(defaults.project),
+            node: defaults.node,
+        };
+        if limits == Limits::default() {
+            return Ok(Ok(()));
+        }
+        let (in_project, on_node): (i64, i64) = sqlx::query_as(sql::USAGE)
+            .bind(project.id.as_uuid())
+            .fetch_one(&mut self.connection)
+            .await?;
+        let what = "the number of runners";
+        let usage = Usage {
+            project: small(what, in_project)?,
+            node: small(what, on_node)?,
+        };
+        Ok(quota::admit(limits, usage))
+    }
+
+    async fn refuse(
+        &mut self,
+        project: &Project,
+        chain: Chain,
+        full: Full,
+        program: String,
+        now: Timestamp,
+    ) -> Outcome<StoreError> {
+        let fact = Fact::QuotaRefused {
+            scope: full.scope,
+            limit: full.limit,
+            program,
+        };
+        self.note_of_project(chain, &[fact], now).await?;
+        self.full(project.id, full).await
+    }
+
+    /// Says that a quota is full, and who holds it.
+    async fn full(&mut self, project: ProjectId, full: Full) -> Outcome<StoreError> {
+        let within = match full.scope {
+            Scope::Project => Some(project.as_uuid()),
+            Scope::Node => None,
+        };
+        let holders = sqlx::query_scalar(sql::HOLDERS)
+            .bind(within)
+            .fetch_all(&mut self.connection)
+            .await?;
+        Ok(StoreError::QuotaFull { full, holders })
+    }
+
+    async fn expect_free(&mut self, name: &Name) -> Outcome<()> {
+        let taken: bool = sqlx::query_scalar(sql::NAME_TAKEN)
+            .bind(name.as_str())
+            .fetch_one(&mut self.connection)
+            .await?;
+        if taken {
+            return Err(StoreError::NameTaken {
+                what: "runner",
+                name: name.to_string(),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Returns the project's name with the least number that makes it free.
+    async fn free_name(&mut self, project: &Project) -> Outcome<Name> {
+        // Room for '-' and six digits, since a project's name may itself be as long as names get.
+        let stem: String = project.name.as_str().chars().take(MAX_NAME - 7).collect();
+        let number: i64 = sqlx::query_scalar(sql::FREE_NUMBER)
+            .bind(format!("{stem}-"))
+            .fetch_one(&mut self.connection)
+            .await?;
+        let free = format!("{stem}-{number}");
+        Ok(Name::new(free).map_err(|error| row::corrupt("a new name", error))?)
+    }
+}
+
+fn json<T: serde::Serialize>(what: &str, value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| row::corrupt(what, error))
+}
+
+fn heartbeat_row(heartbeat: &Heartbeat) -> serde_json::Value {
+    let seen = &heartbeat.observation;
+    // JSON has neither infinity nor NaN, and neither is a measurement.
+    let cpu = if seen.cpu_percent.is_finite() {
+        seen.cpu_percent
+    } else {
+        0.0
+    };
+    serde_json::json!([
+        heartbeat.runner.simple(),
+        heartbeat.attempt,
+        seen.at.timestamp_micros(),
+        cpu,
+        signed(seen.memory_bytes),
+        seen.viewers,
+        seen.title,
+    ])
+}

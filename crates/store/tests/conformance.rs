@@ -1,0 +1,5 @@
+//! SQLite passes the suite that every store must pass.
+
+mod support;
+
+stratavore_store::conformance!(support::fresh);

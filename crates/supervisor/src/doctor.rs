@@ -1,0 +1,250 @@
+//! Tells what is wrong on this machine, and how to mend it.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use stratavore_core::program::{PROGRAMS, Program};
+use tokio::process::Command;
+
+use crate::spawn::find_agent;
+use crate::supervisor::Supervisor;
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Ok,
+    /// Something works less than it could.
+    Warning,
+    /// Something does not work.
+    Problem,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What.
+    pub name: String,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// What was found.
+    pub detail: String,
+    /// What to do, when not all is well.
+    pub mend: Option<String>,
+}
+
+impl Check {
+    /// Says that all is well.
+    pub fn ok(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            outcome: Outcome::Ok,
+            detail: detail.into(),
+            mend: None,
+        }
+    }
+
+    /// Says what works less than it could.
+    pub fn warning(
+        name: impl Into<String>,
+        detail: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            outcome: Outcome::Warning,
+            detail: detail.into(),
+            mend: Some(mend.into()),
+        }
+    }
+
+    /// Says what does not work.
+    pub fn problem(
+        name: impl Into<String>,
+        detail: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            outcome: Outcome::Problem,
+            detail: detail.into(),
+            mend: Some(mend.into()),
+        }
+    }
+}
+
+/// How long a program may take to tell its version.
+const VERSION_WITHIN: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    /// Looks at directories, permissions, the agent, the login shell and the programs.
+    pub async fn doctor(&self) -> Vec<Check> {
+        let places = self.places();
+        let mut checks = vec![
+            directory("data directory", &places.data_dir),
+            directory("runtime directory", &places.runtime_dir),
+            private_file("store", &places.database()),
+            private_file("audit key", &places.audit_key()),
+        ];
+        checks.push(match find_agent() {
+            Ok(path) => Check::ok("agent", path.display().to_string()),
+            Err(error) => Check::problem("agent", error.to_string(), "install Stratavore again"),
+        });
+        checks.push(if self.inner.scopes {
+            Check::ok("scopes", "each runner gets its own systemd scope")
+        } else {
+            Check::warning(
+                "scopes",
+                "no systemd user manager here: what a killed agent leaves is found by its environment and ancestry",
+                "log in through systemd, and `loginctl enable-linger` so that runners outlive the login",
+            )
+        });
+        if self.inner.scopes {
+            checks.push(lingering().await);
+        }
+        let environment = self.environment().await;
+        checks.push(match &environment.problem {
+            None => Check::ok(
+                "environment",
+                format!("{} variables from {}", environment.variables.len(), environment.source),
+            ),
+            Some(problem) => Check::warning(
+                "environment",
+                problem.clone(),
+                "make the shell's start-up files end by themselves, or raise environment.timeout_seconds",
+            ),
+        });
+        for (program, path, version) in self.programs().await {
+            checks.push(match path {
+                Some(path) => Check::ok(
+                    program.title,
+                    format!(
+                        "{} at {}",
+                        version.as_deref().unwrap_or("unknown version"),
+                        path.display()
+                    ),
+                ),
+                None => Check::warning(program.title, "not found in PATH", program.install),
+            });
+        }
+        checks
+    }
+
+    /// Finds the known programs and asks each for its version.
+    pub async fn programs(&self) -> Vec<(&'static Program, Option<PathBuf>, Option<String>)> {
+        let path = self.environment().await.path().to_owned();
+        let look = PROGRAMS.iter().map(|program| {
+            let configured = self.config().program_path(program.name).map(PathBuf::from);
+            let found = configured.or_else(|| find_in_path(program.executable, &path));
+            async move {
+                let version = match &found {
+                    Some(executable) => self.version(executable, program.version_args).await,
+                    None => None,
+                };
+                (program, found, version)
+            }
+        });
+        futures::future::join_all(look).await
+    }
+
+    async fn version(&self, executable: &Path, args: &[&str]) -> Option<String> {
+        let environment = self.environment().await;
+        let mut command = Command::new(executable);
+        command
+            .args(args)
+            .env_clear()
+            .envs(&environment.variables)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(VERSION_WITHIN, command.output())
+            .await
+            .ok()?
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text.lines().next()?.trim();
+        (output.status.success() && !line.is_empty()).then(|| line.to_owned())
+    }
+}
+
+/// Finds an executable file in a list of directories.
+fn find_in_path(name: &str, path: &str) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .map(|dir| dir.join(name))
+        .find(|candidate| {
+            std::fs::metadata(candidate)
+                .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        })
+}
+
+fn directory(name: &str, path: &Path) -> Check {
+    match std::fs::metadata(path) {
+        Err(error) => Check::problem(
+            name,
+            format!("{}: {error}", path.display()),
+            "make it, or point the variable elsewhere",
+        ),
+        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => Check::problem(
+            name,
+            format!(
+                "{} can be entered by others (mode {:o})",
+                path.display(),
+                meta.permissions().mode() & 0o777
+            ),
+            format!("chmod 700 {}", path.display()),
+        ),
+        Ok(_) => match rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+            Ok(()) => Check::ok(name, path.display().to_string()),
+            Err(_) => Check::problem(
+                name,
+                format!("{} cannot be written", path.display()),
+                "remount it for writing, or give it to yourself",
+            ),
+        },
+    }
+}
+
+fn private_file(name: &str, path: &Path) -> Check {
+    match std::fs::metadata(path) {
+        Err(error) => Check::problem(
+            name,
+            format!("{}: {error}", path.display()),
+            "start the host once to make it",
+        ),
+        Ok(meta) if meta.uid() != rustix::process::geteuid().as_raw() => Check::problem(
+            name,
+            format!("{} belongs to user {}", path.display(), meta.uid()),
+            format!("chown it to yourself: {}", path.display()),
+        ),
+        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => Check::problem(
+            name,
+            format!(
+                "{} can be read by others (mode {:o})",
+                path.display(),
+                meta.permissions().mode() & 0o777
+            ),
+            format!("chmod 600 {}", path.display()),
+        ),
+        Ok(_) => Check::ok(name, path.display().to_string()),
+    }
+}
+
+async fn lingering() -> Check {
+    let name = "lingering";
+    let asked = Command::new("loginctl")
+        .args(["show-user", "--property=Linger", "--value"])
+        .output()
+        .await;
+    match asked {
+        Ok(output) if output.stdout.starts_with(b"yes") => {
+            Check::ok(name, "runners outlive the login session")
+        }
+        _ => Check::warning(
+            name,
+            "runners end when you log out",
+            "loginctl enable-linger",
+        ),
+    }
+}

@@ -1,0 +1,356 @@
+//! Launches: what a person asks for, checked and made whole.
+
+use std::path::Path;
+use std::time::Duration;
+
+use stratavore_core::config::{BadConfig, Config};
+use stratavore_core::ids::RunnerId;
+use stratavore_core::launch::{Ceiling, Launch, RestartPolicy};
+use stratavore_core::name::Name;
+use stratavore_core::program;
+use stratavore_core::project::Project;
+use stratavore_core::runner::{Input, StateName};
+use stratavore_store::{NewRunner, RunnerView, StoreError};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::supervisor::{Change, Supervisor};
+
+/// The longest single argument that Linux executes, its final NUL included (`MAX_ARG_STRLEN`).
+const MAX_ARGUMENT: usize = 128 * 1024;
+/// What arguments and environment may have in all: less than the 2 MiB that the usual stack limit leaves.
+const MAX_ARGUMENTS: usize = 1_500_000;
+/// How long a launch waits to learn whether its program was executed.
+const STARTED_WITHIN: Duration = Duration::from_secs(20);
+/// A project's own settings.
+const PROJECT_FILE: &str = ".stratavore.toml";
+
+/// What to execute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// A known program, or the configured one.
+    Program(Option<String>),
+    /// These words.
+    Command(Vec<String>),
+}
+
+/// What a person asks for.
+#[derive(Clone, Debug)]
+pub struct LaunchRequest {
+    /// Where.
+    pub project: Project,
+    /// What.
+    pub words: Words,
+    /// Arguments after it.
+    pub args: Vec<String>,
+    /// Under which name.
+    pub name: Option<Name>,
+    /// With which variables.
+    pub env: Vec<(String, String)>,
+    /// What happens on failure; absent: as configured.
+    pub restart: Option<RestartPolicy>,
+    /// How often it is started in all, where the policy is the configured one.
+    pub ceiling: Option<Ceiling>,
+    /// Leave alive what it leaves behind.
+    pub keep_descendants: bool,
+    /// The terminal's size.
+    pub size: (u16, u16),
+    /// Wait in line when a quota is full.
+    pub queue: bool,
+    /// The client's identity of the request.
+    pub request_id: Option<Uuid>,
+}
+
+/// Why a launch was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The request makes no sense.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The project's settings are wrong.
+    #[error(transparent)]
+    Config(#[from] BadConfig),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn invalid(message: impl Into<String>, hint: impl Into<String>) -> LaunchError {
+    LaunchError::Invalid {
+        message: message.into(),
+        hint: hint.into(),
+    }
+}
+
+impl Supervisor {
+    /// Launches a runner and waits until its program was executed, or could not be.
+    ///
+    /// The runner is durable before anything is executed. One that could not start is returned as failed.
+    ///
+    /// # Errors
+    /// [`LaunchError`]; then nothing was launched.
+    pub async fn launch(&self, request: LaunchRequest) -> Result<RunnerView, LaunchError> {
+        let config = self.config_of(&request.project).await?;
+        let launch = whole(&config, &request)?;
+        let limits = self.inner.limits();
+        let now = self.now();
+        let new = NewRunner {
+            id: RunnerId::new(now),
+            name: request.name,
+            project_id: request.project.id,
+            launch,
+            queue: request.queue,
+            request_id: request.request_id,
+        };
+        let applied = match self.inner.store.launch(new, limits, now).await {
+            Ok(applied) => applied,
+            Err(error) => {
+                if matches!(error, StoreError::QuotaFull { .. }) {
+                    self.inner.changed(Change::Notices);
+                }
+                return Err(error.into());
+            }
+        };
+        self.inner.follow(&applied);
+        let deadline = Instant::now() + STARTED_WITHIN;
+        let settled = |_: &Self, runner: &stratavore_core::runner::Runner| {
+            runner.state.name() != StateName::Starting
+        };
+        Ok(self.wait(applied.runner.id, deadline, settled).await?)
+    }
+
+    /// Returns the settings in force in a project: the user's, with the project's file laid over them.
+    ///
+    /// # Errors
+    /// [`BadConfig`] for what is wrong in that file.
+    pub async fn config_of(&self, project: &Project) -> Result<Config, BadConfig> {
+        let path = Path::new(&project.path).join(PROJECT_FILE);
+        match tokio::fs::read_to_string(&path).await {
+            Ok(text) => self.config().clone().with_project_file(&path, &text),
+            // Not there, or not for us to read: the user's own settings hold. A launch will name the directory itself.
+            Err(_) => Ok(self.config().clone()),
+        }
+    }
+
+    /// Restarts a runner and waits until its program was executed again, or could not be.
+    ///
+    /// # Errors
+    /// As [`stratavore_store::Store::apply`].
+    pub async fn restart(&self, id: RunnerId) -> Result<RunnerView, StoreError> {
+        let grace = self.config().stop_grace();
+        let before = self.inner.store.runner(id).await?.runner.state.attempt();
+        self.apply(id, Input::Restart { grace }).await?;
+        let deadline = Instant::now() + grace + STARTED_WITHIN;
+        self.wait(id, deadline, |_, runner| {
+            let name = runner.state.name();
+            (runner.state.attempt() > before && name != StateName::Starting) || name.is_final()
+        })
+        .await
+    }
+}
+
+/// Makes a request whole: fills in what is configured, and refuses what no program can be executed with.
+fn whole(config: &Config, request: &LaunchRequest) -> Result<Launch, LaunchError> {
+    let (program, mut argv) = match &request.words {
+        Words::Command(words) if words.first().is_none_or(|word| word.is_empty()) => {
+            return Err(invalid("the command is empty", "name a program to run"));
+        }
+        Words::Command(words) => (program::COMMAND.to_owned(), words.clone()),
+        Words::Program(name) => {
+            let name = name.as_deref().unwrap_or_else(|| config.default_program());
+            let Some(known) = program::find(name) else {
+                let names: Vec<&str> = program::PROGRAMS
+                    .iter()
+                    .map(|program| program.name)
+                    .collect();
+                return Err(invalid(
+                    format!("{name:?} is no known program"),
+                    format!(
+                        "known are {}; run anything else with --command",
+                        names.join(", ")
+                    ),
+                ));
+            };
+            let executable = config.program_path(known.name).unwrap_or(known.executable);
+            (known.name.to_owned(), vec![executable.to_owned()])
+        }
+    };
+    argv.extend(request.args.iter().cloned());
+    check_words(&argv)?;
+    check_variables(&request.env)?;
+    check_directory(&request.project)?;
+    let (columns, rows) = request.size;
+    Ok(Launch {
+        program,
+        argv,
+        cwd: request.project.path.clone(),
+        env: request.env.clone(),
+        restart: request.restart.unwrap_or_else(|| config.restart()),
+        ceiling: request.ceiling.or_else(|| config.ceiling()),
+        keep_descendants: request.keep_descendants,
+        columns,
+        rows,
+    })
+}
+
+fn check_words(argv: &[String]) -> Result<(), LaunchError> {
+    for (index, word) in argv.iter().enumerate() {
+        if word.contains('\0') {
+            return Err(invalid(
+                format!("argument {index} holds a NUL character, which no program can be given"),
+                "remove it, or pass the text in a file",
+            ));
+        }
+        if word.len() >= MAX_ARGUMENT {
+            return Err(invalid(
+                format!(
+                    "argument {index} has {} bytes; Linux executes no argument of {MAX_ARGUMENT} or more",
+                    word.len()
+                ),
+                "pass it in a file",
+            ));
+        }
+    }
+    let all: usize = argv.iter().map(|word| word.len() + 9).sum();
+    if all > MAX_ARGUMENTS {
+        return Err(invalid(
+            format!(
+                "the arguments have {all} bytes in all; at most {MAX_ARGUMENTS} can be executed"
+            ),
+            "pass them in a file",
+        ));
+    }
+    Ok(())
+}
+
+fn check_variables(env: &[(String, String)]) -> Result<(), LaunchError> {
+    for (key, value) in env {
+        if key.is_empty() || key.contains(['=', '\0']) || key.chars().any(char::is_control) {
+            return Err(invalid(
+                format!("{key:?} cannot name an environment variable"),
+                "use a name of letters, digits and '_'",
+            ));
+        }
+        if value.contains('\0') {
+            return Err(invalid(
+                format!("the value of the environment variable {key} holds a NUL character"),
+                "remove it",
+            ));
+        }
+        if key.starts_with("STRATAVORE_RUNNER_") {
+            return Err(invalid(
+                format!("{key} is set by Stratavore itself, to know the runner's processes by"),
+                "choose another name",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_directory(project: &Project) -> Result<(), LaunchError> {
+    let path = &project.path;
+    let problem = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(_) => "it is not a directory".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(invalid(
+        format!(
+            "cannot use {path}, the directory of the project {}: {problem}",
+            project.name
+        ),
+        format!(
+            "restore it, or archive the project with `stratavore project archive {}` and add it where it is now",
+            project.name
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stratavore_core::ids::ProjectId;
+
+    fn request(words: Words) -> LaunchRequest {
+        let project = Project {
+            id: ProjectId::from_uuid(Uuid::from_u128(1)),
+            name: Name::new("p").unwrap(),
+            path: "/tmp".into(),
+            max_runners: None,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            archived_at: None,
+            revision: 1,
+        };
+        LaunchRequest {
+            project,
+            words,
+            args: vec![],
+            name: None,
+            env: vec![],
+            restart: None,
+            ceiling: None,
+            keep_descendants: false,
+            size: (80, 24),
+            queue: false,
+            request_id: None,
+        }
+    }
+
+    fn refusal(request: &LaunchRequest) -> String {
+        whole(&Config::default(), request).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_program_is_the_configured_one_with_its_configured_path() {
+        let config = Config::default()
+            .with_flag("launch.program", "codex")
+            .unwrap()
+            .with_flag("programs.codex", "/opt/codex")
+            .unwrap();
+        let mut asked = request(Words::Program(None));
+        asked.args = vec!["--x".into()];
+        let launch = whole(&config, &asked).unwrap();
+        assert_eq!(
+            (launch.program.as_str(), launch.argv),
+            ("codex", vec!["/opt/codex".to_owned(), "--x".to_owned()])
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_executed_is_refused_by_name() {
+        let command = |words: &[&str]| {
+            request(Words::Command(
+                words.iter().map(|w| (*w).to_owned()).collect(),
+            ))
+        };
+        assert!(refusal(&command(&[])).contains("empty"));
+        assert!(refusal(&command(&[""])).contains("empty"));
+        assert!(refusal(&command(&["a", "b\0"])).contains("argument 1 holds a NUL"));
+        assert!(
+            refusal(&command(&["a", &"x".repeat(8 << 20)]))
+                .contains("argument 1 has 8388608 bytes")
+        );
+        assert!(refusal(&request(Words::Program(Some("vi".into())))).contains("no known program"));
+        for key in ["", "A=B", "A\0", "A\n", "STRATAVORE_RUNNER_ID"] {
+            let mut asked = command(&["a"]);
+            asked.env = vec![(key.to_owned(), "v".to_owned())];
+            assert!(whole(&Config::default(), &asked).is_err(), "{key:?}");
+        }
+        let mut asked = command(&["a"]);
+        asked.project.path = "/etc/passwd".into();
+        assert!(refusal(&asked).contains("not a directory"));
+        asked.project.path = "/nowhere".into();
+        assert!(refusal(&asked).contains("/nowhere"));
+    }
+
+    #[test]
+    fn arguments_with_newlines_are_kept() {
+        let asked = request(Words::Command(vec!["a".into(), "b\nc".into()]));
+        assert_eq!(whole(&Config::default(), &asked).unwrap().argv[1], "b\nc");
+    }
+}

@@ -1,0 +1,311 @@
+//! Keeps in touch with one agent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stratavore_core::fact::Fact;
+use stratavore_core::ids::RunnerId;
+use stratavore_core::launch::{Ceiling, CeilingAction};
+use stratavore_core::runner::{Input, Runner, State};
+use stratavore_store::{Heartbeat, Observation};
+use stratavore_wire::client::{Connection, Receiver, Sender};
+use stratavore_wire::{Message, Refusal, Stop, Welcome};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::supervisor::{Change, Inner};
+use crate::{observe, process, spawn};
+
+/// A connection to the agent of one attempt.
+pub(crate) struct Link {
+    pub(crate) attempt: u32,
+    commands: mpsc::UnboundedSender<Message>,
+    heard: Mutex<Instant>,
+}
+
+impl Link {
+    /// Tells the agent something. That it is gone by now will be seen by its link's end.
+    pub(crate) fn tell(&self, message: Message) {
+        let _ = self.commands.send(message);
+    }
+
+    /// Returns when the agent last said anything, by a clock that never jumps.
+    pub(crate) fn heard(&self) -> Instant {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hears(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+/// A link that has just begun.
+pub(crate) struct Begun {
+    link: Arc<Link>,
+    desired: State,
+}
+
+impl Begun {
+    /// Makes an adopted agent agree with what the runner is by now.
+    pub(crate) fn welcomed(self, welcome: &Welcome) {
+        match self.desired {
+            State::Paused { .. } if !welcome.frozen => self.link.tell(Message::Freeze),
+            State::Running { .. } if welcome.frozen => self.link.tell(Message::Thaw),
+            State::Stopping { grace_ms, .. } => self.link.tell(Message::Stop(Stop { grace_ms })),
+            _ => {}
+        }
+    }
+}
+
+/// Begins to keep in touch, as a task of its own. `launching`: the agent has yet to accept the launch.
+pub(crate) fn begin(
+    inner: &Arc<Inner>,
+    runner: &Runner,
+    attempt: u32,
+    connection: Connection,
+    launching: bool,
+) -> Begun {
+    let (commands, queue) = mpsc::unbounded_channel();
+    let link = Arc::new(Link {
+        attempt,
+        commands,
+        heard: Mutex::new(Instant::now()),
+    });
+    inner.links().insert(runner.id, Arc::clone(&link));
+    let (sender, receiver) = connection.into_split();
+    let task = Task {
+        inner: Arc::clone(inner),
+        runner: runner.id,
+        attempt,
+        ceiling: runner.launch.ceiling,
+        over: false,
+        agent_pid: None,
+        launching,
+        link: Arc::clone(&link),
+    };
+    inner.tracker.spawn(task.run(sender, receiver, queue));
+    Begun {
+        link,
+        desired: runner.state.clone(),
+    }
+}
+
+struct Task {
+    inner: Arc<Inner>,
+    runner: RunnerId,
+    attempt: u32,
+    ceiling: Option<Ceiling>,
+    over: bool,
+    agent_pid: Option<u32>,
+    launching: bool,
+    link: Arc<Link>,
+}
+
+impl Task {
+    async fn run(
+        mut self,
+        mut sender: Sender,
+        mut receiver: Receiver,
+        mut queue: mpsc::UnboundedReceiver<Message>,
+    ) {
+        loop {
+            tokio::select! {
+                () = self.inner.cancel.cancelled() => return,
+                command = queue.recv() => {
+                    let Some(command) = command else { break };
+                    if let Err(error) = sender.send(&command).await {
+                        debug!(runner = %self.runner, %error, "cannot tell the agent");
+                        break;
+                    }
+                }
+                message = receiver.recv() => match message {
+                    Ok(Some(Message::Ended) | None) => break,
+                    Ok(Some(message)) => {
+                        self.link.hears();
+                        self.take(message).await;
+                    }
+                    Err(error) => {
+                        warn!(runner = %self.runner, %error, "the connection to an agent failed");
+                        break;
+                    }
+                }
+            }
+        }
+        self.end().await;
+    }
+
+    async fn take(&mut self, message: Message) {
+        let (runner, attempt) = (self.runner, self.attempt);
+        match message {
+            Message::Welcome(welcome) => self.agent_pid = u32::try_from(welcome.agent_pid).ok(),
+            Message::Started(started) => {
+                self.launching = false;
+                let process = observe::program(started.program);
+                self.inner
+                    .tell(
+                        runner,
+                        Input::Started {
+                            attempt,
+                            process,
+                            at: observe::time(started.at),
+                        },
+                    )
+                    .await;
+            }
+            Message::SpawnFailed(failed) => {
+                self.launching = false;
+                let input = Input::CouldNotStart {
+                    attempt,
+                    code: failed.code.word().to_owned(),
+                    message: failed.message,
+                    at: observe::time(failed.at),
+                };
+                self.inner.tell(runner, input).await;
+            }
+            Message::Exited(exited) => {
+                let input = Input::Exited {
+                    attempt,
+                    exit: observe::exit(exited.exit),
+                    at: observe::time(exited.at),
+                };
+                self.inner.tell(runner, input).await;
+            }
+            Message::Heartbeat(heartbeat) => self.observe(&heartbeat).await,
+            Message::Refused(refused) => self.refused(refused.code, refused.message).await,
+            Message::Stopped(stopped) => {
+                info!(%runner, killed = stopped.killed, "the tree has ended")
+            }
+            Message::Frozen(frozen) => {
+                debug!(%runner, frozen = frozen.frozen, "the tree is paused or goes on")
+            }
+            other => debug!(%runner, message = other.name(), "an agent said something else"),
+        }
+    }
+
+    async fn refused(&mut self, code: Refusal, message: String) {
+        match code {
+            // Another agent has or had this attempt: what became of it is on disk.
+            Refusal::AlreadyRunning | Refusal::AlreadyAttempted => {
+                info!(runner = %self.runner, attempt = self.attempt, "the attempt exists already");
+                self.launching = false;
+            }
+            _ if self.launching => {
+                self.launching = false;
+                let code = "refused".to_owned();
+                let input = Input::CouldNotStart {
+                    attempt: self.attempt,
+                    code,
+                    message,
+                    at: self.inner.clock.now(),
+                };
+                self.inner.tell(self.runner, input).await;
+            }
+            _ => warn!(runner = %self.runner, message, "an agent refused"),
+        }
+    }
+
+    async fn observe(&mut self, heartbeat: &stratavore_wire::Heartbeat) {
+        let observation = Observation {
+            at: observe::time(heartbeat.at),
+            cpu_percent: f64::from(heartbeat.cpu_percent),
+            memory_bytes: heartbeat.memory_bytes,
+            viewers: heartbeat.viewers,
+            title: Some(heartbeat.title.clone()).filter(|title| !title.is_empty()),
+        };
+        let (runner, attempt) = (self.runner, self.attempt);
+        self.check_ceiling(&observation).await;
+        if self
+            .inner
+            .heartbeats
+            .send(Heartbeat {
+                runner,
+                attempt,
+                observation,
+            })
+            .await
+            .is_err()
+        {
+            debug!(%runner, "a heartbeat came after the end");
+        }
+    }
+
+    /// Acts once when a ceiling is exceeded, and again only after the runner was below it.
+    async fn check_ceiling(&mut self, observation: &Observation) {
+        let Some(ceiling) = self.ceiling else { return };
+        let Some(excess) = ceiling.exceeded(observation.memory_bytes, observation.cpu_percent)
+        else {
+            self.over = false;
+            return;
+        };
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        let fact = Fact::OverCeiling {
+            attempt: self.attempt,
+            excess,
+            action: ceiling.action,
+        };
+        let now = self.inner.clock.now();
+        if let Err(error) = self.inner.store.note(self.runner, fact, now).await {
+            warn!(runner = %self.runner, error = &error as &dyn std::error::Error, "cannot note an exceeded ceiling");
+        }
+        self.inner.changed(Change::Notices);
+        match ceiling.action {
+            CeilingAction::Notify => {}
+            CeilingAction::Pause => self.inner.tell(self.runner, Input::Pause).await,
+            CeilingAction::Stop => {
+                let grace = self.inner.config().stop_grace();
+                self.inner.tell(self.runner, Input::Stop { grace }).await;
+            }
+        }
+    }
+
+    /// Looks after what the agent leaves, once it is truly gone.
+    async fn end(self) {
+        if self.launching {
+            let dir = self.inner.places.attempt_dir(self.runner, self.attempt);
+            // It died before it accepted the launch. If it recorded nothing, trying again would fail again.
+            if matches!(
+                observe::observe(&dir, &process::boot_id()),
+                Ok(stratavore_core::plan::Attempt::Absent)
+            ) {
+                let agent = spawn::find_agent().unwrap_or_default();
+                let error = spawn::SpawnError::Mute {
+                    agent,
+                    said: spawn::last_words(&dir),
+                };
+                let input = Input::CouldNotStart {
+                    attempt: self.attempt,
+                    code: "agent".to_owned(),
+                    message: error.to_string(),
+                    at: self.inner.clock.now(),
+                };
+                self.inner.tell(self.runner, input).await;
+            }
+        }
+        // Its lock goes when the process does, a moment after its connection.
+        if let Some(pid) = self.agent_pid() {
+            tokio::select! {
+                () = process::ended(pid) => {}
+                () = self.inner.cancel.cancelled() => return,
+            }
+        }
+        {
+            let mut links = self.inner.links();
+            if links
+                .get(&self.runner)
+                .is_some_and(|link| Arc::ptr_eq(link, &self.link))
+            {
+                links.remove(&self.runner);
+            }
+        }
+        self.inner.changed(Change::Runner(self.runner));
+        self.inner.nudge.notify_one();
+    }
+
+    fn agent_pid(&self) -> Option<u32> {
+        let dir = self.inner.places.attempt_dir(self.runner, self.attempt);
+        let recorded = || u32::try_from(observe::read_runner(&dir).ok()??.agent_pid).ok();
+        self.agent_pid.or_else(recorded)
+    }
+}

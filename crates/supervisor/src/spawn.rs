@@ -1,0 +1,325 @@
+//! Starts agents.
+//!
+//! The agent gets one end of a socket pair as its standard input and keeps it as its connection to this supervisor; it
+//! separates itself from us before it executes anything, so that nothing that happens to us reaches it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use stratavore_core::ids::RunnerId;
+use stratavore_core::launch::CeilingAction;
+use stratavore_core::places::MAX_SOCKET_PATH;
+use stratavore_core::runner::{Input, Runner};
+use stratavore_wire::client::Connection;
+use stratavore_wire::{Hello, LaunchSpec, Message, Role};
+use tokio::net::UnixStream;
+use tokio::process::Command;
+use tracing::{debug, warn};
+
+use crate::supervisor::Inner;
+use crate::sweep::RUNNER_VARIABLE;
+use crate::{link, observe};
+
+/// The agent's own errors, beside the records of its attempt.
+const AGENT_LOG: &str = "agent.log";
+
+/// Why an agent could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The program is not where it should be.
+    #[error("cannot find stratavore-agent beside {} or in PATH; install Stratavore again", .0.display())]
+    NoAgent(PathBuf),
+    /// The runner's socket would have too long a path.
+    #[error(
+        "the socket path {} has {} bytes, more than the {MAX_SOCKET_PATH} that a Unix socket can have; set STRATAVORE_RUNTIME_DIR to a shorter directory",
+        .0.display(), .0.as_os_str().len()
+    )]
+    SocketPath(PathBuf),
+    /// A directory or file could not be made.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Place {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The process could not be made.
+    #[error("cannot start {}: {source}", agent.display())]
+    Start {
+        /// The agent.
+        agent: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It ended before it said anything.
+    #[error("{} ended before it answered{}", agent.display(), last_said(said))]
+    Mute {
+        /// The agent.
+        agent: PathBuf,
+        /// Its last words.
+        said: String,
+    },
+}
+
+fn last_said(words: &str) -> String {
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(": {words}")
+    }
+}
+
+/// Starts an agent for an attempt and links to it. What goes wrong is told to the runner.
+pub(crate) async fn attempt(inner: Arc<Inner>, runner: Runner, attempt: u32) {
+    let id = runner.id;
+    let result = start(&inner, &runner, attempt).await;
+    match result {
+        Ok(connection) => {
+            // From here on the link stands for the attempt: it is set before `spawning` is cleared.
+            link::begin(&inner, &runner, attempt, connection, true);
+            inner.spawning_ended(id);
+        }
+        Err(error) => {
+            inner.spawning_ended(id);
+            warn!(runner = %id, attempt, error = &error as &dyn std::error::Error, "cannot start an agent");
+            let input = Input::CouldNotStart {
+                attempt,
+                code: "agent".to_owned(),
+                message: error.to_string(),
+                at: inner.clock.now(),
+            };
+            inner.tell(id, input).await;
+        }
+    }
+}
+
+async fn start(inner: &Inner, runner: &Runner, attempt: u32) -> Result<Connection, SpawnError> {
+    let spec = compose(inner, runner, attempt).await?;
+    let agent = find_agent()?;
+    let failed = |source: io::Error| SpawnError::Start {
+        agent: agent.clone(),
+        source,
+    };
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(|e| failed(e.into()))?;
+    let log = log_file(&spec.attempt_dir)?;
+    let mut command = command(inner, runner, attempt, &agent);
+    command
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(log)
+        .current_dir("/");
+    let mut child = command.spawn().map_err(failed)?;
+    // Our copy of its end must go, or its death would not be seen as the end of the stream.
+    drop(command);
+    inner.tracker.spawn(async move {
+        // The process that was started ends as soon as the agent has separated itself.
+        if let Err(error) = child.wait().await {
+            debug!(%error, "cannot wait for the process that started an agent");
+        }
+    });
+    let mut connection = connection(ours).map_err(failed)?;
+    let hello = Hello::new(Role::Supervisor, software());
+    let sent = async {
+        connection.send(&Message::Hello(hello)).await?;
+        connection
+            .send(&Message::Launch(Box::new(spec.clone())))
+            .await
+    };
+    if sent.await.is_err() {
+        return Err(SpawnError::Mute {
+            agent,
+            said: last_words(&spec.attempt_dir),
+        });
+    }
+    Ok(connection)
+}
+
+/// Names us to an agent.
+pub(crate) fn software() -> String {
+    concat!("stratavore ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+fn connection(ours: OwnedFd) -> io::Result<Connection> {
+    let stream = std::os::unix::net::UnixStream::from(ours);
+    stream.set_nonblocking(true)?;
+    Ok(Connection::from_stream(UnixStream::from_std(stream)?))
+}
+
+async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchSpec, SpawnError> {
+    let socket = inner
+        .places
+        .agent_socket(inner.store.instance(), runner.id, attempt);
+    if socket.as_os_str().len() > MAX_SOCKET_PATH {
+        return Err(SpawnError::SocketPath(socket));
+    }
+    let attempt_dir = inner.places.attempt_dir(runner.id, attempt);
+    make_private_dir(&attempt_dir)?;
+    if let Some(parent) = socket.parent() {
+        make_private_dir(parent)?;
+    }
+    let own = [
+        (RUNNER_VARIABLE, runner.id.to_string()),
+        ("STRATAVORE_RUNNER_NAME", runner.name.to_string()),
+        ("STRATAVORE_PROJECT", runner.project.to_string()),
+    ];
+    let config = inner.config();
+    Ok(LaunchSpec {
+        runner_id: runner.id.to_string(),
+        attempt,
+        instance_id: inner.store.instance().to_string(),
+        project: runner.project.to_string(),
+        program: runner.launch.program.clone(),
+        argv: runner.launch.argv.clone(),
+        cwd: runner.launch.cwd.clone(),
+        env: inner.environment().await.compose(&runner.launch, &own),
+        columns: runner.launch.columns,
+        rows: runner.launch.rows,
+        history_lines: config.history_lines(),
+        keep_descendants: runner.launch.keep_descendants,
+        attempt_dir,
+        socket,
+        heartbeat_ms: u64::try_from(config.heartbeat_interval().as_millis()).unwrap_or(10_000),
+    })
+}
+
+/// Makes a directory and those above it that nobody but the user may enter.
+pub(crate) fn make_private_dir(path: &Path) -> Result<(), SpawnError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| SpawnError::Place {
+            operation: "make the directory",
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn log_file(dir: &Path) -> Result<std::fs::File, SpawnError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = dir.join(AGENT_LOG);
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|source| SpawnError::Place {
+            operation: "open",
+            path,
+            source,
+        })
+}
+
+/// Returns the last line that an agent wrote of its own troubles.
+pub(crate) fn last_words(dir: &Path) -> String {
+    let text = std::fs::read_to_string(dir.join(AGENT_LOG)).unwrap_or_default();
+    text.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Finds the agent beside this program, else in PATH.
+pub(crate) fn find_agent() -> Result<PathBuf, SpawnError> {
+    const NAME: &str = "stratavore-agent";
+    let own = std::env::current_exe().unwrap_or_default();
+    let dir = own.parent().map(Path::to_owned).unwrap_or_default();
+    // Tests run from the directory below that of the programs.
+    let beside = [dir.join(NAME), dir.join("..").join(NAME)];
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path).map(|dir| dir.join(NAME)))
+        .find(|candidate| candidate.is_file())
+        .ok_or(SpawnError::NoAgent(dir))
+}
+
+fn command(inner: &Inner, runner: &Runner, attempt: u32, agent: &Path) -> Command {
+    let mut command = if inner.scopes {
+        let mut command = Command::new("systemd-run");
+        command.args(["--user", "--scope", "--quiet", "--collect"]);
+        command.arg(format!("--unit={}", scope_name(runner.id, attempt)));
+        if let Some(ceiling) = runner.launch.ceiling {
+            // The kernel's limit ends what exceeds it, so it is set only where that is what was asked for.
+            if ceiling.action == CeilingAction::Stop
+                && let Some(bytes) = ceiling.memory_bytes
+            {
+                command.arg(format!("--property=MemoryMax={bytes}"));
+            }
+        }
+        command.arg("--").arg(agent);
+        command
+    } else {
+        Command::new(agent)
+    };
+    command.arg("run");
+    command
+}
+
+fn scope_name(runner: RunnerId, attempt: u32) -> String {
+    format!("stratavore-{runner}-{attempt}.scope")
+}
+
+/// Tells whether the user's systemd can give each agent a scope of its own.
+pub(crate) fn has_scopes() -> bool {
+    let manager =
+        std::env::var_os("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("systemd/private"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    manager.is_some_and(|socket| socket.exists())
+        && std::env::split_paths(&path).any(|dir| dir.join("systemd-run").is_file())
+}
+
+/// Connects to the agent that holds an attempt, and links to it.
+pub(crate) async fn adopt(inner: &Arc<Inner>, runner: &Runner, attempt: u32) -> Result<(), String> {
+    let socket = inner
+        .places
+        .agent_socket(inner.store.instance(), runner.id, attempt);
+    let mut connection = Connection::connect(&socket)
+        .await
+        .map_err(|error| error.to_string())?;
+    let hello = Hello::new(Role::Supervisor, software());
+    let welcome = connection
+        .greet(hello)
+        .await
+        .map_err(|error| error.to_string())?;
+    if welcome.runner_id != runner.id.to_string() || welcome.attempt != attempt {
+        return Err(format!(
+            "the agent at {} serves another runner",
+            socket.display()
+        ));
+    }
+    if let Some(program) = welcome.program.clone() {
+        let record = observe::read_runner(&inner.places.attempt_dir(runner.id, attempt))
+            .ok()
+            .flatten();
+        let at = record
+            .and_then(|record| record.started_at)
+            .map_or_else(|| inner.clock.now(), observe::time);
+        inner
+            .tell(
+                runner.id,
+                Input::Started {
+                    attempt,
+                    process: observe::program(program),
+                    at,
+                },
+            )
+            .await;
+    }
+    link::begin(inner, runner, attempt, connection, false).welcomed(&welcome);
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Equipment shared by Stratavore's tests: private homes, facts read from `/proc`, programs that do as told,
+//! and stand-ins for the things around a runner (the model API, the tray, the notification service, the display).
+//!
+//! Everything here is private to one test (own directories, own sockets, own processes), is safe to run in parallel,
+//! and is gone when its value is dropped. Nothing listens beyond loopback and Unix sockets.
+//!
+//! | module | feature | apt packages |
+//! |---|---|---|
+//! | [`home`], [`process`], [`wait`], [`binary`], [`cache`], [`faults`] | none | none |
+//! | [`terminal`] | `terminal` | none |
+//! | [`model_api`], [`claude`], [`closed_proxy`] | `model` | none (`npm` for [`claude`]) |
+//! | [`bus`], [`tray`], [`notifications`] | `desktop` | `dbus-daemon` |
+//! | [`display`] | `desktop` | `xvfb imagemagick` |
+//! | [`webdriver`] | `desktop` | `webkit2gtk-driver` |
+
+pub mod binary;
+pub mod cache;
+pub mod faults;
+pub mod home;
+pub mod process;
+pub mod wait;
+
+#[cfg(feature = "terminal")]
+pub mod terminal;
+
+#[cfg(feature = "model")]
+pub mod claude;
+#[cfg(feature = "model")]
+pub mod closed_proxy;
+#[cfg(feature = "model")]
+pub mod model_api;
+
+#[cfg(feature = "desktop")]
+pub mod bus;
+#[cfg(feature = "desktop")]
+mod dbusmenu;
+#[cfg(feature = "desktop")]
+pub mod display;
+#[cfg(feature = "desktop")]
+pub mod notifications;
+#[cfg(feature = "desktop")]
+pub mod tray;
+#[cfg(feature = "desktop")]
+pub mod webdriver;
+
+pub use home::TempHome;
+pub use process::Process;
+pub use wait::{wait_until, wait_until_async};

@@ -1,0 +1,144 @@
+//! The asynchronous connection, against a peer in this process.
+
+use stratavore_wire::client::{Connection, ConnectionError};
+use stratavore_wire::{Hello, Message, Refusal, Refused, Role, Timestamp, Viewers, Welcome};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+
+fn welcome() -> Welcome {
+    Welcome {
+        version: 1,
+        software: "agent".to_owned(),
+        capabilities: vec![],
+        runner_id: "r".to_owned(),
+        attempt: 1,
+        agent_pid: 7,
+        program: None,
+        columns: 80,
+        rows: 24,
+        frozen: false,
+        stopping: false,
+    }
+}
+
+#[tokio::test]
+async fn greets_sends_and_receives() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (mut ours, mut theirs) = (
+        Connection::from_stream(ours),
+        Connection::from_stream(theirs),
+    );
+    let (greeted, heard) = tokio::join!(ours.greet(Hello::new(Role::Client, "test")), async {
+        let heard = theirs.recv().await.unwrap();
+        theirs.send(&Message::Welcome(welcome())).await.unwrap();
+        heard
+    });
+    assert_eq!(greeted.unwrap(), welcome());
+    assert_eq!(
+        heard,
+        Some(Message::Hello(Hello::new(Role::Client, "test")))
+    );
+
+    let (mut sender, mut receiver) = ours.into_split();
+    sender.send(&Message::Freeze).await.unwrap();
+    assert_eq!(theirs.recv().await.unwrap(), Some(Message::Freeze));
+    theirs
+        .send(&Message::Viewers(Viewers {
+            count: 2,
+            read_only: 1,
+        }))
+        .await
+        .unwrap();
+    drop(theirs);
+    assert_eq!(
+        receiver.recv().await.unwrap(),
+        Some(Message::Viewers(Viewers {
+            count: 2,
+            read_only: 1
+        }))
+    );
+    assert_eq!(receiver.recv().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_with_its_ground() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (mut ours, mut theirs) = (
+        Connection::from_stream(ours),
+        Connection::from_stream(theirs),
+    );
+    theirs
+        .send(&Message::Refused(Refused::new(
+            Refusal::AlreadyRunning,
+            "held",
+        )))
+        .await
+        .unwrap();
+    match ours.greet(Hello::new(Role::Supervisor, "test")).await {
+        Err(ConnectionError::Refused(refused)) => assert_eq!(refused.code, Refusal::AlreadyRunning),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_receive_that_was_dropped_loses_nothing() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let mut ours = Connection::from_stream(ours);
+    let beat = Message::Stopped(stratavore_wire::Stopped {
+        at: Timestamp(5),
+        killed: 1,
+    });
+    let bytes = beat.to_bytes().unwrap();
+    theirs.write_all(&bytes[..6]).await.unwrap();
+    tokio::select! {
+        biased;
+        received = ours.recv() => panic!("{received:?}"),
+        () = tokio::task::yield_now() => {}
+    }
+    theirs.write_all(&bytes[6..]).await.unwrap();
+    assert_eq!(ours.recv().await.unwrap(), Some(beat));
+}
+
+#[tokio::test]
+async fn an_end_inside_a_frame_is_an_error() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let mut ours = Connection::from_stream(ours);
+    theirs.write_all(&[9, 0, 0, 0, 1]).await.unwrap();
+    drop(theirs);
+    assert!(
+        ours.recv()
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("ended inside a frame")
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_is_named() {
+    let error = Connection::connect("/nonexistent/agent.sock")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "connect to agent at /nonexistent/agent.sock"
+    );
+}
+
+#[tokio::test]
+async fn a_launch_too_long_for_a_frame_is_refused_before_a_byte_is_sent() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (mut ours, mut theirs) = (
+        Connection::from_stream(ours),
+        Connection::from_stream(theirs),
+    );
+    let long = Message::Input {
+        bytes: vec![b'x'; 8 << 20],
+    };
+    assert!(matches!(
+        ours.send(&long).await,
+        Err(ConnectionError::TooLong { name: "input", .. })
+    ));
+    ours.send(&Message::Thaw).await.unwrap();
+    assert_eq!(theirs.recv().await.unwrap(), Some(Message::Thaw));
+}

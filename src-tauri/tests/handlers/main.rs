@@ -1,0 +1,7 @@
+//! The desktop without a display: commands, terminals, host and tray, against a host and an agent that the tests play.
+
+mod commands;
+mod hosting;
+mod support;
+mod terminal;
+mod tray;

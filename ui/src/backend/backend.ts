@@ -1,0 +1,89 @@
+import type { AddProjectRequest } from "./types/AddProjectRequest";
+import type { DoctorReport } from "./types/DoctorReport";
+import type { Event } from "./types/Event";
+import type { LaunchRequest } from "./types/LaunchRequest";
+import type { Nudge } from "./types/Nudge";
+import type { Program } from "./types/Program";
+import type { Project } from "./types/Project";
+import type { Runner } from "./types/Runner";
+import type { Setting } from "./types/Setting";
+import type { Status } from "./types/Status";
+import type { StopRequest } from "./types/StopRequest";
+import type { TerminalMessage } from "./terminal";
+
+/** What the desktop around the window offers. */
+export interface DesktopState {
+  tray: boolean;
+  notifications: boolean;
+  /** This window's process is the host itself, not a client of another. */
+  embedded: boolean;
+  /** The runner, by id or name, whose terminal was asked for when the window was opened. */
+  attach: string | null;
+}
+
+/** Names what a terminal is opened on and how large it is on screen. */
+export interface TerminalRequest {
+  runner: string;
+  columns: number;
+  rows: number;
+  readOnly: boolean;
+}
+
+/** Is one viewer of a runner's terminal, until it is closed. */
+export interface Attachment {
+  input(bytes: Uint8Array): Promise<void>;
+  resize(columns: number, rows: number): Promise<void>;
+  /** Tells how many terminal bytes have been drawn since the last call. */
+  acknowledge(bytes: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the host tells without being asked. */
+export interface Announcements {
+  nudge: (nudge: Nudge) => void;
+  /** Open and focus the terminal of the runner of this id or name. */
+  attach: (runner: string) => void;
+  /** Open the launch dialog on this project. */
+  launch: (project: string) => void;
+  /** The window was asked to close and there is no tray to live on in. */
+  closeRequested: () => void;
+  problem: (text: string) => void;
+}
+
+/** Reaches the host: the one seam between the window and what it shows. Every promise rejects with a `Failure`. */
+export interface Backend {
+  status(): Promise<Status>;
+  desktopState(): Promise<DesktopState>;
+
+  listProjects(options: { archived: boolean }): Promise<Project[]>;
+  addProject(request: AddProjectRequest): Promise<Project>;
+  archiveProject(project: string): Promise<Project>;
+  /** Asks for a folder with the desktop's own picker; null when none was chosen. */
+  pickFolder(): Promise<string | null>;
+
+  listPrograms(): Promise<Program[]>;
+  launch(request: LaunchRequest): Promise<Runner>;
+  listRunners(options: { project: string | null; all: boolean }): Promise<Runner[]>;
+  getRunner(runner: string): Promise<Runner>;
+  stop(request: StopRequest): Promise<Runner[]>;
+  pause(runner: string): Promise<Runner>;
+  continueRunner(runner: string): Promise<Runner>;
+  restart(runner: string): Promise<Runner>;
+  answerInterrupted(start: boolean): Promise<Runner[]>;
+
+  events(options: { since: string | null; limit: number }): Promise<Event[]>;
+  doctor(): Promise<DoctorReport>;
+  config(): Promise<Setting[]>;
+
+  openTerminal(request: TerminalRequest, sink: (message: TerminalMessage) => void): Promise<Attachment>;
+  /** Says whose terminal is on screen, so that nobody is notified of what they are looking at. */
+  setShownRunner(runner: string | null): Promise<void>;
+  openLink(url: string): Promise<void>;
+
+  autostart(): Promise<boolean>;
+  setAutostart(enabled: boolean): Promise<void>;
+  quit(options: { stopRunners: boolean }): Promise<void>;
+
+  /** Listens from now on; the returned function ends it. */
+  listen(announcements: Announcements): Promise<() => void>;
+}

@@ -1,0 +1,98 @@
+import { Channel, invoke } from "@tauri-apps/api/core";
+import { listen } from "@tauri-apps/api/event";
+import type { Announcements, Attachment, Backend, DesktopState, TerminalRequest } from "./backend";
+import { failure } from "./failure";
+import { decode, type TerminalMessage } from "./terminal";
+import type { Config } from "./types/Config";
+import type { DoctorReport } from "./types/DoctorReport";
+import type { Event } from "./types/Event";
+import type { Nudge } from "./types/Nudge";
+import type { Programs } from "./types/Programs";
+import type { Project } from "./types/Project";
+import type { Projects } from "./types/Projects";
+import type { Runner } from "./types/Runner";
+import type { Runners } from "./types/Runners";
+import type { Status } from "./types/Status";
+
+async function call<T>(command: string, args: Record<string, unknown> = {}): Promise<T> {
+  try {
+    return await invoke<T>(command, args);
+  } catch (cause) {
+    throw failure(cause);
+  }
+}
+
+/** Channel messages come as buffers; small ones may come as plain arrays of numbers. */
+function bytes(message: ArrayBuffer | Uint8Array | number[]): Uint8Array {
+  return message instanceof Uint8Array ? message : new Uint8Array(message);
+}
+
+async function openTerminal(request: TerminalRequest, sink: (message: TerminalMessage) => void): Promise<Attachment> {
+  const channel = new Channel<ArrayBuffer>();
+  let open = true;
+  channel.onmessage = (message) => {
+    if (open) sink(decode(bytes(message)));
+  };
+  const attachment = await call<number>("terminal_open", { ...request, channel });
+  return {
+    input: async (input) => {
+      try {
+        await invoke("terminal_input", input, { headers: { attachment: String(attachment) } });
+      } catch (cause) {
+        throw failure(cause);
+      }
+    },
+    resize: (columns, rows) => call("terminal_resize", { attachment, columns, rows }),
+    acknowledge: (count) => call("terminal_ack", { attachment, bytes: count }),
+    close: () => {
+      open = false;
+      return call("terminal_close", { attachment });
+    },
+  };
+}
+
+async function announcements(to: Announcements): Promise<() => void> {
+  const ends = await Promise.all([
+    listen<Nudge>("nudge", ({ payload }) => to.nudge(payload)),
+    listen<string>("attach", ({ payload }) => to.attach(payload)),
+    listen<string>("launch", ({ payload }) => to.launch(payload)),
+    listen("close-requested", () => to.closeRequested()),
+    listen<string>("problem", ({ payload }) => to.problem(payload)),
+  ]);
+  return () => ends.forEach((end) => end());
+}
+
+/** Reaches the host through the desktop process. */
+export const tauri: Backend = {
+  status: () => call<Status>("status"),
+  desktopState: () => call<DesktopState>("desktop_state"),
+
+  listProjects: async (options) => (await call<Projects>("list_projects", options)).projects,
+  addProject: (request) => call<Project>("add_project", { request }),
+  archiveProject: (project) => call<Project>("archive_project", { project }),
+  pickFolder: () => call<string | null>("pick_folder"),
+
+  listPrograms: async () => (await call<Programs>("list_programs")).programs,
+  launch: (request) => call<Runner>("launch", { request }),
+  listRunners: async (options) => (await call<Runners>("list_runners", options)).runners,
+  getRunner: (runner) => call<Runner>("get_runner", { runner }),
+  stop: async (request) => (await call<Runners>("stop", { request })).runners,
+  pause: (runner) => call<Runner>("pause", { runner }),
+  continueRunner: (runner) => call<Runner>("continue_runner", { runner }),
+  restart: (runner) => call<Runner>("restart", { runner }),
+  answerInterrupted: async (start) => (await call<Runners>("answer_interrupted", { start })).runners,
+
+  events: (options) => call<Event[]>("events", options),
+  doctor: () => call<DoctorReport>("doctor"),
+  config: async () => (await call<Config>("config")).settings,
+
+  openTerminal,
+  setShownRunner: (runner) => call("set_shown_runner", { runner }),
+  openLink: (url) => call("open_link", { url }),
+
+  autostart: () => call<boolean>("autostart_get"),
+  setAutostart: (enabled) => call("autostart_set", { enabled }),
+  quit: (options) => call("quit", options),
+
+  listen: announcements,
+};

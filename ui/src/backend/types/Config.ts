@@ -1,0 +1,5 @@
+import type { Setting } from "./Setting";
+
+export type Config = { 
+settings: Array<Setting>,
+};

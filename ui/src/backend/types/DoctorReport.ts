@@ -1,0 +1,5 @@
+import type { Check } from "./Check";
+
+export type DoctorReport = { 
+checks: Array<Check>,
+};

@@ -1,0 +1,4 @@
+export type EnvVar = { 
+key: string,
+value: string,
+};

@@ -1,0 +1,5 @@
+import type { Program } from "./Program";
+
+export type Programs = { 
+programs: Array<Program>,
+};

@@ -1,0 +1,5 @@
+import type { Project } from "./Project";
+
+export type Projects = { 
+projects: Array<Project>,
+};

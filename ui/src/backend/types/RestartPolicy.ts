@@ -1,0 +1,7 @@
+export type RestartPolicy = { 
+/**
+ * "never", "on-failure".
+ */
+policy: string,
+max_attempts?: number | null,
+};

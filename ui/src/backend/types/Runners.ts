@@ -1,0 +1,5 @@
+import type { Runner } from "./Runner";
+
+export type Runners = { 
+runners: Array<Runner>,
+};

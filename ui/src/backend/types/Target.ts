@@ -1,0 +1,1 @@
+export type Target = { runner: string } | { project: string } | { all: boolean };

@@ -1,0 +1,49 @@
+import type { Event } from "../backend/types/Event";
+import type { Tone } from "../fleet/state";
+
+const WORDS: Record<string, { words: string; tone: Tone }> = {
+  "runner.queued": { words: "waits in line", tone: "work" },
+  "runner.starting": { words: "is starting", tone: "work" },
+  "runner.started": { words: "runs", tone: "work" },
+  "runner.paused": { words: "was paused", tone: "quiet" },
+  "runner.continued": { words: "was continued", tone: "work" },
+  "runner.stopping": { words: "is being stopped", tone: "quiet" },
+  "runner.terminated": { words: "ended", tone: "ok" },
+  "runner.failed": { words: "failed", tone: "bad" },
+  "runner.backoff": { words: "failed, starts again", tone: "bad" },
+  "runner.cancelled": { words: "was cancelled", tone: "quiet" },
+  "runner.over_ceiling": { words: "went over its ceiling", tone: "bad" },
+  "project.added": { words: "was added", tone: "quiet" },
+  "project.archived": { words: "was archived", tone: "quiet" },
+  "project.quota_refused": { words: "refused a launch: quota full", tone: "bad" },
+};
+
+/** Tells what happened; an event this version does not know by its own name. */
+export function happening(event: Event): { words: string; tone: Tone } {
+  return WORDS[event.type] ?? { words: event.type, tone: "quiet" };
+}
+
+/** Writes an event's payload for reading. */
+export function payload(event: Event): string {
+  try {
+    return JSON.stringify(JSON.parse(event.data), null, 2);
+  } catch {
+    return event.data;
+  }
+}
+
+function field(event: Event, name: string): string | null {
+  try {
+    const value = (JSON.parse(event.data) as Record<string, unknown> | null)?.[name];
+    return typeof value === "string" ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Names what the event happened to, as far as it or the fleet can say. */
+export function subject(event: Event, runnerName: string | undefined): string {
+  const name = runnerName ?? field(event, "name");
+  if (event.aggregate === "project") return event.project ?? name ?? event.aggregate_id;
+  return [event.project, name ?? event.aggregate_id.slice(0, 8)].filter((part) => part != null).join(" · ");
+}

@@ -1,0 +1,127 @@
+import type { Backend } from "../backend/backend";
+import { failure, type Failure } from "../backend/failure";
+import type { Nudge } from "../backend/types/Nudge";
+import type { Program } from "../backend/types/Program";
+import type { Project } from "../backend/types/Project";
+import type { Runner } from "../backend/types/Runner";
+import type { Status } from "../backend/types/Status";
+import { Nudges } from "./nudges";
+import { renew } from "./roster";
+import { isLive } from "./state";
+
+type Subject = `runner ${string}` | "all" | "runners" | "projects" | "status";
+
+/** How often a host that could not be reached is tried again, in milliseconds. */
+const AGAIN = 3_000;
+
+/** Knows runners, projects and the host's status, as the host last told them. */
+export class Fleet {
+  runners = $state.raw<Runner[]>([]);
+  projects = $state.raw<Project[]>([]);
+  programs = $state.raw<Program[] | null>(null);
+  status = $state.raw<Status | null>(null);
+  /** Why the last question was not answered; null once one is. */
+  unreachable = $state.raw<Failure | null>(null);
+  loaded = $state(false);
+  /** Counts the nudges that followed an event, for views that list events. */
+  changes = $state(0);
+
+  readonly #byId = $derived(new Map(this.runners.map((runner) => [runner.id, runner])));
+  readonly #nudges: Nudges<Subject>;
+  readonly #backend: Backend;
+  #again: ReturnType<typeof setInterval> | null = null;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+    this.#nudges = new Nudges((subjects) => this.#ask(subjects));
+  }
+
+  runner(id: string | null): Runner | undefined {
+    return id === null ? undefined : this.#byId.get(id);
+  }
+
+  project(name: string): Project | undefined {
+    return this.projects.find((project) => project.name === name);
+  }
+
+  get live(): Runner[] {
+    return this.runners.filter(isLive);
+  }
+
+  /** Asks everything once, and afterwards whatever changes. */
+  async start(): Promise<void> {
+    this.#again = setInterval(() => {
+      if (this.unreachable !== null) this.reload();
+    }, AGAIN);
+    await this.#ask(new Set(["all"]));
+  }
+
+  stop(): void {
+    this.#nudges.stop();
+    if (this.#again !== null) clearInterval(this.#again);
+  }
+
+  /** Asks everything again, soon. */
+  reload(): void {
+    this.#nudges.add("all");
+  }
+
+  /** Takes in a runner that a reply told of, so that it shows before the next query. */
+  learn(runner: Runner): void {
+    const known = this.#byId.get(runner.id);
+    if (known !== undefined && known.revision > runner.revision) return;
+    this.runners = [runner, ...this.runners.filter((other) => other.id !== runner.id)];
+  }
+
+  nudge({ entity, id }: Nudge): void {
+    switch (entity) {
+      case "runner":
+        this.changes += 1;
+        this.#nudges.add(`runner ${id}`);
+        // Quota use and the counts of the status follow runners.
+        this.#nudges.add("projects");
+        this.#nudges.add("status");
+        break;
+      case "project":
+        this.changes += 1;
+        this.#nudges.add("projects");
+        this.#nudges.add("status");
+        break;
+      case "observations":
+        this.#nudges.add("runners");
+        break;
+      case "notifications":
+        // Shown by the desktop, not here.
+        break;
+      default:
+        // "status" means that anything may have changed, and so does a word that is new to us.
+        this.changes += 1;
+        this.#nudges.add("all");
+    }
+  }
+
+  async loadPrograms(): Promise<Program[]> {
+    return (this.programs = await this.#backend.listPrograms());
+  }
+
+  async #ask(subjects: ReadonlySet<Subject>): Promise<void> {
+    const nudged = [...subjects].filter((subject) => subject.startsWith("runner ")).map((subject) => subject.slice(7));
+    const all = subjects.has("all");
+    const runners = all
+      ? this.#backend.listRunners({ project: null, all: true })
+      : subjects.has("runners") || nudged.length > 0
+        ? renew(this.#backend, this.runners, new Set(nudged), isLive)
+        : this.runners;
+    try {
+      [this.runners, this.projects, this.status] = await Promise.all([
+        runners,
+        all || subjects.has("projects") ? this.#backend.listProjects({ archived: false }) : this.projects,
+        all || subjects.has("status") ? this.#backend.status() : this.status,
+      ]);
+      this.unreachable = null;
+      this.loaded = true;
+    } catch (cause) {
+      this.unreachable = failure(cause);
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import type { Exit } from "../backend/types/Exit";
+import type { Runner } from "../backend/types/Runner";
+import { age, clock, instant, sameDay, until } from "../words/time";
+import { look } from "./state";
+
+const TITLES: Record<string, string> = {
+  claude: "Claude Code",
+  codex: "Codex",
+  gemini: "Gemini",
+  opencode: "OpenCode",
+};
+
+/** Tells a runner's program as people call it; a custom command by its first word. */
+export function programTitle(runner: Runner): string {
+  return TITLES[runner.program] ?? runner.command[0]?.split("/").pop() ?? runner.program;
+}
+
+/** Tells how a program ended: its reason, else its code or signal. */
+export function exitWords(exit: Exit | null | undefined): string {
+  if (exit == null) return "no exit was recorded";
+  if (exit.reason !== "") return exit.reason;
+  if (exit.signal != null) return `ended by ${exit.signal}`;
+  return exit.code == null ? "no exit was recorded" : `exit ${exit.code}`;
+}
+
+/** Writes a command so that a shell would read the same words. */
+export function commandLine(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
+}
+
+/** A title that only repeats the program or the directory says nothing. */
+function title(runner: Runner): string | null {
+  const said = runner.title?.trim() ?? "";
+  return said === "" || said === programTitle(runner) || said === runner.cwd ? null : said;
+}
+
+/** Tells in one line what is happening, in words a person would use. */
+export function line(runner: Runner, now: number): string {
+  if (look(runner).word === "not answering") {
+    const heard = instant(runner.last_heartbeat);
+    return heard === null ? "not answering, may well be alive" : `not heard from since ${clock(heard)}`;
+  }
+  switch (runner.state) {
+    case "queued":
+      return "waits for a free place";
+    case "starting":
+      return runner.attempt > 1 ? `starting, attempt ${runner.attempt}` : "starting";
+    case "running":
+      return (
+        title(runner) ??
+        (runner.program === "command" ? commandLine(runner.command) : `${programTitle(runner)} is running`)
+      );
+    case "paused": {
+      const was = title(runner);
+      return was === null ? "paused" : `paused: ${was}`;
+    }
+    case "stopping":
+      return "stopping";
+    case "backoff": {
+      const retry = instant(runner.retry_at);
+      const again = retry === null ? "starts again soon" : `starts again in ${until(retry, now)}`;
+      return `${exitWords(runner.exit)}, ${again}`;
+    }
+    case "terminated":
+      return exitWords(runner.exit);
+    case "failed":
+      return `failed: ${exitWords(runner.exit)}`;
+    case "cancelled":
+      return "cancelled before it started";
+    default:
+      return runner.state;
+  }
+}
+
+/** Tells the instant the runner's age counts from: its end, its start, else when it was asked for. */
+export function since(runner: Runner): number {
+  return instant(runner.ended_at) ?? instant(runner.started_at) ?? instant(runner.created_at) ?? 0;
+}
+
+/** Tells how long it runs, or the time of day at which it ended. */
+export function when(runner: Runner, now: number): string {
+  const ended = instant(runner.ended_at);
+  if (ended === null) return age(since(runner), now);
+  return sameDay(ended, now) ? clock(ended) : age(ended, now);
+}

@@ -1,0 +1,69 @@
+import type { LaunchRequest } from "../backend/types/LaunchRequest";
+import { split, Unclosed } from "./split";
+
+/** Is what the launch dialog holds, as typed. */
+export interface Draft {
+  project: string;
+  /** A known program's name; null: the custom command. */
+  program: string | null;
+  command: string;
+  args: string;
+  name: string;
+  env: { key: string; value: string }[];
+  restart: boolean;
+  attempts: number;
+  queue: boolean;
+}
+
+export type Fault = { field: "project" | "command" | "args" | "env" | "attempts"; message: string };
+
+function words(line: string, field: "command" | "args"): string[] | Fault {
+  try {
+    return split(line);
+  } catch (cause) {
+    if (cause instanceof Unclosed) return { field, message: cause.message };
+    throw cause;
+  }
+}
+
+/** Makes the request a draft asks for, or tells what has to be mended first. */
+export function request(
+  draft: Draft,
+  size: { columns: number; rows: number } | null,
+  id: string,
+): LaunchRequest | Fault {
+  if (draft.project === "") return { field: "project", message: "choose a project" };
+  const command = draft.program === null ? words(draft.command, "command") : [];
+  if ("field" in command) return command;
+  if (draft.program === null && command.length === 0) return { field: "command", message: "enter the command to run" };
+  const args = words(draft.args, "args");
+  if ("field" in args) return args;
+  const env = draft.env
+    .map(({ key, value }) => ({ key: key.trim(), value }))
+    .filter(({ key, value }) => key !== "" || value !== "");
+  for (const { key } of env) {
+    if (key === "") return { field: "env", message: "a value has no name" };
+    if (!/^[^=\0\s]+$/.test(key))
+      return { field: "env", message: `${key} is no name for a variable: spaces and = are not allowed` };
+  }
+  if (draft.restart && !(Number.isInteger(draft.attempts) && draft.attempts > 0)) {
+    return { field: "attempts", message: "enter how often it may start again, at least 1" };
+  }
+  return {
+    project: draft.project,
+    program: draft.program,
+    command,
+    args,
+    name: draft.name.trim() === "" ? null : draft.name.trim(),
+    env,
+    restart: draft.restart
+      ? { policy: "on-failure", max_attempts: draft.attempts }
+      : { policy: "never", max_attempts: null },
+    columns: size?.columns ?? null,
+    rows: size?.rows ?? null,
+    keep_descendants: false,
+    ceiling: null,
+    queue: draft.queue,
+    request_id: id,
+  };
+}

@@ -1,0 +1,227 @@
+import { getContext, setContext } from "svelte";
+import type { Backend, DesktopState } from "../backend/backend";
+import type { Project } from "../backend/types/Project";
+import type { Runner } from "../backend/types/Runner";
+import { Fleet } from "../fleet/fleet.svelte";
+import { List } from "../fleet/list.svelte";
+import { neighbour } from "../fleet/order";
+import { isLive } from "../fleet/state";
+import { programTitle } from "../fleet/words";
+import { count } from "../words/size";
+import { Clock } from "./clock.svelte";
+import { Notices } from "./notices.svelte";
+import { storage, Tabs, type Memory } from "./tabs.svelte";
+
+export type View = "fleet" | "projects" | "events" | "settings";
+
+/** Asks before something ends; `ends` names each thing that does. */
+export interface Question {
+  title: string;
+  body: string;
+  ends: string[];
+  confirm: string;
+  run: () => Promise<void>;
+}
+
+export type Dialog =
+  | { kind: "palette" }
+  | { kind: "launch"; project: string | null }
+  | { kind: "add-project" }
+  | { kind: "closing" }
+  | ({ kind: "question" } & Question);
+
+/** Holds what the window shows and does what its buttons, keys and palette ask for. */
+export class Desk {
+  readonly fleet: Fleet;
+  readonly list = new List();
+  readonly tabs: Tabs;
+  readonly notices = new Notices();
+  readonly clock = new Clock();
+
+  view = $state<View>("fleet");
+  dialog = $state.raw<Dialog | null>(null);
+  desktop = $state.raw<DesktopState | null>(null);
+  /** The facts are shown over the terminal where there is no room beside it. */
+  factsOpen = $state(false);
+  finding = $state(false);
+  /** Rises whenever the terminal should take the focus; what was served is not asked again. */
+  focusAsked = $state(0);
+  focusServed = 0;
+
+  readonly backend: Backend;
+  readonly memory: Memory;
+
+  constructor(backend: Backend, memory: Memory = storage) {
+    this.backend = backend;
+    this.memory = memory;
+    this.fleet = new Fleet(backend);
+    this.tabs = new Tabs(memory);
+  }
+
+  get shown(): Runner | undefined {
+    return this.fleet.runner(this.tabs.shown);
+  }
+
+  show(id: string): void {
+    this.tabs.show(id);
+    this.view = "fleet";
+    this.factsOpen = false;
+    this.focusTerminal();
+  }
+
+  /** Shows the runner of an id or name that came from outside. */
+  async attach(named: string): Promise<void> {
+    if (this.fleet.runner(named) !== undefined) return this.show(named);
+    try {
+      const runner = await this.backend.getRunner(named);
+      this.fleet.learn(runner);
+      this.show(runner.id);
+    } catch (cause) {
+      this.notices.failed(`Could not attach to ${named}`, cause);
+    }
+  }
+
+  showNth(index: number): void {
+    const id = this.list.ids[index];
+    if (id !== undefined) this.show(id);
+  }
+
+  showNeighbour(step: 1 | -1): void {
+    const id = neighbour(this.list.groups, this.tabs.shown, step);
+    if (id !== null) this.show(id);
+  }
+
+  go(view: View): void {
+    this.view = view;
+    this.factsOpen = false;
+  }
+
+  focusTerminal(): void {
+    this.focusAsked += 1;
+  }
+
+  open(dialog: Dialog): void {
+    this.dialog = dialog;
+  }
+
+  closeDialog(): void {
+    this.dialog = null;
+  }
+
+  launchDialog(project: string | null = this.shown?.project ?? null): void {
+    const known = project !== null && this.fleet.project(project) !== undefined;
+    if (this.fleet.projects.length === 0) this.open({ kind: "add-project" });
+    else this.open({ kind: "launch", project: known ? project : null });
+  }
+
+  async pause(runner: Runner): Promise<void> {
+    await this.#attempt(`Could not pause ${runner.name}`, () => this.backend.pause(runner.id));
+  }
+
+  async resume(runner: Runner): Promise<void> {
+    await this.#attempt(`Could not continue ${runner.name}`, () => this.backend.continueRunner(runner.id));
+  }
+
+  stop(runner: Runner): void {
+    this.open({
+      kind: "question",
+      title: `Stop ${runner.name}?`,
+      body: "The program is asked to end, and after the grace period it is made to. Everything it started ends with it; what the terminal showed is kept.",
+      ends: [named(runner)],
+      confirm: "Stop",
+      run: () => this.#stop(runner.name, { runner: runner.id }),
+    });
+  }
+
+  stopProject(project: Project): void {
+    const runners = this.fleet.live.filter((runner) => runner.project === project.name);
+    this.open({
+      kind: "question",
+      title: `Stop all runners in ${project.name}?`,
+      body: "Each program is asked to end, and after the grace period it is made to, with everything it started.",
+      ends: runners.map(named),
+      confirm: `Stop ${count(runners.length, "runner")}`,
+      run: () => this.#stop(`the runners of ${project.name}`, { project: project.name }),
+    });
+  }
+
+  restart(runner: Runner): void {
+    const run = (): Promise<void> => {
+      if (this.tabs.shown === runner.id) this.focusTerminal();
+      return this.#attempt(`Could not restart ${runner.name}`, () => this.backend.restart(runner.id));
+    };
+    if (!isLive(runner)) return void run();
+    this.open({
+      kind: "question",
+      title: `Restart ${runner.name}?`,
+      body: "The program that runs now ends, with everything it started, and the same command starts again.",
+      ends: [named(runner)],
+      confirm: "Restart",
+      run,
+    });
+  }
+
+  archive(project: Project): void {
+    this.open({
+      kind: "question",
+      title: `Archive ${project.name}?`,
+      body: `It leaves the lists. The directory ${project.path} and what is recorded stay as they are.`,
+      ends: [],
+      confirm: "Archive",
+      run: () => this.#attempt(`Could not archive ${project.name}`, () => this.backend.archiveProject(project.id)),
+    });
+  }
+
+  async answerInterrupted(start: boolean): Promise<void> {
+    const what = start ? "Could not start the interrupted runners again" : "Could not put the offer away";
+    await this.#attempt(what, () => this.backend.answerInterrupted(start));
+  }
+
+  async quit(): Promise<void> {
+    await this.#attempt("Could not quit", () => this.backend.quit({ stopRunners: false }));
+  }
+
+  stopAllAndQuit(): void {
+    const { live } = this.fleet;
+    const run = (): Promise<void> =>
+      this.#attempt("Could not stop all and quit", () => this.backend.quit({ stopRunners: true }));
+    if (live.length === 0) return void run();
+    this.open({
+      kind: "question",
+      title: "Stop all runners and quit?",
+      body: "Each program is asked to end, and after the grace period it is made to, with everything it started.",
+      ends: live.map(named),
+      confirm: `Stop ${count(live.length, "runner")} and quit`,
+      run,
+    });
+  }
+
+  async #stop(what: string, target: { runner: string } | { project: string }): Promise<void> {
+    await this.#attempt(`Could not stop ${what}`, () => this.backend.stop({ target, wait: false }));
+  }
+
+  async #attempt(what: string, run: () => Promise<unknown>): Promise<void> {
+    try {
+      await run();
+      this.fleet.reload();
+    } catch (cause) {
+      this.notices.failed(what, cause);
+    }
+  }
+}
+
+function named(runner: Runner): string {
+  const pid = runner.pid == null ? "" : `, process ${runner.pid}`;
+  return `${runner.project} · ${runner.name}: ${programTitle(runner)}${pid}`;
+}
+
+const KEY = Symbol("desk");
+
+/** Gives the components below the desk they belong to. */
+export function setDesk(desk: Desk): Desk {
+  return setContext(KEY, desk);
+}
+
+export function useDesk(): Desk {
+  return getContext<Desk>(KEY);
+}

@@ -1,0 +1,98 @@
+import { describe, expect, it } from "vitest";
+import { request, type Draft } from "../src/launch/request";
+import { split, Unclosed } from "../src/launch/split";
+import { proposeName } from "../src/projects/name";
+
+describe("splitting a command", () => {
+  it.each<[string, string[]]>([
+    ["make watch", ["make", "watch"]],
+    ["  a\t b\n", ["a", "b"]],
+    [`sh -c 'echo "$HOME"'`, ["sh", "-c", `echo "$HOME"`]],
+    [`a"b c"d`, ["ab cd"]],
+    [`a\\ b`, ["a b"]],
+    [`"a\\"b\\n"`, [`a"b\\n`]],
+    [`'a\\b'`, ["a\\b"]],
+    [`'' ""`, ["", ""]],
+    ["a\\\nb", ["ab"]],
+    ["", []],
+  ])("%j", (line, words) => expect(split(line)).toEqual(words));
+  it.each([`a "b`, `a 'b`, "a\\"])("refuses %j", (line) => expect(() => split(line)).toThrow(Unclosed));
+});
+
+describe("a launch request", () => {
+  const draft = (said: Partial<Draft> = {}): Draft => ({
+    project: "p",
+    program: "claude",
+    command: "",
+    args: "",
+    name: "",
+    env: [],
+    restart: false,
+    attempts: 5,
+    queue: false,
+    ...said,
+  });
+
+  it("asks for what the draft says", () => {
+    const made = request(
+      draft({
+        name: " n ",
+        args: "--model 'a b'",
+        env: [
+          { key: "A", value: "1=2" },
+          { key: "", value: "" },
+        ],
+        restart: true,
+        queue: true,
+      }),
+      { columns: 120, rows: 40 },
+      "id",
+    );
+    expect(made).toMatchObject({
+      project: "p",
+      program: "claude",
+      command: [],
+      args: ["--model", "a b"],
+      name: "n",
+      env: [{ key: "A", value: "1=2" }],
+      restart: { policy: "on-failure", max_attempts: 5 },
+      columns: 120,
+      rows: 40,
+      queue: true,
+      request_id: "id",
+    });
+  });
+  it("sends a command without a program", () => {
+    expect(request(draft({ program: null, command: "make watch" }), null, "id")).toMatchObject({
+      program: null,
+      command: ["make", "watch"],
+      columns: null,
+      name: null,
+    });
+  });
+  it("does not send a command that was typed before a program was chosen", () => {
+    expect(request(draft({ command: "make 'unclosed" }), null, "id")).toMatchObject({ program: "claude", command: [] });
+  });
+  it.each<[Partial<Draft>, string]>([
+    [{ project: "" }, "project"],
+    [{ program: null, command: " " }, "command"],
+    [{ program: null, command: "a 'b" }, "command"],
+    [{ args: '"' }, "args"],
+    [{ env: [{ key: "A=B", value: "1" }] }, "env"],
+    [{ env: [{ key: "", value: "1" }] }, "env"],
+    [{ env: [{ key: "A B", value: "1" }] }, "env"],
+    [{ restart: true, attempts: 0 }, "attempts"],
+    [{ restart: true, attempts: Number.NaN }, "attempts"],
+  ])("names the field to mend for %j", (said, field) =>
+    expect(request(draft(said), null, "id")).toMatchObject({ field }),
+  );
+});
+
+describe("a project's proposed name", () => {
+  it.each<[string, string[], string]>([
+    ["/home/ada/code/thing/", [], "thing"],
+    ["/home/ada/thing", ["thing"], "thing-2"],
+    ["/home/ada/thing", ["thing", "thing-2"], "thing-3"],
+    ["/", [], ""],
+  ])("of %s beside %j is %j", (path, taken, name) => expect(proposeName(path, taken)).toBe(name));
+});

@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Nudges } from "../src/fleet/nudges";
+
+describe("nudges", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  function recorder(): {
+    asked: string[][];
+    finish: () => void;
+    query: (nudged: ReadonlySet<string>) => Promise<void>;
+  } {
+    const asked: string[][] = [];
+    let resolve: () => void = () => undefined;
+    return {
+      asked,
+      finish: () => resolve(),
+      query: (nudged) => {
+        asked.push([...nudged]);
+        return new Promise((done) => (resolve = done));
+      },
+    };
+  }
+
+  it("asks once for a burst", async () => {
+    const { asked, query } = recorder();
+    const nudges = new Nudges<string>(query, 100, () => Date.now());
+    for (const id of ["a", "b", "a", "a"]) nudges.add(id);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked).toEqual([["a", "b"]]);
+  });
+
+  it("gathers what comes while a query runs into the next one", async () => {
+    const { asked, query, finish } = recorder();
+    const nudges = new Nudges<string>(query, 100, () => Date.now());
+    nudges.add("a");
+    await vi.advanceTimersByTimeAsync(0);
+    nudges.add("b");
+    nudges.add("c");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked).toEqual([["a"]]);
+    finish();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked).toEqual([["a"], ["b", "c"]]);
+  });
+
+  it("keeps the gap between two starts", async () => {
+    const { asked, query, finish } = recorder();
+    const nudges = new Nudges<string>(query, 100, () => Date.now());
+    nudges.add("a");
+    await vi.advanceTimersByTimeAsync(0);
+    finish();
+    await vi.advanceTimersByTimeAsync(10);
+    nudges.add("b");
+    await vi.advanceTimersByTimeAsync(89);
+    expect(asked).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked).toHaveLength(2);
+  });
+
+  it("goes on after a query that failed", async () => {
+    let calls = 0;
+    const nudges = new Nudges<string>(
+      () => {
+        calls += 1;
+        return calls === 1 ? Promise.reject(new Error("away")).catch(() => undefined) : Promise.resolve();
+      },
+      0,
+      () => Date.now(),
+    );
+    nudges.add("a");
+    await vi.advanceTimersByTimeAsync(0);
+    nudges.add("a");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(calls).toBe(2);
+  });
+
+  it("asks nothing more once stopped", async () => {
+    const { asked, query } = recorder();
+    const nudges = new Nudges<string>(query, 100, () => Date.now());
+    nudges.add("a");
+    nudges.stop();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked).toEqual([]);
+  });
+});
