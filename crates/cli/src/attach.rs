@@ -68,11 +68,7 @@ pub(crate) async fn attach(
     let guard = Guard::start().ok();
     tty::restore_on_panic();
     let ending = match tty.enter() {
-        Ok(()) => {
-            Viewing::new(&tty, viewer, terminal.socket.as_ref(), read_only)
-                .run()
-                .await
-        }
+        Ok(()) => Viewing::new(&tty, viewer, read_only).run().await,
         Err(error) => Err(error),
     };
     let typeahead = match ending {

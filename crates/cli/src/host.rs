@@ -250,6 +250,7 @@ impl Host {
             }
             loop {
                 match nudges.message().await? {
+                    Some(nudge) if nudge.entity == "status" => break,
                     Some(nudge) if nudge.entity == "runner" && nudge.id == id => break,
                     Some(_) => {}
                     None => return Err(Status::unavailable("the host went away")),

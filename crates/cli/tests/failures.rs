@@ -370,7 +370,7 @@ fn a_host_that_is_no_program() {
     fs::write(&host, "#!/nowhere/interpreter\n").unwrap();
     fs::set_permissions(&host, Permissions::from_mode(0o755)).unwrap();
     snapshot!("bad_stratavored", start(&home), 8);
-    fs::write(&host, "#!/bin/sh\necho 'error: the database is of version 9' >&2\necho 'hint: update' >&2\nexit 8\n").unwrap();
+    fs::write(&host, "#!/bin/sh\necho 'stratavored: error: the database is of version 9' >&2\necho 'hint: update' >&2\nexit 8\n").unwrap();
     snapshot!("stratavored_fails", start(&home), 8);
     fs::write(&host, "#!/bin/sh\nkill -KILL $$\n").unwrap();
     snapshot!("stratavored_killed", start(&home), 8);

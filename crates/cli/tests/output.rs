@@ -440,7 +440,8 @@ fn completions_are_complete() {
 
 #[test]
 fn the_documentation_names_every_command_and_exit_code() {
-    let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md")).unwrap();
+    let docs =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md")).unwrap();
     let home = TempHome::new();
     let help = run(&home, &["--help"]).stdout;
     let section = |start: &str, end: &str| {
@@ -455,11 +456,19 @@ fn the_documentation_names_every_command_and_exit_code() {
         .collect();
     assert!(names.len() > 15, "{names:?}");
     for name in names {
-        assert!(docs.contains(&format!("`{name}")), "{name} is not documented");
+        assert!(
+            docs.contains(&format!("`{name}")),
+            "{name} is not documented"
+        );
     }
     for line in section("Exit codes:\n", "\n\n").lines() {
         let (code, meaning) = line.trim().split_once("  ").unwrap();
-        let row = docs.lines().find(|row| row.starts_with(&format!("| {code} |")));
-        assert!(row.is_some_and(|row| row.ends_with(&format!("| {meaning} |"))), "{line}: {row:?}");
+        let row = docs
+            .lines()
+            .find(|row| row.starts_with(&format!("| {code} |")));
+        assert!(
+            row.is_some_and(|row| row.ends_with(&format!("| {meaning} |"))),
+            "{line}: {row:?}"
+        );
     }
 }

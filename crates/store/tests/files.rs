@@ -88,12 +88,14 @@ async fn opened_again_it_holds_what_it_held() {
 
 #[tokio::test]
 async fn dropped_without_closing_it_holds_what_was_answered() {
-    let ground = fresh().await;
-    let project = add_project(&*ground.store(), None).await;
-    let runner = launch(&*ground.store(), &project).await.unwrap().runner;
-    let files = ground.files.clone();
-    let directory = ground.directory;
-    drop(ground.files);
+    let support::Fresh {
+        store,
+        files,
+        directory,
+    } = fresh().await;
+    let project = add_project(&*store, None).await;
+    let runner = launch(&*store, &project).await.unwrap().runner;
+    drop(store);
     let again = files.open().await.unwrap();
     assert_eq!(again.runner(runner.id).await.unwrap().runner, runner);
     again.close().await;

@@ -168,7 +168,7 @@ async fn exchanged_events_are_found() {
                     UPDATE events SET seq = 2 WHERE aggregate_id = RUNNER AND seq = 3; \
                     UPDATE events SET seq = 3 WHERE aggregate_id = RUNNER AND seq = -2;";
     let faults = log.tamper(exchange).await;
-    log.one(&faults[..1], "reordered", 2);
+    log.one(&faults, "reordered", 2);
     // Their places in the listing exchanged, their seqs not.
     let log = Log::new().await;
     let exchange = "UPDATE events SET cursor = -cursor WHERE aggregate_id = RUNNER AND seq IN (2, 3); \

@@ -385,6 +385,12 @@ impl Engine {
     }
 }
 
+/// Takes the mark that its line goes on from the last row: what it went on in was moved off the screen.
+fn end_last_line(grid: &mut Grid<Cell>) {
+    let (line, column) = (grid.bottommost_line(), grid.last_column());
+    grid[line][column].flags.remove(Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER);
+}
+
 /// Blanks halves of wide characters, and takes marks of a line's end from cells that are not at one.
 fn mend(row: &mut Row<Cell>) {
     let mut wide_before = false;
@@ -412,6 +418,7 @@ fn settle(grid: &mut Grid<Cell>) {
     for line in 0..grid.screen_lines() {
         mend(&mut grid[Line(line as i32)]);
     }
+    end_last_line(grid);
     let last = grid.last_column();
     for cursor in [&mut grid.cursor, &mut grid.saved_cursor] {
         if cursor.input_needs_wrap && cursor.point.column < last {
@@ -449,13 +456,10 @@ impl Handler for Engine {
         move_backward(columns: usize);
         backspace();
         carriage_return();
-        scroll_down(lines: usize);
-        insert_blank_lines(lines: usize);
         delete_lines(lines: usize);
         move_forward_tabs(count: u16);
         save_cursor_position();
         restore_cursor_position();
-        reverse_index();
         terminal_attribute(attribute: Attr);
         set_mode(mode: Mode);
         unset_mode(mode: Mode);
@@ -466,6 +470,21 @@ impl Handler for Engine {
         reset_color(index: usize);
         decaln();
         set_hyperlink(link: Option<Hyperlink>);
+    }
+
+    fn scroll_down(&mut self, lines: usize) {
+        self.term.scroll_down(lines);
+        end_last_line(self.term.grid_mut());
+    }
+
+    fn insert_blank_lines(&mut self, lines: usize) {
+        self.term.insert_blank_lines(lines);
+        end_last_line(self.term.grid_mut());
+    }
+
+    fn reverse_index(&mut self) {
+        self.term.reverse_index();
+        end_last_line(self.term.grid_mut());
     }
 
     fn move_backward_tabs(&mut self, count: u16) {
@@ -525,6 +544,10 @@ impl Handler for Engine {
             self.before_wrap(false);
         }
         self.term.input(c);
+        if self.region.end != i32::from(self.size.rows) {
+            // Below the region a wrap goes on in the same row.
+            end_last_line(self.term.grid_mut());
+        }
         if self.term.mode().contains(TermMode::INSERT) {
             self.mend_line();
         }

@@ -64,16 +64,20 @@ impl Screen {
 
     /// Takes what the program wrote.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let (whole, partial) = bytes.split_at(bytes.len() - partial_character(bytes));
-        if self.partial.is_empty() {
-            self.partial.extend_from_slice(partial);
-            self.feed_whole(whole);
+        let joined;
+        let bytes = if self.partial.is_empty() {
+            bytes
         } else {
-            let mut joined = std::mem::take(&mut self.partial);
-            joined.extend_from_slice(bytes);
-            let whole = joined.len() - partial_character(&joined);
-            self.partial.extend_from_slice(&joined[whole..]);
-            self.feed_whole(&joined[..whole]);
+            joined = [&std::mem::take(&mut self.partial), bytes].concat();
+            &joined
+        };
+        let (whole, partial) = bytes.split_at(bytes.len() - partial_character(bytes));
+        self.partial.extend_from_slice(partial);
+        // A beginning that another beginning follows will never be ended, but the parser would wait for it.
+        let broken = if partial.is_empty() { 0 } else { partial_character(whole) };
+        self.feed_whole(&whole[..whole.len() - broken]);
+        if broken > 0 {
+            self.feed_whole("\u{fffd}".as_bytes());
         }
     }
 

@@ -67,8 +67,17 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     let (columns, alternate) = (usize::from(engine.size.columns), engine.is_alternate());
 
     engine.with_primary(|grid| {
-        screen(grid, columns, painted, &mut out);
-        saved_cursor(grid, columns, painted, &mut out);
+        let saving = painted && saved_in_passing(grid, columns);
+        let flowing = matches!(scrollback, Scrollback::Replaced(_));
+        screen(grid, columns, painted, saving && !flowing, &mut out);
+        if saving && flowing {
+            // Rows that flowed in after the scrollback moved up later, and a saved cursor does not move with them.
+            out.extend_from_slice(b"\x1b[H\x1b[J");
+            screen(grid, columns, painted, true, &mut out);
+        }
+        if !saving {
+            saved_cursor(grid, &mut out);
+        }
         if alternate {
             // Entering the alternate screen saves the cursor, leaving it restores that.
             place(grid, &grid.cursor, 0, &mut out);
@@ -78,8 +87,12 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     keyboard(&engine.keyboard[0], &mut out);
     if alternate {
         out.extend_from_slice(b"\x1b[?1049h\x1b[m\x1b(B\x1b)B\x1b*B\x1b+B\x1b]8;;\x1b\\\x1b[H\x1b[J");
-        screen(engine.term.grid(), columns, painted, &mut out);
-        saved_cursor(engine.term.grid(), columns, painted, &mut out);
+        let grid = engine.term.grid();
+        let saving = painted && saved_in_passing(grid, columns);
+        screen(grid, columns, painted, saving, &mut out);
+        if !saving {
+            saved_cursor(grid, &mut out);
+        }
         keyboard(&engine.keyboard[1], &mut out);
     }
 
@@ -168,8 +181,8 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     out
 }
 
-/// Writes every row, from the top left of a blank screen with a default pen.
-fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, out: &mut Vec<u8>) {
+/// Writes every row, from the top left of a blank screen with a default pen; saves the cursor on its way when told so.
+fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, saving: bool, out: &mut Vec<u8>) {
     let rows = alacritty_terminal::grid::Dimensions::screen_lines(grid);
     let mut pen = Pen::default();
     for line in 0..rows {
@@ -179,16 +192,21 @@ fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, out: &mut Vec<u8>) {
         } else {
             paint::text(row, columns, out);
         }
-        if painted && saved_in_passing(grid, columns) && grid.saved_cursor.point.line == Line(line as i32) {
-            save(&grid.saved_cursor, &mut pen, out);
-        }
         let short = painted && paint::falls_short(row, columns);
-        if line + 1 == rows {
+        let last = line + 1 == rows;
+        let saved_here = saving && grid.saved_cursor.point.line == Line(line as i32);
+        if short && (last || saved_here) {
+            // There is no row to go on in, or no cursor waits to wrap at a column that is left free: it is a blank like others.
+            pen.change(Pen::of(&row[Column(columns - 1)]), out);
+            out.push(b' ');
+        }
+        if saved_here {
+            save(&grid.saved_cursor, &mut pen, out);
             if short {
-                // There is no row to go on in: the column is a blank like others.
-                pen.change(Pen::of(&row[Column(columns - 1)]), out);
-                out.push(b' ');
+                put!(out, "\x1b[{columns}G");
             }
+        }
+        if last {
             break;
         }
         // Rows that scroll in take the pen's background; the column that is left free has a style of its own.
@@ -244,13 +262,10 @@ fn style(cursor: &Cursor<Cell>, out: &mut Vec<u8>) {
 fn saved_in_passing(grid: &Grid<Cell>, columns: usize) -> bool {
     let cursor = &grid.saved_cursor;
     let row = &grid[cursor.point.line];
-    cursor.input_needs_wrap && paint::wraps(row, columns) && !paint::falls_short(row, columns)
+    cursor.input_needs_wrap && paint::wraps(row, columns)
 }
 
-fn saved_cursor(grid: &Grid<Cell>, columns: usize, painted: bool, out: &mut Vec<u8>) {
-    if painted && saved_in_passing(grid, columns) {
-        return;
-    }
+fn saved_cursor(grid: &Grid<Cell>, out: &mut Vec<u8>) {
     place(grid, &grid.saved_cursor, 0, out);
     save(&grid.saved_cursor, &mut Pen::default(), out);
 }

@@ -64,6 +64,15 @@ impl Viewer {
         })
     }
 
+    /// Begins to view anew; a snapshot comes.
+    pub(crate) fn begin(&self, size: Size, read_only: bool) {
+        self.send(Message::Attach(Attach {
+            columns: size.columns,
+            rows: size.rows,
+            read_only,
+        }));
+    }
+
     /// Receives the next message; nothing when the agent closed. Cancel safe.
     pub(crate) async fn recv(&mut self) -> Result<Option<Message>, ConnectionError> {
         self.receiver.recv().await

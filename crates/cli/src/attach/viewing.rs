@@ -1,7 +1,6 @@
 //! The time an attachment lasts: bytes in both directions, sizes, signals, the detach key.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use stratavore_wire::{Ack, Exit, Message, Refusal, Resize};
@@ -17,8 +16,6 @@ use crate::args::Size;
 
 /// How long the rest of a key's encoding may take; people press Alt-[ now and then.
 const KEY_DEADLINE: Duration = Duration::from_millis(50);
-/// How long a size must have lasted before the screen is fetched anew for it.
-const RESIZE_PAUSE: Duration = Duration::from_millis(50);
 /// How long an agent may go on after its program has exited before the viewer leaves it.
 const EXIT_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -71,7 +68,6 @@ impl Signal {
 pub(crate) struct Viewing<'a> {
     tty: &'a Tty,
     viewer: Viewer,
-    socket: &'a Path,
     read_only: bool,
     relay: Relay,
     /// What leaving was told to reset.
@@ -81,30 +77,27 @@ pub(crate) struct Viewing<'a> {
     out: Vec<u8>,
     /// Received since the last acknowledgement.
     unacknowledged: u64,
-    /// The size the terminal was last said to have.
-    shown: Option<Size>,
+    /// A snapshot is on its way; output before it is part of it.
+    awaits_snapshot: bool,
     key_deadline: Option<Instant>,
-    redraw_at: Option<Instant>,
     leave_at: Option<Instant>,
     exit: Option<Exit>,
     refusal: Option<String>,
 }
 
 impl<'a> Viewing<'a> {
-    pub(crate) fn new(tty: &'a Tty, viewer: Viewer, socket: &'a Path, read_only: bool) -> Self {
+    pub(crate) fn new(tty: &'a Tty, viewer: Viewer, read_only: bool) -> Self {
         Self {
             tty,
             viewer,
-            socket,
             read_only,
             relay: Relay::new(),
             touched: Touched::default(),
             keys: DetachKey::default(),
             out: Vec::new(),
             unacknowledged: 0,
-            shown: None,
+            awaits_snapshot: true,
             key_deadline: None,
-            redraw_at: None,
             leave_at: None,
             exit: None,
             refusal: None,
@@ -151,12 +144,6 @@ impl<'a> Viewing<'a> {
                     let bytes = self.keys.give_up();
                     self.type_bytes(bytes);
                 }
-                () = passed(self.redraw_at) => {
-                    self.redraw_at = None;
-                    if !self.redraw().await {
-                        break self.closed();
-                    }
-                }
                 () = passed(self.leave_at) => break self.closed(),
             }
         };
@@ -173,35 +160,22 @@ impl<'a> Viewing<'a> {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Snapshot {
-                columns,
-                rows,
-                bytes,
-                ..
-            } => {
-                self.shown = Some(Size { columns, rows });
+            Message::Snapshot { bytes, .. } => {
                 self.unacknowledged += bytes.len() as u64;
+                self.awaits_snapshot = false;
                 self.relay.restart(&mut self.out);
                 // A snapshot is complete in itself: it never asks for another.
                 let _ = self.relay.pass(Origin::Snapshot, &bytes, &mut self.out);
             }
             Message::Output { bytes, .. } => {
                 self.unacknowledged += bytes.len() as u64;
-                if self.relay.pass(Origin::Live, &bytes, &mut self.out) == Passed::Redraw {
-                    self.redraw_at = Some(Instant::now());
+                if !self.awaits_snapshot
+                    && self.relay.pass(Origin::Live, &bytes, &mut self.out) == Passed::Redraw
+                {
+                    // Attaching anew brings a snapshot. After a change of size the agent sends one unasked.
+                    self.awaits_snapshot = true;
+                    self.viewer.begin(self.tty.size(), self.read_only);
                 }
-            }
-            Message::Resized(size) => {
-                let size = Size {
-                    columns: size.columns,
-                    rows: size.rows,
-                };
-                // The agent's screen may have been wrapped anew, which a terminal's alternate screen does not do.
-                // Only for our own size: two viewers of different sizes would else go on for ever.
-                if size == self.tty.size() && self.shown != Some(size) {
-                    self.redraw_at = Some(Instant::now() + RESIZE_PAUSE);
-                }
-                self.shown = Some(size);
             }
             Message::Exited(exited) => {
                 self.exit = Some(exited.exit);
@@ -240,16 +214,6 @@ impl<'a> Viewing<'a> {
         if !bytes.is_empty() && !self.read_only {
             self.viewer.send(Message::Input { bytes });
         }
-    }
-
-    /// Attaches anew: the snapshot that comes first is the screen as it is. Fails when the agent is gone.
-    async fn redraw(&mut self) -> bool {
-        let Ok(viewer) = Viewer::attach(self.socket, self.tty.size(), self.read_only).await else {
-            return false;
-        };
-        std::mem::replace(&mut self.viewer, viewer).close().await;
-        self.unacknowledged = 0;
-        true
     }
 }
 

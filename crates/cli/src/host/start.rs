@@ -116,6 +116,7 @@ impl Starting {
             .map(str::trim_end)
             .filter(|line| !line.is_empty())
         {
+            let line = line.strip_prefix("stratavored: ").unwrap_or(line);
             match line.strip_prefix("hint: ") {
                 Some(hint) => its_hint = Some(hint.to_owned()),
                 None => message.push(line.strip_prefix("error: ").unwrap_or(line)),

@@ -169,6 +169,7 @@ impl Drop for FakeAgent {
 fn serve(mut stream: UnixStream, shared: &Shared) {
     let mut decoder = FrameDecoder::new();
     let mut buffer = [0; 4096];
+    let mut views = false;
     loop {
         match stream.read(&mut buffer) {
             Ok(0) | Err(_) => return,
@@ -186,9 +187,10 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
                         bytes: state.snapshot.clone(),
                     };
                     say(&mut stream, &snapshot);
-                    state
-                        .viewers
-                        .push(stream.try_clone().expect("a descriptor"));
+                    if !std::mem::replace(&mut views, true) {
+                        let viewer = stream.try_clone().expect("a descriptor");
+                        state.viewers.push(viewer);
+                    }
                     state.attached += 1;
                 }
                 _ => {}

@@ -1,13 +1,11 @@
 //! A host that answers what a test tells it to.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use rustix::fs::{FlockOperation, flock};
 use stratavore_core::places::Places;
 use stratavore_rpc::v1::stratavore_server::{Stratavore, StratavoreServer};
 use stratavore_rpc::{Code, Failure, HostRecord, v1};
@@ -162,11 +160,9 @@ fn serve(
     ended: oneshot::Receiver<()>,
     ready: &std::sync::mpsc::Sender<()>,
 ) {
-    let lock = File::create(places.host_lock()).expect("a lock file");
-    // A client that looks whether it is held holds it for an instant.
-    stratavore_testkit::wait_until(std::time::Duration::from_secs(1), "the lock", || {
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-    });
+    let lock = stratavore_wire::lock::take(&places.host_lock())
+        .expect("a lock file")
+        .expect("the lock is free");
     let socket = places.runtime_dir.join("host.sock");
     let _ = std::fs::remove_file(&socket);
     let runtime = tokio::runtime::Builder::new_current_thread()

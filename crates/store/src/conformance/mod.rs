@@ -1,7 +1,7 @@
-//! What every [`Store`](crate::Store) must do, whatever the database: one suite that each implementation passes.
+//! What every [`Store`] must do, whatever the database: one suite that each implementation passes.
 //!
 //! A case is a function that is given a fresh, empty store; its name says what must hold. An implementation runs them all,
-//! each as a test of its own, with [`conformance!`](crate::conformance).
+//! each as a test of its own, with [`conformance!`](crate::conformance!).
 #![allow(missing_docs, reason = "a case's name is its sentence")]
 
 use std::sync::Arc;
@@ -119,7 +119,7 @@ macro_rules! conformance {
     };
 }
 
-/// Makes a test of each case; [`conformance!`](crate::conformance) lists them.
+/// Makes a test of each case; [`conformance!`](crate::conformance!) lists them.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_cases {

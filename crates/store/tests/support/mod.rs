@@ -66,7 +66,7 @@ impl Files {
 
 /// A fresh store and its directory.
 pub struct Fresh {
-    store: Arc<SqliteStore>,
+    pub store: Arc<SqliteStore>,
     pub files: Files,
     pub directory: TempDir,
 }
@@ -124,8 +124,8 @@ pub async fn launch(store: &dyn Store, project: &Project) -> Result<Applied> {
     store.launch(new_runner(project), FREE, now()).await
 }
 
-/// Runs this very test again as another process, which finds `directory` in the environment (see [`role`]). A `shell`
-/// line may prepare what it runs in, and ends with `exec "$@"`.
+/// Runs this very test again as another process, which finds `directory` in the environment (see [`role`]). The words of
+/// `wrapper` go before its own.
 pub fn again(test: &str, directory: &Path, wrapper: &[&str]) -> std::process::Command {
     let mut words = wrapper
         .iter()
