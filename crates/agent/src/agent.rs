@@ -10,8 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use stratavore_wire::history::plain;
 use stratavore_wire::record::{RECORD_VERSION, SCREEN_FILE, SCREEN_TEXT_FILE};
 use stratavore_wire::{
-    Attach, End, Exit, ExitRecord, Exited, Frozen, GetHistory, Heartbeat, Hello, LaunchSpec, Message, ProgramState,
-    Refusal, Resized, Role, Stopped, Timestamp, Viewers, Welcome,
+    Attach, End, Exit, ExitRecord, Exited, Frozen, GetHistory, Heartbeat, Hello, LaunchSpec,
+    Message, ProgramState, Refusal, Resized, Role, Stopped, Timestamp, Viewers, Welcome,
 };
 
 use crate::history::History;
@@ -115,7 +115,12 @@ impl Agent {
         let size = Size::bounded(parts.launch.columns, parts.launch.rows);
         let history = History::new(parts.place.directory(), parts.launch.history_lines);
         let now = Instant::now();
-        let next_peer = parts.peers.iter().map(|peer| peer.id + 1).max().unwrap_or(0);
+        let next_peer = parts
+            .peers
+            .iter()
+            .map(|peer| peer.id + 1)
+            .max()
+            .unwrap_or(0);
         Self {
             screen: Screen::new(size),
             history,
@@ -134,7 +139,10 @@ impl Agent {
             tree_empty: false,
             beat_at: now + Duration::from_millis(parts.launch.heartbeat_ms),
             beaten: (now, 0),
-            reported_viewers: Viewers { count: 0, read_only: 0 },
+            reported_viewers: Viewers {
+                count: 0,
+                read_only: 0,
+            },
             parts,
         }
     }
@@ -169,23 +177,35 @@ impl Agent {
     }
 
     fn is_over(&self) -> bool {
-        self.exited.is_some() && (self.tree_empty || (self.parts.launch.keep_descendants && self.stopping.is_none()))
+        self.exited.is_some()
+            && (self.tree_empty || (self.parts.launch.keep_descendants && self.stopping.is_none()))
     }
 
     fn wait(&mut self) -> io::Result<()> {
         let now = Instant::now();
         let timeout = self.deadline().map(|deadline| {
             let left = deadline.saturating_duration_since(now);
-            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
+            Timespec {
+                tv_sec: left.as_secs() as i64,
+                tv_nsec: left.subsec_nanos().into(),
+            }
         });
-        let terminal = if self.input.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        let terminal = if self.input.is_empty() {
+            PollFlags::IN
+        } else {
+            PollFlags::IN | PollFlags::OUT
+        };
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.parts.signals.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.parts.pty.as_fd(), terminal),
             PollFd::from_borrowed_fd(self.parts.listener.as_fd(), PollFlags::IN),
         ];
         for peer in &self.parts.peers {
-            let interest = if peer.unsent() > 0 { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+            let interest = if peer.unsent() > 0 {
+                PollFlags::IN | PollFlags::OUT
+            } else {
+                PollFlags::IN
+            };
             fds.push(PollFd::from_borrowed_fd(peer.as_fd(), interest));
         }
         match poll(&mut fds, timeout.as_ref()) {
@@ -199,7 +219,11 @@ impl Agent {
         let beat = self.has_supervisor().then_some(self.beat_at);
         let kill = self.stopping.as_ref().map(|stopping| stopping.kill_at);
         let gathered = self.gathering_since.map(|since| since + GATHER);
-        let frame = if self.someone_waits() { self.frame_since.map(|since| since + FRAME_TIMEOUT) } else { None };
+        let frame = if self.someone_waits() {
+            self.frame_since.map(|since| since + FRAME_TIMEOUT)
+        } else {
+            None
+        };
         let greeting = self
             .parts
             .peers
@@ -207,16 +231,26 @@ impl Agent {
             .filter(|peer| peer.role.is_none())
             .map(|peer| peer.since + GREETING_TIMEOUT)
             .min();
-        [beat, kill, gathered, frame, greeting, self.paste.deadline()].into_iter().flatten().min()
+        [beat, kill, gathered, frame, greeting, self.paste.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn has_supervisor(&self) -> bool {
-        self.parts.peers.iter().any(|peer| peer.role == Some(Role::Supervisor))
+        self.parts
+            .peers
+            .iter()
+            .any(|peer| peer.role == Some(Role::Supervisor))
     }
 
     fn someone_waits(&self) -> bool {
         self.parts.peers.iter().any(|peer| {
-            peer.wants_screen.is_some() || peer.viewer.as_ref().is_some_and(|viewer| viewer.wants.is_some())
+            peer.wants_screen.is_some()
+                || peer
+                    .viewer
+                    .as_ref()
+                    .is_some_and(|viewer| viewer.wants.is_some())
         })
     }
 
@@ -265,7 +299,10 @@ impl Agent {
     }
 
     fn gathered(&self) -> bool {
-        self.parts.peers.iter().any(|peer| peer.viewer.as_ref().is_some_and(Viewer::has_gathered))
+        self.parts
+            .peers
+            .iter()
+            .any(|peer| peer.viewer.as_ref().is_some_and(Viewer::has_gathered))
     }
 
     fn write_terminal(&mut self) {
@@ -292,7 +329,9 @@ impl Agent {
             let now = Instant::now();
             let id = self.next_peer;
             self.next_peer += 1;
-            let Ok(mut peer) = Peer::new(id, stream, now) else { continue };
+            let Ok(mut peer) = Peer::new(id, stream, now) else {
+                continue;
+            };
             if !is_ours(&peer) {
                 peer.refuse(Refusal::WrongUser, "this runner belongs to another user");
                 continue;
@@ -302,7 +341,10 @@ impl Agent {
                 match self.parts.peers.iter().position(|peer| peer.role.is_none()) {
                     Some(stranger) => drop(self.parts.peers.remove(stranger)),
                     None => {
-                        peer.refuse(Refusal::TooManyPeers, "too many are connected to this runner: close some viewers");
+                        peer.refuse(
+                            Refusal::TooManyPeers,
+                            "too many are connected to this runner: close some viewers",
+                        );
                         continue;
                     }
                 }
@@ -351,7 +393,11 @@ impl Agent {
             Message::GetScreen(get) => self.parts.peers[index].wants_screen = Some(get.ansi),
             Message::GetHistory(get) => self.send_history(index, &get),
             Message::Stop(_) | Message::Freeze | Message::Thaw if role == Role::Viewer => {
-                self.refuse(index, Refusal::OutOfTurn, &format!("a viewer may not {}", message.name()));
+                self.refuse(
+                    index,
+                    Refusal::OutOfTurn,
+                    &format!("a viewer may not {}", message.name()),
+                );
             }
             Message::Stop(stop) => self.stop(Duration::from_millis(stop.grace_ms), true),
             Message::Freeze => self.freeze(index, true),
@@ -380,7 +426,11 @@ impl Agent {
             | Message::Snapshot { .. }
             | Message::Screen { .. }
             | Message::History { .. } => {
-                self.refuse(index, Refusal::OutOfTurn, &format!("{} makes no sense here and now", message.name()));
+                self.refuse(
+                    index,
+                    Refusal::OutOfTurn,
+                    &format!("{} makes no sense here and now", message.name()),
+                );
             }
         }
     }
@@ -434,7 +484,9 @@ impl Agent {
             .filter_map(|peer| peer.viewer.as_ref())
             .filter(|viewer| !viewer.read_only)
             .max_by_key(|viewer| viewer.activity);
-        let Some(size) = decides.map(|viewer| viewer.size) else { return };
+        let Some(size) = decides.map(|viewer| viewer.size) else {
+            return;
+        };
         if size == self.screen.size() || self.parts.pty.resize(size).is_err() {
             return;
         }
@@ -444,7 +496,10 @@ impl Agent {
         for peer in &mut self.parts.peers {
             if peer.role == Some(Role::Supervisor) || peer.viewer.is_some() {
                 peer.send_gathered();
-                peer.send(&Message::Resized(Resized { columns: size.columns, rows: size.rows }));
+                peer.send(&Message::Resized(Resized {
+                    columns: size.columns,
+                    rows: size.rows,
+                }));
             }
             if let Some(viewer) = &mut peer.viewer {
                 // No two terminals wrap their lines anew alike.
@@ -457,7 +512,10 @@ impl Agent {
         let peer = &mut self.parts.peers[index];
         if let Some(viewer) = &mut peer.viewer {
             if viewer.read_only {
-                peer.refuse(Refusal::ReadOnly, "this attachment is read-only: attach again without --read-only to type");
+                peer.refuse(
+                    Refusal::ReadOnly,
+                    "this attachment is read-only: attach again without --read-only to type",
+                );
                 return;
             }
             self.activity += 1;
@@ -465,7 +523,11 @@ impl Agent {
         }
         let id = peer.id;
         if self.input.len() + self.paste.held() + bytes.len() > INPUT_MAX {
-            self.refuse(index, Refusal::InputFull, "the program does not read its input: what was typed is dropped");
+            self.refuse(
+                index,
+                Refusal::InputFull,
+                "the program does not read its input: what was typed is dropped",
+            );
             return;
         }
         let now = Instant::now();
@@ -491,11 +553,18 @@ impl Agent {
             let cut = if rest.len() <= HISTORY_PIECE {
                 rest.len()
             } else {
-                rest[..HISTORY_PIECE].iter().rposition(|byte| *byte == b'\n').map_or(HISTORY_PIECE, |at| at + 1)
+                rest[..HISTORY_PIECE]
+                    .iter()
+                    .rposition(|byte| *byte == b'\n')
+                    .map_or(HISTORY_PIECE, |at| at + 1)
             };
             let (piece, after) = rest.split_at(cut);
             rest = after;
-            peer.send(&Message::History { ansi: get.ansi, last: rest.is_empty(), bytes: piece.to_vec() });
+            peer.send(&Message::History {
+                ansi: get.ansi,
+                last: rest.is_empty(),
+                bytes: piece.to_vec(),
+            });
             if rest.is_empty() {
                 break;
             }
@@ -505,8 +574,13 @@ impl Agent {
     /// Sends output that has gathered, and snapshots and screens that are waited for.
     fn show(&mut self) {
         let now = Instant::now();
-        let echo = self.typed_at.is_some_and(|typed| now.duration_since(typed) < ECHO);
-        if self.gathering_since.is_some_and(|since| echo || now >= since + GATHER) {
+        let echo = self
+            .typed_at
+            .is_some_and(|typed| now.duration_since(typed) < ECHO);
+        if self
+            .gathering_since
+            .is_some_and(|since| echo || now >= since + GATHER)
+        {
             for peer in &mut self.parts.peers {
                 peer.send_gathered();
             }
@@ -515,7 +589,9 @@ impl Agent {
         for peer in &mut self.parts.peers {
             peer.catch_up();
         }
-        let half_drawn = self.frame_since.is_some_and(|since| now < since + FRAME_TIMEOUT);
+        let half_drawn = self
+            .frame_since
+            .is_some_and(|since| now < since + FRAME_TIMEOUT);
         if half_drawn || !self.someone_waits() {
             return;
         }
@@ -523,7 +599,11 @@ impl Agent {
         for index in 0..self.parts.peers.len() {
             let peer = &self.parts.peers[index];
             if let Some(ansi) = peer.wants_screen {
-                let bytes = if ansi { self.snapshot(false) } else { self.screen.text().into_bytes() };
+                let bytes = if ansi {
+                    self.snapshot(false)
+                } else {
+                    self.screen.text().into_bytes()
+                };
                 let peer = &mut self.parts.peers[index];
                 peer.wants_screen = None;
                 peer.send(&Message::Screen { ansi, bytes });
@@ -544,7 +624,11 @@ impl Agent {
             return bytes;
         }
         let bytes = self.screen.snapshot(None);
-        if bytes.len() <= SNAPSHOT_MAX { bytes } else { self.screen.plain_snapshot() }
+        if bytes.len() <= SNAPSHOT_MAX {
+            bytes
+        } else {
+            self.screen.plain_snapshot()
+        }
     }
 
     /// Lets go of peers that left.
@@ -576,7 +660,11 @@ impl Agent {
     }
 
     fn viewers(&self) -> Viewers {
-        let viewers = self.parts.peers.iter().filter_map(|peer| peer.viewer.as_ref());
+        let viewers = self
+            .parts
+            .peers
+            .iter()
+            .filter_map(|peer| peer.viewer.as_ref());
         let (mut count, mut read_only) = (0, 0);
         for viewer in viewers {
             count += 1;
@@ -586,13 +674,23 @@ impl Agent {
     }
 
     fn tell_supervisors(&mut self, message: &Message) {
-        for peer in self.parts.peers.iter_mut().filter(|peer| peer.role == Some(Role::Supervisor)) {
+        for peer in self
+            .parts
+            .peers
+            .iter_mut()
+            .filter(|peer| peer.role == Some(Role::Supervisor))
+        {
             peer.send(message);
         }
     }
 
     fn tell_all(&mut self, message: &Message) {
-        for peer in self.parts.peers.iter_mut().filter(|peer| peer.role.is_some()) {
+        for peer in self
+            .parts
+            .peers
+            .iter_mut()
+            .filter(|peer| peer.role.is_some())
+        {
             peer.send_gathered();
             peer.send(message);
         }
@@ -603,7 +701,9 @@ impl Agent {
     fn reap(&mut self) {
         loop {
             match reap() {
-                Reaped::Ended(pid, exit) if pid == self.parts.program.pid && self.exited.is_none() => {
+                Reaped::Ended(pid, exit)
+                    if pid == self.parts.program.pid && self.exited.is_none() =>
+                {
                     self.note_exit(exit);
                 }
                 Reaped::Ended(..) => {}
@@ -624,7 +724,11 @@ impl Agent {
         self.read_terminal(&mut vec![0; 16 * 1024], DRAIN_MAX);
         let leftovers = self.parts.tree.descendants().len() as u32;
         let stopped = self.stopping.is_some();
-        let end = if stopped { End::Stopped { exit } } else { End::Exited { exit } };
+        let end = if stopped {
+            End::Stopped { exit }
+        } else {
+            End::Exited { exit }
+        };
         let record = ExitRecord {
             version: RECORD_VERSION,
             runner_id: self.parts.launch.runner_id.clone(),
@@ -638,7 +742,12 @@ impl Agent {
             // The peers are told nevertheless; without them the supervisor finds an agent that was lost.
             eprintln!("record exit: {error}");
         }
-        let exited = Exited { exit, at, stopped, leftovers };
+        let exited = Exited {
+            exit,
+            at,
+            stopped,
+            leftovers,
+        };
         self.exited = Some(exited.clone());
         self.tell_all(&Message::Exited(exited));
         if leftovers > 0 && !self.parts.launch.keep_descendants {
@@ -654,7 +763,11 @@ impl Agent {
             stopping.asked |= asked;
             return;
         }
-        self.stopping = Some(Stopping { kill_at, killed: 0, asked });
+        self.stopping = Some(Stopping {
+            kill_at,
+            killed: 0,
+            asked,
+        });
         self.parts.tree.terminate(self.parts.pty.foreground());
         if self.frozen {
             self.frozen = false;
@@ -668,12 +781,24 @@ impl Agent {
 
     fn freeze(&mut self, index: usize, freeze: bool) {
         if self.stopping.is_some() || self.exited.is_some() {
-            self.refuse(index, Refusal::OutOfTurn, "the program is ending: it can be neither paused nor continued");
+            self.refuse(
+                index,
+                Refusal::OutOfTurn,
+                "the program is ending: it can be neither paused nor continued",
+            );
             return;
         }
-        let processes = if freeze { self.parts.tree.freeze() } else { self.parts.tree.thaw() };
+        let processes = if freeze {
+            self.parts.tree.freeze()
+        } else {
+            self.parts.tree.thaw()
+        };
         self.frozen = freeze;
-        let message = Message::Frozen(Frozen { frozen: freeze, at: Timestamp::from(SystemTime::now()), processes });
+        let message = Message::Frozen(Frozen {
+            frozen: freeze,
+            at: Timestamp::from(SystemTime::now()),
+            processes,
+        });
         if self.parts.peers[index].role != Some(Role::Supervisor) {
             self.parts.peers[index].send(&message);
         }
@@ -701,7 +826,11 @@ impl Agent {
         let seconds = now.duration_since(then).as_secs_f64();
         let spent = usage.ticks.saturating_sub(ticks) as f64 / ticks_per_second();
         // A beat right after another would measure noise.
-        let cpu_percent = if seconds > 0.05 { (100.0 * spent / seconds) as f32 } else { 0.0 };
+        let cpu_percent = if seconds > 0.05 {
+            (100.0 * spent / seconds) as f32
+        } else {
+            0.0
+        };
         self.beaten = (now, usage.ticks);
         self.beat_at = now + Duration::from_millis(self.parts.launch.heartbeat_ms.max(10));
         let message = Message::Heartbeat(Heartbeat {
@@ -722,8 +851,14 @@ impl Agent {
         let snapshot = self.snapshot(false);
         let text = self.screen.text();
         // A full disk loses the last screen, not the exit.
-        let _ = self.parts.place.write(SCREEN_FILE, &snapshot, Durability::Process);
-        let _ = self.parts.place.write(SCREEN_TEXT_FILE, text.as_bytes(), Durability::Process);
+        let _ = self
+            .parts
+            .place
+            .write(SCREEN_FILE, &snapshot, Durability::Process);
+        let _ = self
+            .parts
+            .place
+            .write(SCREEN_TEXT_FILE, text.as_bytes(), Durability::Process);
     }
 
     fn finish(&mut self) {
@@ -740,14 +875,23 @@ impl Agent {
         self.tell_all(&Message::Ended);
         let deadline = Instant::now() + FAREWELL;
         loop {
-            self.parts.peers.retain(|peer| !peer.gone && peer.unsent() > 0);
+            self.parts
+                .peers
+                .retain(|peer| !peer.gone && peer.unsent() > 0);
             let left = deadline.saturating_duration_since(Instant::now());
             if self.parts.peers.is_empty() || left.is_zero() {
                 break;
             }
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-            let mut fds: Vec<_> =
-                self.parts.peers.iter().map(|peer| PollFd::from_borrowed_fd(peer.as_fd(), PollFlags::OUT)).collect();
+            let timeout = Timespec {
+                tv_sec: left.as_secs() as i64,
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            let mut fds: Vec<_> = self
+                .parts
+                .peers
+                .iter()
+                .map(|peer| PollFd::from_borrowed_fd(peer.as_fd(), PollFlags::OUT))
+                .collect();
             let _ = poll(&mut fds, Some(&timeout));
             for peer in &mut self.parts.peers {
                 peer.flush();
@@ -770,9 +914,14 @@ pub fn welcome(
     Welcome {
         version,
         software: SOFTWARE.to_owned(),
-        capabilities: [capability::ACK, capability::SCROLLBACK, capability::HISTORY, capability::FREEZE]
-            .map(str::to_owned)
-            .to_vec(),
+        capabilities: [
+            capability::ACK,
+            capability::SCROLLBACK,
+            capability::HISTORY,
+            capability::FREEZE,
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         runner_id: launch.runner_id.clone(),
         attempt: launch.attempt,
         agent_pid: std::process::id() as i32,
@@ -792,10 +941,13 @@ fn ticks_per_second() -> f64 {
 
 /// Says whether a peer belongs to this user.
 fn is_ours(peer: &Peer) -> bool {
-    rustix::net::sockopt::socket_peercred(peer).is_ok_and(|credentials| credentials.uid == rustix::process::geteuid())
+    rustix::net::sockopt::socket_peercred(peer)
+        .is_ok_and(|credentials| credentials.uid == rustix::process::geteuid())
 }
 
 /// Gives the pid at the other end of a stream.
 pub fn peer_pid(stream: &UnixStream) -> Option<i32> {
-    rustix::net::sockopt::socket_peercred(stream).ok().map(|credentials| credentials.pid.as_raw_nonzero().get())
+    rustix::net::sockopt::socket_peercred(stream)
+        .ok()
+        .map(|credentials| credentials.pid.as_raw_nonzero().get())
 }

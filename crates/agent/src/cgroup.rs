@@ -55,7 +55,10 @@ impl Cgroup {
 
     /// Pauses or continues everything in it at once.
     pub fn freeze(&self, freeze: bool) -> io::Result<()> {
-        fs::write(self.path.join("cgroup.freeze"), if freeze { "1" } else { "0" })
+        fs::write(
+            self.path.join("cgroup.freeze"),
+            if freeze { "1" } else { "0" },
+        )
     }
 }
 
@@ -66,10 +69,19 @@ mod tests {
     #[test]
     fn only_a_scope_of_this_runner_is_its_own() {
         let listing = "1:name=systemd:/x\n0::/user.slice/app.slice/stratavore-0195ab-77.scope\n";
-        assert_eq!(scope(listing, "0195ab-77").as_deref(), Some("/user.slice/app.slice/stratavore-0195ab-77.scope"));
-        assert_eq!(scope("0::/user.slice/stratavore-0195ab77.scope\n", "0195ab-77").as_deref(), Some("/user.slice/stratavore-0195ab77.scope"));
+        assert_eq!(
+            scope(listing, "0195ab-77").as_deref(),
+            Some("/user.slice/app.slice/stratavore-0195ab-77.scope")
+        );
+        assert_eq!(
+            scope("0::/user.slice/stratavore-0195ab77.scope\n", "0195ab-77").as_deref(),
+            Some("/user.slice/stratavore-0195ab77.scope")
+        );
         assert_eq!(scope(listing, "0195ab-78"), None);
-        assert_eq!(scope("0::/user.slice/0195ab-77/session.scope\n", "0195ab-77"), None);
+        assert_eq!(
+            scope("0::/user.slice/0195ab-77/session.scope\n", "0195ab-77"),
+            None
+        );
         assert_eq!(scope("1:name=systemd:/0195ab-77\n", "0195ab-77"), None);
     }
 
@@ -84,8 +96,16 @@ mod tests {
         group.adopt(42).unwrap();
         group.freeze(true).unwrap();
         group.kill().unwrap();
-        let written = |file: &str| fs::read_to_string(root.path().join("a.scope/tree").join(file)).unwrap();
-        assert_eq!((written("cgroup.procs"), written("cgroup.freeze"), written("cgroup.kill")), ("42".into(), "1".into(), "1".into()));
+        let written =
+            |file: &str| fs::read_to_string(root.path().join("a.scope/tree").join(file)).unwrap();
+        assert_eq!(
+            (
+                written("cgroup.procs"),
+                written("cgroup.freeze"),
+                written("cgroup.kill")
+            ),
+            ("42".into(), "1".into(), "1".into())
+        );
         assert!(Cgroup::create_in(root.path(), "/missing.scope").is_none());
     }
 }

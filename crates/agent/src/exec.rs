@@ -30,12 +30,19 @@ pub struct Failure {
 
 impl Failure {
     fn new(code: SpawnFailure, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     /// Tells it now.
     pub fn told(self) -> SpawnFailed {
-        SpawnFailed { code: self.code, message: self.message, at: Timestamp::from(SystemTime::now()) }
+        SpawnFailed {
+            code: self.code,
+            message: self.message,
+            at: Timestamp::from(SystemTime::now()),
+        }
     }
 }
 
@@ -61,7 +68,12 @@ fn hear(stream: &mut UnixStream) -> io::Result<LaunchSpec> {
     loop {
         match decoder.next_message().map_err(io::Error::other)? {
             Some(Message::Launch(launch)) => return Ok(*launch),
-            Some(other) => return Err(io::Error::other(format!("agent said {}, not launch", other.name()))),
+            Some(other) => {
+                return Err(io::Error::other(format!(
+                    "agent said {}, not launch",
+                    other.name()
+                )));
+            }
             None => {}
         }
         match stream.read(&mut buffer)? {
@@ -96,12 +108,19 @@ fn prepare(launch: &LaunchSpec) -> Result<Exec, Failure> {
         }
     }
     let name = launch.argv[0].clone();
-    let search = launch.env.iter().find(|(key, _)| key == "PATH").map_or(DEFAULT_PATH, |(_, path)| path.as_str());
+    let search = launch
+        .env
+        .iter()
+        .find(|(key, _)| key == "PATH")
+        .map_or(DEFAULT_PATH, |(_, path)| path.as_str());
     let candidates = if name.contains('/') {
         vec![PathBuf::from(&name)]
     } else {
         // An empty entry is the working directory, as everywhere.
-        search.split(':').map(|entry| Path::new(if entry.is_empty() { "." } else { entry }).join(&name)).collect()
+        search
+            .split(':')
+            .map(|entry| Path::new(if entry.is_empty() { "." } else { entry }).join(&name))
+            .collect()
     };
     let text = |text: String| {
         CString::new(text).map_err(|_| {
@@ -111,34 +130,59 @@ fn prepare(launch: &LaunchSpec) -> Result<Exec, Failure> {
     Ok(Exec {
         name,
         candidates,
-        arguments: launch.argv.iter().cloned().map(text).collect::<Result<_, _>>()?,
-        environment: environment.into_iter().map(|(key, value)| text(format!("{key}={value}"))).collect::<Result<_, _>>()?,
+        arguments: launch
+            .argv
+            .iter()
+            .cloned()
+            .map(text)
+            .collect::<Result<_, _>>()?,
+        environment: environment
+            .into_iter()
+            .map(|(key, value)| text(format!("{key}={value}")))
+            .collect::<Result<_, _>>()?,
     })
 }
 
 fn enter(cwd: &str) -> Result<(), Failure> {
     let bad = |why: &str| {
-        Failure::new(SpawnFailure::BadCwd, format!("working directory {cwd} {why}"))
+        Failure::new(
+            SpawnFailure::BadCwd,
+            format!("working directory {cwd} {why}"),
+        )
     };
-    let directory = rustix::fs::open(cwd, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    directory.and_then(rustix::process::fchdir).map_err(|error| match error {
-        Errno::NOENT => bad("does not exist: create it, or give the project another path"),
-        Errno::NOTDIR => bad("is not a directory: give the project another path"),
-        Errno::ACCESS => bad("may not be entered: give yourself the right to, or give the project another path"),
-        error => bad(&format!("cannot be entered: {error}")),
-    })
+    let directory = rustix::fs::open(
+        cwd,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
+    directory
+        .and_then(rustix::process::fchdir)
+        .map_err(|error| match error {
+            Errno::NOENT => bad("does not exist: create it, or give the project another path"),
+            Errno::NOTDIR => bad("is not a directory: give the project another path"),
+            Errno::ACCESS => bad(
+                "may not be entered: give yourself the right to, or give the project another path",
+            ),
+            error => bad(&format!("cannot be entered: {error}")),
+        })
 }
 
 impl Exec {
     fn execute(&self) -> Failure {
         reset_signals();
         let pointers = |texts: &[CString]| -> Vec<*const libc::c_char> {
-            texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+            texts
+                .iter()
+                .map(|text| text.as_ptr())
+                .chain([std::ptr::null()])
+                .collect()
         };
         let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
         let mut worst = None;
         for candidate in &self.candidates {
-            let Ok(path) = CString::new(candidate.as_os_str().as_bytes()) else { continue };
+            let Ok(path) = CString::new(candidate.as_os_str().as_bytes()) else {
+                continue;
+            };
             // SAFETY: all are NUL-terminated and outlive the call, which returns only when it failed.
             unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
             let error = io::Error::last_os_error().raw_os_error().unwrap_or(0);
@@ -161,8 +205,15 @@ impl Exec {
         let message = if name.contains('/') {
             format!("program {name} does not exist: install it, or mend the command")
         } else {
-            let places: Vec<_> = self.candidates.iter().filter_map(|path| path.parent()?.to_str()).collect();
-            format!("program {name} is not installed, or not in PATH ({}): install it, or mend PATH", places.join(":"))
+            let places: Vec<_> = self
+                .candidates
+                .iter()
+                .filter_map(|path| path.parent()?.to_str())
+                .collect();
+            format!(
+                "program {name} is not installed, or not in PATH ({}): install it, or mend PATH",
+                places.join(":")
+            )
         };
         Failure::new(SpawnFailure::NotFound, message)
     }
@@ -171,8 +222,12 @@ impl Exec {
         let shown = path.display();
         match error {
             libc::E2BIG => {
-                let size: usize =
-                    self.arguments.iter().chain(&self.environment).map(|text| text.as_bytes_with_nul().len()).sum();
+                let size: usize = self
+                    .arguments
+                    .iter()
+                    .chain(&self.environment)
+                    .map(|text| text.as_bytes_with_nul().len())
+                    .sum();
                 Failure::new(
                     SpawnFailure::ArgumentsTooLong,
                     format!(
@@ -187,7 +242,9 @@ impl Exec {
                 None if !exists(path) => self.not_found(),
                 None => Failure::new(
                     SpawnFailure::BadInterpreter,
-                    format!("program {shown} needs a loader that is not installed: install it for this machine's architecture"),
+                    format!(
+                        "program {shown} needs a loader that is not installed: install it for this machine's architecture"
+                    ),
                 ),
             },
             libc::EACCES => match fs::metadata(path) {
@@ -203,7 +260,9 @@ impl Exec {
                     Some(interpreter) => bad_interpreter(path, &interpreter, "is not executable"),
                     None => Failure::new(
                         SpawnFailure::NotExecutable,
-                        format!("program {shown} may not be executed by you, or its file system forbids it"),
+                        format!(
+                            "program {shown} may not be executed by you, or its file system forbids it"
+                        ),
                     ),
                 },
                 Err(_) => Failure::new(
@@ -213,11 +272,15 @@ impl Exec {
             },
             libc::ENOEXEC => Failure::new(
                 SpawnFailure::NotExecutable,
-                format!("program {shown} is neither a binary for this machine nor a script: start it with a line such as #!/bin/sh"),
+                format!(
+                    "program {shown} is neither a binary for this machine nor a script: start it with a line such as #!/bin/sh"
+                ),
             ),
             libc::ETXTBSY => Failure::new(
                 SpawnFailure::NotExecutable,
-                format!("program {shown} is being written to: try again when its installation is done"),
+                format!(
+                    "program {shown} is being written to: try again when its installation is done"
+                ),
             ),
             error => Failure::new(
                 SpawnFailure::Other,
@@ -244,10 +307,19 @@ fn bad_interpreter(path: &Path, interpreter: &str, why: &str) -> Failure {
 /// Reads the interpreter that a script's first line names.
 fn interpreter(path: &Path) -> Option<String> {
     let mut start = Vec::new();
-    File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
-    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    File::open(path)
+        .ok()?
+        .take(256)
+        .read_to_end(&mut start)
+        .ok()?;
+    let line = start
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
     let line = String::from_utf8_lossy(line);
-    let line = line.strip_suffix('\r').map_or_else(|| line.to_string(), |line| format!("{line}\\r"));
+    let line = line
+        .strip_suffix('\r')
+        .map_or_else(|| line.to_string(), |line| format!("{line}\\r"));
     line.split_ascii_whitespace().next().map(str::to_owned)
 }
 

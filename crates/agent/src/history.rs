@@ -30,7 +30,14 @@ pub struct History {
 impl History {
     /// Starts empty, in a directory that has no history yet.
     pub fn new(directory: &Path, limit: u32) -> Self {
-        Self { directory: directory.to_owned(), file: None, limit, lines: 0, bytes: 0, waiting: Vec::new() }
+        Self {
+            directory: directory.to_owned(),
+            file: None,
+            limit,
+            lines: 0,
+            bytes: 0,
+            waiting: Vec::new(),
+        }
     }
 
     /// Adds lines, after erasing all earlier ones when told so.
@@ -60,13 +67,21 @@ impl History {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(
-                OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path)?,
+                OpenOptions::new()
+                    .create(true)
+                    .truncate(true)
+                    .write(true)
+                    .mode(0o600)
+                    .open(&path)?,
             ),
         };
         while !self.waiting.is_empty() {
             let written = file.write(&self.waiting)?;
             self.bytes += written as u64;
-            self.lines += self.waiting[..written].iter().filter(|byte| **byte == b'\n').count() as u32;
+            self.lines += self.waiting[..written]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count() as u32;
             self.waiting.drain(..written);
         }
         self.waiting.shrink_to(4096);
@@ -123,7 +138,12 @@ mod tests {
         // Two files of ten lines at most.
         let on_disk: usize = [HISTORY_FILE, OLDER_HISTORY_FILE]
             .iter()
-            .map(|file| fs::read_to_string(directory.path().join(file)).unwrap().lines().count())
+            .map(|file| {
+                fs::read_to_string(directory.path().join(file))
+                    .unwrap()
+                    .lines()
+                    .count()
+            })
             .sum();
         assert_eq!(on_disk, 18);
     }

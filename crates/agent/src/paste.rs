@@ -23,7 +23,9 @@ impl Paste {
             Some((owner, _)) if owner != peer => self.held.push((peer, bytes)),
             _ => {
                 match (last(&bytes, BEGIN), last(&bytes, END)) {
-                    (Some(begin), end) if end.is_none_or(|end| end < begin) => self.open = Some((peer, now)),
+                    (Some(begin), end) if end.is_none_or(|end| end < begin) => {
+                        self.open = Some((peer, now))
+                    }
                     (_, Some(_)) => self.open = None,
                     _ => {
                         if let Some((_, at)) = &mut self.open {
@@ -44,7 +46,11 @@ impl Paste {
 
     /// Gives when waiting ends.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.held.is_empty() { None } else { self.open.map(|(_, at)| at + TIMEOUT) }
+        if self.held.is_empty() {
+            None
+        } else {
+            self.open.map(|(_, at)| at + TIMEOUT)
+        }
     }
 
     /// Lets others type when a paste was not ended in time.

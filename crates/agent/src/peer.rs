@@ -6,7 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use stratavore_wire::hello::capability;
-use stratavore_wire::{FrameDecoder, Hello, MAX_FRAME, Message, MessageError, Refusal, Refused, Role, message};
+use stratavore_wire::{
+    FrameDecoder, Hello, MAX_FRAME, Message, MessageError, Refusal, Refused, Role, message,
+};
 
 use crate::screen::Size;
 
@@ -130,7 +132,12 @@ impl Peer {
 
     /// Notes who it is.
     pub fn greeted(&mut self, hello: &Hello) {
-        let can = |wanted: &str| hello.capabilities.iter().any(|capability| capability == wanted);
+        let can = |wanted: &str| {
+            hello
+                .capabilities
+                .iter()
+                .any(|capability| capability == wanted)
+        };
         self.role = Some(hello.role);
         self.acknowledges = can(capability::ACK);
         self.scrollback = can(capability::SCROLLBACK);
@@ -147,7 +154,11 @@ impl Peer {
         match self.stream.read(buffer) {
             Ok(0) => self.gone = true,
             Ok(read) => self.decoder.push(&buffer[..read]),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
             Err(_) => self.gone = true,
         }
     }
@@ -217,11 +228,17 @@ impl Peer {
     /// Hands a viewer what the program wrote, at `position` of all its output.
     pub fn show(&mut self, position: u64, bytes: &[u8]) {
         let behind = self.unsent();
-        let Some(viewer) = &mut self.viewer else { return };
+        let Some(viewer) = &mut self.viewer else {
+            return;
+        };
         if viewer.lagging || viewer.wants.is_some() {
             return;
         }
-        let unshown = if self.acknowledges { viewer.unacknowledged as usize } else { behind };
+        let unshown = if self.acknowledges {
+            viewer.unacknowledged as usize
+        } else {
+            behind
+        };
         if unshown.max(behind) + viewer.gathered.len() + bytes.len() > BEHIND_MAX {
             viewer.lagging = true;
             viewer.gathered = Vec::new();
@@ -238,7 +255,9 @@ impl Peer {
 
     /// Sends a viewer what has gathered for it.
     pub fn send_gathered(&mut self) {
-        let Some(viewer) = &mut self.viewer else { return };
+        let Some(viewer) = &mut self.viewer else {
+            return;
+        };
         if viewer.gathered.is_empty() {
             return;
         }
@@ -265,11 +284,18 @@ impl Peer {
 
     /// Sends a viewer the snapshot that it waits for.
     pub fn send_snapshot(&mut self, position: u64, size: Size, bytes: Vec<u8>) {
-        let Some(viewer) = &mut self.viewer else { return };
+        let Some(viewer) = &mut self.viewer else {
+            return;
+        };
         viewer.wants = None;
         viewer.gathered = Vec::new();
         viewer.unacknowledged += bytes.len() as u64;
-        self.send(&Message::Snapshot { seq: position, columns: size.columns, rows: size.rows, bytes });
+        self.send(&Message::Snapshot {
+            seq: position,
+            columns: size.columns,
+            rows: size.rows,
+            bytes,
+        });
     }
 }
 

@@ -31,7 +31,10 @@ impl Place {
         let bad = |operation: &str, path: &Path, error: io::Error| {
             Refused::new(
                 Refusal::BadPlace,
-                format!("{operation} {}: {error}: make the data directory writable", path.display()),
+                format!(
+                    "{operation} {}: {error}: make the data directory writable",
+                    path.display()
+                ),
             )
         };
         let path = directory.join(LOCK_FILE);
@@ -49,12 +52,18 @@ impl Place {
                 Ok(_) => {
                     return Err(Refused::new(
                         Refusal::AlreadyAttempted,
-                        format!("this attempt was begun before, says {}: launch the next one", path.display()),
+                        format!(
+                            "this attempt was begun before, says {}: launch the next one",
+                            path.display()
+                        ),
                     ));
                 }
             }
         }
-        Ok(Self { directory: directory.to_owned(), _lock: lock })
+        Ok(Self {
+            directory: directory.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// Gives the directory.
@@ -64,18 +73,31 @@ impl Place {
 
     /// Records the attempt.
     pub fn record_runner(&self, record: &RunnerRecord, durability: Durability) -> io::Result<()> {
-        self.write(RUNNER_FILE, text(record.serialize())?.as_bytes(), durability)
+        self.write(
+            RUNNER_FILE,
+            text(record.serialize())?.as_bytes(),
+            durability,
+        )
     }
 
     /// Records the end.
     pub fn record_exit(&self, record: &ExitRecord) -> io::Result<()> {
-        self.write(EXIT_FILE, text(record.serialize())?.as_bytes(), Durability::Power)
+        self.write(
+            EXIT_FILE,
+            text(record.serialize())?.as_bytes(),
+            Durability::Power,
+        )
     }
 
     /// Writes a file so that it is there as a whole or not at all.
     pub fn write(&self, name: &str, content: &[u8], durability: Durability) -> io::Result<()> {
         let aside = self.directory.join(format!("{name}.new"));
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&aside)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&aside)?;
         file.write_all(content)?;
         if durability == Durability::Power {
             file.sync_all()?;
@@ -100,12 +122,20 @@ mod tests {
     fn an_attempt_has_one_agent_and_is_never_taken_again() {
         let directory = tempfile::tempdir().unwrap();
         let place = Place::take(directory.path()).unwrap();
-        assert_eq!(Place::take(directory.path()).unwrap_err().code, Refusal::AlreadyRunning);
+        assert_eq!(
+            Place::take(directory.path()).unwrap_err().code,
+            Refusal::AlreadyRunning
+        );
         place.write(RUNNER_FILE, b"{}", Durability::Power).unwrap();
         drop(place);
         let refused = Place::take(directory.path()).unwrap_err();
         assert_eq!(refused.code, Refusal::AlreadyAttempted);
         assert!(refused.message.contains("runner.json"), "{refused}");
-        assert_eq!(Place::take(&directory.path().join("none")).unwrap_err().code, Refusal::BadPlace);
+        assert_eq!(
+            Place::take(&directory.path().join("none"))
+                .unwrap_err()
+                .code,
+            Refusal::BadPlace
+        );
     }
 }

@@ -36,10 +36,16 @@ impl Stat {
     fn parse(pid: i32, stat: &[u8]) -> Option<Self> {
         // The name may hold anything, parentheses and blanks too: what follows the last one counts.
         let after = stat.iter().rposition(|byte| *byte == b')')? + 2;
-        let fields: Vec<&str> = std::str::from_utf8(stat.get(after..)?).ok()?.split_ascii_whitespace().collect();
+        let fields: Vec<&str> = std::str::from_utf8(stat.get(after..)?)
+            .ok()?
+            .split_ascii_whitespace()
+            .collect();
         let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
         Some(Self {
-            process: Process { pid, start_time: number(22)? },
+            process: Process {
+                pid,
+                start_time: number(22)?,
+            },
             parent: fields.get(1)?.parse().ok()?,
             state: *fields.first()?.as_bytes().first()?,
             ticks: number(14)? + number(15)? + number(16)? + number(17)?,
@@ -57,18 +63,25 @@ impl Process {
             return false;
         };
         // The descriptor pins whoever has the pid; only then it is asked who that is.
-        Stat::read(self.pid).is_some_and(|stat| stat.process == self) && pidfd_send_signal(fd, signal).is_ok()
+        Stat::read(self.pid).is_some_and(|stat| stat.process == self)
+            && pidfd_send_signal(fd, signal).is_ok()
     }
 
     /// Adds which boot it belongs to.
     pub fn identity(self) -> ProgramState {
-        ProgramState { pid: self.pid, start_time: self.start_time, boot_id: boot_id() }
+        ProgramState {
+            pid: self.pid,
+            start_time: self.start_time,
+            boot_id: boot_id(),
+        }
     }
 }
 
 /// Reads the boot's id.
 pub fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Reads the children of a process, of all its threads; `None` where the kernel does not tell.
@@ -76,7 +89,11 @@ pub fn children(pid: i32) -> Option<Vec<i32>> {
     let mut children = Vec::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
         let listed = fs::read_to_string(thread.path().join("children")).ok()?;
-        children.extend(listed.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+        children.extend(
+            listed
+                .split_ascii_whitespace()
+                .filter_map(|pid| pid.parse::<i32>().ok()),
+        );
     }
     Some(children)
 }
@@ -100,7 +117,14 @@ pub fn proportional_memory(pid: i32) -> u64 {
     };
     rollup
         .lines()
-        .find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+        .find_map(|line| {
+            line.strip_prefix("Pss:")?
+                .trim()
+                .strip_suffix("kB")?
+                .trim()
+                .parse::<u64>()
+                .ok()
+        })
         .map_or(0, |kilobytes| kilobytes * 1024)
 }
 
@@ -112,7 +136,13 @@ mod tests {
     fn a_name_cannot_forge_fields() {
         let line = b"7 (a) R 1 (b)) S 42 7 7 0 -1 4194304 1 2 3 4 10 20 30 40 20 0 1 0 12345 1 2 3";
         let stat = Stat::parse(7, line).unwrap();
-        assert_eq!(stat.process, Process { pid: 7, start_time: 12345 });
+        assert_eq!(
+            stat.process,
+            Process {
+                pid: 7,
+                start_time: 12345
+            }
+        );
         assert_eq!((stat.parent, stat.state, stat.ticks), (42, b'S', 100));
         assert!(Stat::parse(7, b"7 (x").is_none());
     }
@@ -124,7 +154,13 @@ mod tests {
         assert!(all().iter().any(|other| other.process == stat.process));
         assert!(proportional_memory(pid) > 100_000);
         assert!(!boot_id().is_empty());
-        let other = Process { pid, start_time: stat.process.start_time + 1 };
-        assert!(!other.signal(Signal::KILL), "another process of the same pid was signalled");
+        let other = Process {
+            pid,
+            start_time: stat.process.start_time + 1,
+        };
+        assert!(
+            !other.signal(Signal::KILL),
+            "another process of the same pid was signalled"
+        );
     }
 }

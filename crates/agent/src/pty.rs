@@ -19,14 +19,19 @@ pub struct Pty {
 
 impl std::fmt::Debug for Pty {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Pty").field("name", &self.pair.master.tty_name()).finish()
+        formatter
+            .debug_struct("Pty")
+            .field("name", &self.pair.master.tty_name())
+            .finish()
     }
 }
 
 impl Pty {
     /// Opens a terminal.
     pub fn open(size: Size) -> io::Result<Self> {
-        let pair = native_pty_system().openpty(pty_size(size)).map_err(io::Error::other)?;
+        let pair = native_pty_system()
+            .openpty(pty_size(size))
+            .map_err(io::Error::other)?;
         let pty = Self { pair };
         fcntl_setfl(pty.as_fd(), fcntl_getfl(pty.as_fd())? | OFlags::NONBLOCK)?;
         Ok(pty)
@@ -41,18 +46,31 @@ impl Pty {
         command.env("SHELL", "/bin/sh");
         command.cwd("/");
         command.args([OsStr::new("exec"), socket.as_os_str()]);
-        let child = self.pair.slave.spawn_command(command).map_err(io::Error::other)?;
-        child.process_id().map(|pid| pid as i32).ok_or_else(|| io::Error::other("the child has no pid"))
+        let child = self
+            .pair
+            .slave
+            .spawn_command(command)
+            .map_err(io::Error::other)?;
+        child
+            .process_id()
+            .map(|pid| pid as i32)
+            .ok_or_else(|| io::Error::other("the child has no pid"))
     }
 
     /// Tells the programs on it its new size.
     pub fn resize(&self, size: Size) -> io::Result<()> {
-        self.pair.master.resize(pty_size(size)).map_err(io::Error::other)
+        self.pair
+            .master
+            .resize(pty_size(size))
+            .map_err(io::Error::other)
     }
 
     /// Gives the process group that has the terminal now.
     pub fn foreground(&self) -> Option<Pid> {
-        self.pair.master.process_group_leader().and_then(Pid::from_raw)
+        self.pair
+            .master
+            .process_group_leader()
+            .and_then(Pid::from_raw)
     }
 
     /// Reads what the program wrote; `WouldBlock` when that was all.
@@ -75,5 +93,10 @@ impl AsFd for Pty {
 }
 
 fn pty_size(size: Size) -> PtySize {
-    PtySize { rows: size.rows, cols: size.columns, pixel_width: 0, pixel_height: 0 }
+    PtySize {
+        rows: size.rows,
+        cols: size.columns,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
 }

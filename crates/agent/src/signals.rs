@@ -36,7 +36,9 @@ impl Signals {
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }
-            Ok(Self { file: File::from_raw_fd(fd) })
+            Ok(Self {
+                file: File::from_raw_fd(fd),
+            })
         }
     }
 
@@ -48,7 +50,9 @@ impl Signals {
         while let Ok(read) = self.file.read(&mut buffer) {
             for info in buffer[..read].chunks_exact(SIZE) {
                 // The first field of `signalfd_siginfo` is the signal's number.
-                let signal = info.first_chunk().map_or(0, |number| u32::from_ne_bytes(*number));
+                let signal = info
+                    .first_chunk()
+                    .map_or(0, |number| u32::from_ne_bytes(*number));
                 match signal as i32 {
                     libc::SIGCHLD => arrived.child = true,
                     libc::SIGTERM => arrived.terminate = true,

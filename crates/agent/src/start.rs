@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use stratavore_wire::record::RECORD_VERSION;
 use stratavore_wire::{
-    End, ExitRecord, FrameDecoder, Hello, LaunchSpec, Message, MessageError, ProgramState, Refusal, Refused,
-    RunnerRecord, SpawnFailed, SpawnFailure, Started, Timestamp,
+    End, ExitRecord, FrameDecoder, Hello, LaunchSpec, Message, MessageError, ProgramState, Refusal,
+    Refused, RunnerRecord, SpawnFailed, SpawnFailure, Started, Timestamp,
 };
 
 use crate::agent::{Agent, Parts, peer_pid, welcome};
@@ -72,7 +72,13 @@ pub fn run() -> Result<(), Ended> {
         }
         Err(refused) => return Err(refuse(&mut supervisor, refused)),
     };
-    tell(&mut supervisor, &Message::Started(Started { program: started.program.clone(), at: started.at }));
+    tell(
+        &mut supervisor,
+        &Message::Started(Started {
+            program: started.program.clone(),
+            at: started.at,
+        }),
+    );
 
     // Secrets are needed no more.
     launch.env = Vec::new();
@@ -101,7 +107,10 @@ pub fn run() -> Result<(), Ended> {
 /// Moves the supervisor's stream away from standard input, for the program must not inherit it.
 fn take_standard_input() -> io::Result<UnixStream> {
     let stream = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    let nothing = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let nothing = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
     rustix::stdio::dup2_stdin(&nothing)?;
     rustix::stdio::dup2_stdout(&nothing)?;
     Ok(UnixStream::from(stream))
@@ -188,7 +197,10 @@ fn settle(launch: &LaunchSpec) -> Result<(Place, UnixListener), Refused> {
     let listener = listen(&launch.socket).map_err(|error| {
         Refused::new(
             Refusal::BadPlace,
-            format!("listen on {}: {error}: make the runtime directory writable", launch.socket.display()),
+            format!(
+                "listen on {}: {error}: make the runtime directory writable",
+                launch.socket.display()
+            ),
         )
     })?;
     Ok((place, listener))
@@ -240,13 +252,21 @@ impl Spawner {
     /// Records the attempt: it is never executed again after this.
     fn new(launch: &LaunchSpec, place: Place, listener: UnixListener) -> Result<Self, Refused> {
         let agent = Stat::read(std::process::id() as i32).map(|stat| stat.process.identity());
-        let record = agent.ok_or_else(|| io::Error::other("/proc is not mounted")).and_then(|agent| {
-            let scope = cgroup::own_scope(&launch.runner_id);
-            let record = RunnerRecord::new(launch, agent, scope, now());
-            place.record_runner(&record, Durability::Power).map(|()| record)
-        });
+        let record = agent
+            .ok_or_else(|| io::Error::other("/proc is not mounted"))
+            .and_then(|agent| {
+                let scope = cgroup::own_scope(&launch.runner_id);
+                let record = RunnerRecord::new(launch, agent, scope, now());
+                place
+                    .record_runner(&record, Durability::Power)
+                    .map(|()| record)
+            });
         match record {
-            Ok(record) => Ok(Self { place, listener, record }),
+            Ok(record) => Ok(Self {
+                place,
+                listener,
+                record,
+            }),
             Err(error) => Err(Refused::new(
                 Refusal::BadPlace,
                 format!(
@@ -263,13 +283,26 @@ impl Spawner {
                 let at = now();
                 let process = Stat::read(pid).map(|stat| stat.process.identity());
                 // A program that has ended already is not reaped yet, and so still has its entry.
-                let program = process.unwrap_or(ProgramState { pid, start_time: 0, boot_id: self.record.boot_id.clone() });
+                let program = process.unwrap_or(ProgramState {
+                    pid,
+                    start_time: 0,
+                    boot_id: self.record.boot_id.clone(),
+                });
                 self.record.process = Some(program.clone());
                 self.record.started_at = Some(at);
                 // The attempt is on disk; who the program is matters only as long as this boot lasts.
                 let _ = self.place.record_runner(&self.record, Durability::Process);
                 let (place, listener) = (self.place, self.listener);
-                Ok(Running { place, listener, program, at, pty, tree, signals, peers })
+                Ok(Running {
+                    place,
+                    listener,
+                    program,
+                    at,
+                    pty,
+                    tree,
+                    signals,
+                    peers,
+                })
             }
             Err(failed) => {
                 let record = ExitRecord {
@@ -277,7 +310,10 @@ impl Spawner {
                     runner_id: launch.runner_id.clone(),
                     attempt: launch.attempt,
                     at: failed.at,
-                    end: End::SpawnFailed { failure: failed.code, message: failed.message.clone() },
+                    end: End::SpawnFailed {
+                        failure: failed.code,
+                        message: failed.message.clone(),
+                    },
                     leftovers: 0,
                 };
                 let _ = self.place.record_exit(&record);
@@ -286,13 +322,20 @@ impl Spawner {
         }
     }
 
-    fn execute(&mut self, launch: &LaunchSpec, size: Size) -> Result<(i32, Pty, Tree, Signals, Vec<Peer>), SpawnFailed> {
+    fn execute(
+        &mut self,
+        launch: &LaunchSpec,
+        size: Size,
+    ) -> Result<(i32, Pty, Tree, Signals, Vec<Peer>), SpawnFailed> {
         launch.check().map_err(|refused| failed(refused.message))?;
-        let broken = |what: &'static str| move |error: io::Error| failed(format!("{what}: {error}"));
+        let broken =
+            |what: &'static str| move |error: io::Error| failed(format!("{what}: {error}"));
         let mut signals = Signals::new().map_err(broken("await signals"))?;
         let pty = Pty::open(size).map_err(broken("open terminal"))?;
         let mut tree = Tree::new(self.record.cgroup.as_deref().and_then(Cgroup::create));
-        let pid = pty.spawn("/proc/self/exe", &launch.socket).map_err(broken("start the shim that executes the program"))?;
+        let pid = pty
+            .spawn("/proc/self/exe", &launch.socket)
+            .map_err(broken("start the shim that executes the program"))?;
         tree.adopt(pid);
         let mut peers = Vec::new();
         match self.brief(pid, launch, &mut signals, &mut peers) {
@@ -314,9 +357,15 @@ impl Spawner {
     ) -> Result<(), SpawnFailed> {
         let deadline = Instant::now() + SHIM_TIMEOUT;
         let mut shim = self.await_shim(pid, deadline, signals, peers)?;
-        let broken = |error: io::Error| failed(format!("talk to the shim that executes the program: {error}"));
+        let broken = |error: io::Error| {
+            failed(format!(
+                "talk to the shim that executes the program: {error}"
+            ))
+        };
         let message = Message::Launch(Box::new(launch.clone()));
-        let bytes = message.to_bytes().map_err(|error| failed(format!("tell the shim what to execute: {error}")))?;
+        let bytes = message
+            .to_bytes()
+            .map_err(|error| failed(format!("tell the shim what to execute: {error}")))?;
         shim.set_nonblocking(false).map_err(broken)?;
         shim.set_read_timeout(Some(SHIM_TIMEOUT)).map_err(broken)?;
         shim.set_write_timeout(Some(SHIM_TIMEOUT)).map_err(broken)?;
@@ -330,7 +379,9 @@ impl Spawner {
                 Ok(Some(Message::Ended)) => about_to = true,
                 Ok(Some(Message::SpawnFailed(failure))) => return Err(failure),
                 Ok(Some(other)) => return Err(failed(format!("the shim said {}", other.name()))),
-                Err(error) => return Err(failed(format!("the shim said what is no message: {error}"))),
+                Err(error) => {
+                    return Err(failed(format!("the shim said what is no message: {error}")));
+                }
                 Ok(None) => match shim.read(&mut buffer).map_err(broken)? {
                     // Closed on exec.
                     0 if about_to => return Ok(()),
@@ -361,23 +412,38 @@ impl Spawner {
                     peers.push(peer);
                 }
             }
-            if signals.take() != Arrived::default() && matches!(reap(), Reaped::Ended(..) | Reaped::Nothing) {
-                return Err(failed("the shim that executes the program died before it could say why"));
+            if signals.take() != Arrived::default()
+                && matches!(reap(), Reaped::Ended(..) | Reaped::Nothing)
+            {
+                return Err(failed(
+                    "the shim that executes the program died before it could say why",
+                ));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(failed("the shim that executes the program does not come: the machine is overloaded"));
+                return Err(failed(
+                    "the shim that executes the program does not come: the machine is overloaded",
+                ));
             }
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-            let mut fds =
-                [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+            let timeout = Timespec {
+                tv_sec: left.as_secs() as i64,
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            let mut fds = [
+                PollFd::new(&self.listener, PollFlags::IN),
+                PollFd::new(signals, PollFlags::IN),
+            ];
             let _ = poll(&mut fds, Some(&timeout));
         }
     }
 }
 
 fn failed(message: impl Into<String>) -> SpawnFailed {
-    SpawnFailed { code: SpawnFailure::Other, message: message.into(), at: now() }
+    SpawnFailed {
+        code: SpawnFailure::Other,
+        message: message.into(),
+        at: now(),
+    }
 }
 
 fn now() -> Timestamp {

@@ -53,9 +53,13 @@ pub fn reap() -> Reaped {
         let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
         return match pid {
             0 => Reaped::Waiting,
-            1.. if libc::WIFSIGNALED(status) => Reaped::Ended(pid, Exit::Signal(libc::WTERMSIG(status))),
+            1.. if libc::WIFSIGNALED(status) => {
+                Reaped::Ended(pid, Exit::Signal(libc::WTERMSIG(status)))
+            }
             1.. => Reaped::Ended(pid, Exit::Code(libc::WEXITSTATUS(status))),
-            _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => continue,
+            _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {
+                continue;
+            }
             _ => Reaped::Nothing,
         };
     }
@@ -64,12 +68,19 @@ pub fn reap() -> Reaped {
 impl Tree {
     /// Looks below this process, and into a control group where there is one.
     pub fn new(cgroup: Option<Cgroup>) -> Self {
-        Self { root: std::process::id() as i32, cgroup }
+        Self {
+            root: std::process::id() as i32,
+            cgroup,
+        }
     }
 
     /// Puts the program into the control group.
     pub fn adopt(&mut self, pid: i32) {
-        if self.cgroup.as_ref().is_some_and(|cgroup| cgroup.adopt(pid).is_err()) {
+        if self
+            .cgroup
+            .as_ref()
+            .is_some_and(|cgroup| cgroup.adopt(pid).is_err())
+        {
             self.cgroup = None;
         }
     }
@@ -91,7 +102,9 @@ impl Tree {
             if !seen.insert(pid) {
                 continue;
             }
-            let Some(stat) = Stat::read(pid) else { continue };
+            let Some(stat) = Stat::read(pid) else {
+                continue;
+            };
             queue.extend(process::children(pid).unwrap_or_default());
             // The dead have no memory and take no signals; they are somebody's to reap.
             if stat.state != b'Z' && stat.state != b'X' {
@@ -139,15 +152,26 @@ impl Tree {
     /// Kills everything that is there now; tells how many were hit. To be repeated until nothing is left.
     pub fn kill(&self) -> u32 {
         let descendants = self.descendants();
-        if self.cgroup.as_ref().is_some_and(|cgroup| cgroup.kill().is_ok()) {
+        if self
+            .cgroup
+            .as_ref()
+            .is_some_and(|cgroup| cgroup.kill().is_ok())
+        {
             return descendants.len() as u32;
         }
-        descendants.iter().filter(|stat| stat.process.signal(Signal::KILL)).count() as u32
+        descendants
+            .iter()
+            .filter(|stat| stat.process.signal(Signal::KILL))
+            .count() as u32
     }
 
     /// Pauses everything; tells how many processes that took.
     pub fn freeze(&self) -> u32 {
-        if self.cgroup.as_ref().is_some_and(|cgroup| cgroup.freeze(true).is_ok()) {
+        if self
+            .cgroup
+            .as_ref()
+            .is_some_and(|cgroup| cgroup.freeze(true).is_ok())
+        {
             return self.descendants().len() as u32;
         }
         let mut stopped: HashSet<Process> = HashSet::new();
@@ -172,7 +196,11 @@ impl Tree {
 
     /// Continues everything; tells how many processes that took.
     pub fn thaw(&self) -> u32 {
-        if self.cgroup.as_ref().is_some_and(|cgroup| cgroup.freeze(false).is_ok()) {
+        if self
+            .cgroup
+            .as_ref()
+            .is_some_and(|cgroup| cgroup.freeze(false).is_ok())
+        {
             return self.descendants().len() as u32;
         }
         // Children first: a shell must not find its child stopped.
@@ -185,7 +213,10 @@ impl Tree {
 
     /// Measures the tree.
     pub fn usage(&self) -> Usage {
-        let mut usage = Usage { ticks: waited_ticks(), ..Usage::default() };
+        let mut usage = Usage {
+            ticks: waited_ticks(),
+            ..Usage::default()
+        };
         for stat in self.descendants() {
             usage.memory += process::proportional_memory(stat.process.pid);
             usage.ticks += stat.ticks;
@@ -210,7 +241,10 @@ mod tests {
 
     #[test]
     fn a_search_finds_what_a_walk_finds() {
-        let mut child = std::process::Command::new("sh").args(["-c", "sleep 60 & wait"]).spawn().unwrap();
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 60 & wait"])
+            .spawn()
+            .unwrap();
         let tree = Tree::new(None);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         let of_child = |list: Vec<Stat>| {
@@ -224,7 +258,10 @@ mod tests {
         };
         let mut walked = of_child(tree.descendants());
         while walked.len() < 2 {
-            assert!(std::time::Instant::now() < deadline, "the shell has no child");
+            assert!(
+                std::time::Instant::now() < deadline,
+                "the shell has no child"
+            );
             std::thread::yield_now();
             walked = of_child(tree.descendants());
         }

@@ -17,20 +17,37 @@ fn runs_a_program_and_records_its_exit() {
     let rig = Rig::script("pwd; echo \"$SECRET $TERM $COLORTERM $STRATAVORE_RUNNER_ID\"; exit 3");
     let (mut line, started) = rig.start();
     let exited = line.exited();
-    assert_eq!((exited.exit, exited.stopped, exited.leftovers), (Exit::Code(3), false, 0));
+    assert_eq!(
+        (exited.exit, exited.stopped, exited.leftovers),
+        (Exit::Code(3), false, 0)
+    );
     line.ended();
 
     let record = rig.record();
     assert_eq!(record.process.as_ref(), Some(&started.program));
     assert_eq!(record.command, rig.launch.argv);
-    assert!(!fs::read_to_string(rig.attempt("runner.json")).unwrap().contains("hunter2"));
-    assert_eq!(rig.exit().end, End::Exited { exit: Exit::Code(3) });
+    assert!(
+        !fs::read_to_string(rig.attempt("runner.json"))
+            .unwrap()
+            .contains("hunter2")
+    );
+    assert_eq!(
+        rig.exit().end,
+        End::Exited {
+            exit: Exit::Code(3)
+        }
+    );
     let screen = fs::read_to_string(rig.attempt("screen.txt")).unwrap();
     assert_eq!(
         screen,
-        format!("{}\nhunter2 xterm-256color truecolor {}\n", rig.launch.cwd, rig.runner_id)
+        format!(
+            "{}\nhunter2 xterm-256color truecolor {}\n",
+            rig.launch.cwd, rig.runner_id
+        )
     );
-    until("the agent's end", || (!alive(record.agent_pid)).then_some(()));
+    until("the agent's end", || {
+        (!alive(record.agent_pid)).then_some(())
+    });
     assert!(!rig.launch.socket.exists());
 }
 
@@ -41,7 +58,10 @@ fn the_agent_is_nobodys_child_and_outlives_its_supervisor() {
     let record = rig.record();
     let agent = Stat::read(record.agent_pid).unwrap();
     assert_ne!(agent.parent, std::process::id() as i32);
-    assert_eq!(Stat::read(started.program.pid).unwrap().parent, record.agent_pid);
+    assert_eq!(
+        Stat::read(started.program.pid).unwrap().parent,
+        record.agent_pid
+    );
     drop(line);
     rig.shows("ready");
 
@@ -52,7 +72,10 @@ fn the_agent_is_nobodys_child_and_outlives_its_supervisor() {
         Message::Welcome(welcome) => Some(welcome),
         other => panic!("{other:?}"),
     });
-    assert_eq!((welcome.runner_id, welcome.attempt), (rig.runner_id.clone(), 1));
+    assert_eq!(
+        (welcome.runner_id, welcome.attempt),
+        (rig.runner_id.clone(), 1)
+    );
     assert_eq!(welcome.program, Some(started.program));
     // It is told at once how the runner fares.
     let beat = adopted.hear_of(|message| match message {
@@ -72,7 +95,9 @@ fn an_attempt_is_never_executed_twice() {
     assert_eq!(rig.refused().code, Refusal::AlreadyRunning);
     line.say(&Message::Stop(Stop { grace_ms: 5_000 }));
     line.ended();
-    until("the lock to be free", || (rig.refused().code == Refusal::AlreadyAttempted).then_some(()));
+    until("the lock to be free", || {
+        (rig.refused().code == Refusal::AlreadyAttempted).then_some(())
+    });
     assert_eq!(fs::read_to_string(rig.work().join("ran")).unwrap(), "x\n");
 }
 
@@ -82,8 +107,13 @@ fn a_lost_agent_leaves_an_attempt_without_an_exit() {
     let (mut line, started) = rig.start();
     rig.shows("line 100");
     let record = rig.record();
-    Stat::read(record.agent_pid).unwrap().process.signal(Signal::KILL);
-    until("the supervisor's end of file", || line.next().is_none().then_some(()));
+    Stat::read(record.agent_pid)
+        .unwrap()
+        .process
+        .signal(Signal::KILL);
+    until("the supervisor's end of file", || {
+        line.next().is_none().then_some(())
+    });
     assert!(!rig.attempt("exit.json").exists());
     assert_eq!(rig.refused().code, Refusal::AlreadyAttempted);
     // What scrolled off survived; the rest was on the screen.
@@ -91,7 +121,9 @@ fn a_lost_agent_leaves_an_attempt_without_an_exit() {
     assert!(history.starts_with("line 1\nline 2\n"), "{history}");
     assert!(history.contains("line 76\n"), "{history}");
     // The terminal's end hangs the program up; what ignores that is the supervisor's to find.
-    until("the program's end", || (!alive(started.program.pid)).then_some(()));
+    until("the program's end", || {
+        (!alive(started.program.pid)).then_some(())
+    });
 }
 
 #[test]
@@ -100,10 +132,21 @@ fn a_killed_program_is_told_with_its_signal_even_when_a_child_keeps_the_terminal
     let (mut line, started) = rig.start();
     rig.shows("ready");
     until("the daemon", || (rig.running().len() == 2).then_some(()));
-    Stat::read(started.program.pid).unwrap().process.signal(Signal::KILL);
+    Stat::read(started.program.pid)
+        .unwrap()
+        .process
+        .signal(Signal::KILL);
     let exited = line.exited();
-    assert_eq!((exited.exit, exited.stopped, exited.leftovers), (Exit::Signal(libc::SIGKILL), false, 1));
-    assert_eq!(rig.exit().end, End::Exited { exit: Exit::Signal(libc::SIGKILL) });
+    assert_eq!(
+        (exited.exit, exited.stopped, exited.leftovers),
+        (Exit::Signal(libc::SIGKILL), false, 1)
+    );
+    assert_eq!(
+        rig.exit().end,
+        End::Exited {
+            exit: Exit::Signal(libc::SIGKILL)
+        }
+    );
     assert_eq!(rig.exit().leftovers, 1);
     line.ended();
     assert!(rig.running().is_empty());
@@ -111,7 +154,8 @@ fn a_killed_program_is_told_with_its_signal_even_when_a_child_keeps_the_terminal
 
 #[test]
 fn what_may_live_on_lives_on() {
-    let mut rig = Rig::script("setsid sh -c 'echo up > up; exec sleep 1000' & while [ ! -s up ]; do :; done");
+    let mut rig =
+        Rig::script("setsid sh -c 'echo up > up; exec sleep 1000' & while [ ! -s up ]; do :; done");
     rig.launch.keep_descendants = true;
     let (mut line, _) = rig.start();
     assert_eq!(line.exited().exit, Exit::Code(0));
@@ -128,7 +172,9 @@ fn output_before_the_exit_is_not_lost() {
         + &fs::read_to_string(rig.attempt("history")).unwrap_or_default();
     let lines: Vec<&str> = history.lines().collect();
     assert_eq!(lines.last(), Some(&"5000"));
-    let expected: Vec<String> = (5001 - lines.len()..=5000).map(|line| line.to_string()).collect();
+    let expected: Vec<String> = (5001 - lines.len()..=5000)
+        .map(|line| line.to_string())
+        .collect();
     assert_eq!(lines, expected);
     assert!(lines.len() >= 1000, "{}", lines.len());
 }
@@ -149,25 +195,71 @@ fn each_failure_to_start_is_told_with_its_mend_and_recorded() {
     let directory = place.path().to_str().unwrap().to_owned();
     let long = "x".repeat(1 << 20);
     let cases: Vec<(Vec<&str>, SpawnFailure, &str)> = vec![
-        (vec!["no-such-program-anywhere"], SpawnFailure::NotFound, "no-such-program-anywhere is not installed, or not in PATH ("),
-        (vec!["/no/such/program"], SpawnFailure::NotFound, "/no/such/program does not exist: install it"),
-        (vec!["./missing"], SpawnFailure::NotFound, "./missing does not exist"),
-        (vec![&script], SpawnFailure::BadInterpreter, "interpreter /nonexistent/interpreter, which does not exist"),
+        (
+            vec!["no-such-program-anywhere"],
+            SpawnFailure::NotFound,
+            "no-such-program-anywhere is not installed, or not in PATH (",
+        ),
+        (
+            vec!["/no/such/program"],
+            SpawnFailure::NotFound,
+            "/no/such/program does not exist: install it",
+        ),
+        (
+            vec!["./missing"],
+            SpawnFailure::NotFound,
+            "./missing does not exist",
+        ),
+        (
+            vec![&script],
+            SpawnFailure::BadInterpreter,
+            "interpreter /nonexistent/interpreter, which does not exist",
+        ),
         (vec![&crlf], SpawnFailure::BadInterpreter, "/bin/sh\\r"),
-        (vec![&not_executable], SpawnFailure::NotExecutable, "chmod +x"),
-        (vec![&no_program], SpawnFailure::NotExecutable, "neither a binary for this machine nor a script"),
-        (vec![&directory], SpawnFailure::NotExecutable, "is a directory"),
-        (vec!["echo", &long], SpawnFailure::ArgumentsTooLong, "more than the system takes"),
-        (vec!["echo", "a\0b"], SpawnFailure::Other, "argument 1 of \"echo\" holds a NUL"),
+        (
+            vec![&not_executable],
+            SpawnFailure::NotExecutable,
+            "chmod +x",
+        ),
+        (
+            vec![&no_program],
+            SpawnFailure::NotExecutable,
+            "neither a binary for this machine nor a script",
+        ),
+        (
+            vec![&directory],
+            SpawnFailure::NotExecutable,
+            "is a directory",
+        ),
+        (
+            vec!["echo", &long],
+            SpawnFailure::ArgumentsTooLong,
+            "more than the system takes",
+        ),
+        (
+            vec!["echo", "a\0b"],
+            SpawnFailure::Other,
+            "argument 1 of \"echo\" holds a NUL",
+        ),
         (vec![""], SpawnFailure::Other, "the command is empty"),
     ];
     for (argv, code, words) in cases {
         let rig = Rig::command(&argv);
         let failed = rig.fail();
         assert_eq!(failed.code, code, "{}", failed.message);
-        assert!(failed.message.contains(words), "{:?} lacks {words:?}", failed.message);
+        assert!(
+            failed.message.contains(words),
+            "{:?} lacks {words:?}",
+            failed.message
+        );
         // A supervisor that restarts learns it too.
-        assert_eq!(rig.exit().end, End::SpawnFailed { failure: code, message: failed.message });
+        assert_eq!(
+            rig.exit().end,
+            End::SpawnFailed {
+                failure: code,
+                message: failed.message
+            }
+        );
         assert_eq!(rig.refused().code, Refusal::AlreadyAttempted);
         assert!(rig.running().is_empty());
         assert!(!rig.launch.socket.exists());
@@ -177,7 +269,10 @@ fn each_failure_to_start_is_told_with_its_mend_and_recorded() {
 #[test]
 fn a_working_directory_that_is_none_is_told() {
     for (spoil, words) in [
-        (Box::new(|rig: &Rig| fs::remove_dir(rig.work()).unwrap()) as Box<dyn Fn(&Rig)>, "does not exist"),
+        (
+            Box::new(|rig: &Rig| fs::remove_dir(rig.work()).unwrap()) as Box<dyn Fn(&Rig)>,
+            "does not exist",
+        ),
         (
             Box::new(|rig: &Rig| {
                 fs::remove_dir(rig.work()).unwrap();
@@ -190,13 +285,25 @@ fn a_working_directory_that_is_none_is_told() {
         spoil(&rig);
         let failed = rig.fail();
         assert_eq!(failed.code, SpawnFailure::BadCwd);
-        assert!(failed.message.contains(words) && failed.message.contains(&rig.launch.cwd), "{}", failed.message);
+        assert!(
+            failed.message.contains(words) && failed.message.contains(&rig.launch.cwd),
+            "{}",
+            failed.message
+        );
     }
 }
 
 #[test]
 fn arguments_are_passed_as_they_are() {
-    let rig = Rig::command(&["printf", "[%s]", "a b", "", "new\nline", "quote'\"$x", "ünï"]);
+    let rig = Rig::command(&[
+        "printf",
+        "[%s]",
+        "a b",
+        "",
+        "new\nline",
+        "quote'\"$x",
+        "ünï",
+    ]);
     let (mut line, _) = rig.start();
     line.ended();
     let screen = fs::read_to_string(rig.attempt("screen.txt")).unwrap();
@@ -209,7 +316,10 @@ fn a_bad_place_is_refused_before_anything_is_recorded() {
     rig.launch.socket = rig.directory.path().join("s".repeat(120));
     let refused = rig.refused();
     assert_eq!(refused.code, Refusal::SocketPathTooLong);
-    assert!(refused.message.contains("STRATAVORE_RUNTIME_DIR"), "{refused}");
+    assert!(
+        refused.message.contains("STRATAVORE_RUNTIME_DIR"),
+        "{refused}"
+    );
 
     rig.launch.socket = rig.directory.path().join("none/a.sock");
     assert_eq!(rig.refused().code, Refusal::BadPlace);
@@ -239,7 +349,10 @@ fn a_supervisor_that_speaks_another_language_is_refused() {
     match line.hear() {
         Message::Refused(refused) => {
             assert_eq!(refused.code, Refusal::UnsupportedVersion);
-            assert!(refused.message.contains("8 to 9 of stratavored 9"), "{refused}");
+            assert!(
+                refused.message.contains("8 to 9 of stratavored 9"),
+                "{refused}"
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -258,7 +371,11 @@ fn a_supervisor_that_speaks_another_language_is_refused() {
     line.ended();
     child.wait().unwrap();
 
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\xff\xff\xff\xff", b"\x02\0\0\0\x01x"] {
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"\xff\xff\xff\xff",
+        b"\x02\0\0\0\x01x",
+    ] {
         let (mut line, mut child) = rig.agent();
         line.raw(garbage).unwrap();
         assert!(matches!(line.hear(), Message::Refused(_)));
@@ -274,9 +391,24 @@ fn a_supervisor_that_speaks_another_language_is_refused() {
 fn the_socket_is_the_users_alone() {
     let rig = Rig::script("exec cat");
     let (_line, _) = rig.start();
-    assert_eq!(fs::metadata(&rig.launch.socket).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&rig.launch.socket)
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
     for file in ["runner.json", "runner.lock"] {
-        assert_eq!(fs::metadata(rig.attempt(file)).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
+        assert_eq!(
+            fs::metadata(rig.attempt(file))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o600,
+            "{file}"
+        );
     }
 }
 
@@ -287,9 +419,14 @@ fn garbage_costs_nothing_lasting() {
     rig.shows("ready");
     let agent = rig.record().agent_pid;
     let descriptors = || fs::read_dir(format!("/proc/{agent}/fd")).unwrap().count();
-    let before = (descriptors(), stratavore_agent::process::proportional_memory(agent));
+    let before = (
+        descriptors(),
+        stratavore_agent::process::proportional_memory(agent),
+    );
     for round in 0..10_000_u32 {
-        let Ok(mut stream) = UnixStream::connect(&rig.launch.socket) else { continue };
+        let Ok(mut stream) = UnixStream::connect(&rig.launch.socket) else {
+            continue;
+        };
         let garbage: &[u8] = match round % 5 {
             0 => b"",
             1 => b"\xff\xff\xff\x7f",
@@ -301,12 +438,21 @@ fn garbage_costs_nothing_lasting() {
         let _ = stream.write_all(garbage);
     }
     // A peer is served in the midst of it, and strangers that say nothing are let go of.
-    let silent: Vec<UnixStream> = (0..200).filter_map(|_| UnixStream::connect(&rig.launch.socket).ok()).collect();
+    let silent: Vec<UnixStream> = (0..200)
+        .filter_map(|_| UnixStream::connect(&rig.launch.socket).ok())
+        .collect();
     rig.shows("ready");
     drop(silent);
-    until("the descriptors to be closed", || (descriptors() <= before.0).then_some(()));
+    until("the descriptors to be closed", || {
+        (descriptors() <= before.0).then_some(())
+    });
     let after = stratavore_agent::process::proportional_memory(agent);
-    assert!(after < before.1 + 512 * 1024, "{} KiB became {} KiB", before.1 / 1024, after / 1024);
+    assert!(
+        after < before.1 + 512 * 1024,
+        "{} KiB became {} KiB",
+        before.1 / 1024,
+        after / 1024
+    );
 }
 
 #[test]
@@ -314,32 +460,51 @@ fn a_message_that_is_not_known_is_refused_politely() {
     let rig = Rig::script("echo ready; exec cat");
     let (_line, _) = rig.start();
     let mut line = rig.connect(Role::Client);
-    line.say(&Message::Unknown { kind: 0xee, payload: b"{}".to_vec() });
+    line.say(&Message::Unknown {
+        kind: 0xee,
+        payload: b"{}".to_vec(),
+    });
     match line.hear() {
         Message::Refused(refused) => assert_eq!(refused.code, Refusal::UnknownMessage),
         other => panic!("{other:?}"),
     }
     line.say(&Message::Launch(Box::new(rig.launch.clone())));
-    assert!(matches!(line.hear(), Message::Refused(Refused { code: Refusal::OutOfTurn, .. })));
+    assert!(matches!(
+        line.hear(),
+        Message::Refused(Refused {
+            code: Refusal::OutOfTurn,
+            ..
+        })
+    ));
     // The connection goes on.
     line.say(&Message::GetScreen(GetScreen { ansi: false }));
     assert!(matches!(line.hear(), Message::Screen { .. }));
     // Until it is no stream of frames any more.
     line.raw(b"\xff\xff\xff\xff").unwrap();
-    assert!(matches!(line.hear(), Message::Refused(Refused { code: Refusal::BadFrame, .. })));
+    assert!(matches!(
+        line.hear(),
+        Message::Refused(Refused {
+            code: Refusal::BadFrame,
+            ..
+        })
+    ));
     assert_eq!(line.next(), None);
 }
 
 #[test]
 fn heartbeats_tell_of_the_whole_tree() {
-    let mut rig = Rig::script("printf '\\033]2;busy\\033\\\\'; sh -c 'while :; do :; done' & exec cat");
+    let mut rig =
+        Rig::script("printf '\\033]2;busy\\033\\\\'; sh -c 'while :; do :; done' & exec cat");
     rig.launch.heartbeat_ms = 200;
     let (mut line, _) = rig.start();
     let beat = line.hear_of(|message| match message {
         Message::Heartbeat(beat) if beat.processes == 2 && beat.cpu_percent > 1.0 => Some(beat),
         _ => None,
     });
-    assert_eq!((beat.title.as_str(), beat.viewers, beat.frozen), ("busy", 0, false));
+    assert_eq!(
+        (beat.title.as_str(), beat.viewers, beat.frozen),
+        ("busy", 0, false)
+    );
     assert!(beat.memory_bytes > 100_000, "{beat:?}");
 }
 

@@ -2,7 +2,6 @@
 
 mod support;
 
-
 use stratavore_agent::process::Stat;
 use stratavore_wire::*;
 use support::{Rig, alive, until};
@@ -26,7 +25,9 @@ fn nasty() -> (Rig, support::Line, Started) {
     let rig = Rig::script(NASTY);
     let (line, started) = rig.start();
     rig.shows("ready");
-    until("the whole tree", || (rig.running().len() >= NASTY_COUNT - 1).then_some(()));
+    until("the whole tree", || {
+        (rig.running().len() >= NASTY_COUNT - 1).then_some(())
+    });
     (rig, line, started)
 }
 
@@ -35,10 +36,18 @@ fn a_tree_that_ignores_everything_is_ended() {
     let (rig, mut line, _) = nasty();
     line.say(&Message::Stop(Stop { grace_ms: 100 }));
     let exited = line.exited();
-    assert_eq!((exited.exit, exited.stopped), (Exit::Signal(libc::SIGKILL), true));
+    assert_eq!(
+        (exited.exit, exited.stopped),
+        (Exit::Signal(libc::SIGKILL), true)
+    );
     assert!(line.stopped().killed >= 8);
     assert!(rig.running().is_empty());
-    assert_eq!(rig.exit().end, End::Stopped { exit: Exit::Signal(libc::SIGKILL) });
+    assert_eq!(
+        rig.exit().end,
+        End::Stopped {
+            exit: Exit::Signal(libc::SIGKILL)
+        }
+    );
     line.ended();
 }
 
@@ -50,7 +59,10 @@ fn a_tree_that_listens_ends_politely_and_at_once() {
     line.say(&Message::Stop(Stop { grace_ms: 600_000 }));
     // HUP comes first; this shell has no trap for it.
     let exited = line.exited();
-    assert!(matches!(exited.exit, Exit::Code(7) | Exit::Signal(libc::SIGHUP)), "{exited:?}");
+    assert!(
+        matches!(exited.exit, Exit::Code(7) | Exit::Signal(libc::SIGHUP)),
+        "{exited:?}"
+    );
     assert_eq!(line.stopped().killed, 0);
     assert!(rig.running().is_empty());
 }
@@ -95,7 +107,12 @@ fn an_orphaned_tree_is_ended_after_its_program() {
     let exited = line.exited();
     assert_eq!((exited.exit, exited.stopped), (Exit::Code(0), false));
     assert_eq!(exited.leftovers, 1);
-    assert_eq!(rig.exit().end, End::Exited { exit: Exit::Code(0) });
+    assert_eq!(
+        rig.exit().end,
+        End::Exited {
+            exit: Exit::Code(0)
+        }
+    );
     line.stopped();
     assert!(rig.running().is_empty());
 }
@@ -106,7 +123,9 @@ fn states(rig: &Rig) -> Vec<u8> {
 
 #[test]
 fn a_pause_stops_the_whole_tree_and_a_continue_continues_it() {
-    let rig = Rig::script("setsid sh -c 'while :; do :; done' & sh -c 'while :; do :; done' & echo ready; cat");
+    let rig = Rig::script(
+        "setsid sh -c 'while :; do :; done' & sh -c 'while :; do :; done' & echo ready; cat",
+    );
     let (mut line, _) = rig.start();
     rig.shows("ready");
     until("the tree", || (rig.running().len() == 4).then_some(()));
@@ -116,7 +135,12 @@ fn a_pause_stops_the_whole_tree_and_a_continue_continues_it() {
         _ => None,
     });
     assert_eq!((frozen.frozen, frozen.processes), (true, 4));
-    until("all to be stopped", || states(&rig).iter().all(|state| *state == b'T').then_some(()));
+    until("all to be stopped", || {
+        states(&rig)
+            .iter()
+            .all(|state| *state == b'T')
+            .then_some(())
+    });
 
     line.say(&Message::Thaw);
     let thawed = line.hear_of(|message| match message {
@@ -124,7 +148,9 @@ fn a_pause_stops_the_whole_tree_and_a_continue_continues_it() {
         _ => None,
     });
     assert!(!thawed.frozen);
-    until("all to go on", || (!states(&rig).contains(&b'T')).then_some(()));
+    until("all to go on", || {
+        (!states(&rig).contains(&b'T')).then_some(())
+    });
     let mut client = rig.connect(Role::Client);
     client.type_in("still here\n");
     rig.shows("still here\nstill here");
@@ -154,7 +180,10 @@ fn a_machine_that_shuts_down_stops_the_runner() {
     let rig = Rig::script("echo ready; exec cat");
     let (mut line, _) = rig.start();
     rig.shows("ready");
-    Stat::read(rig.record().agent_pid).unwrap().process.signal(rustix::process::Signal::TERM);
+    Stat::read(rig.record().agent_pid)
+        .unwrap()
+        .process
+        .signal(rustix::process::Signal::TERM);
     let exited = line.exited();
     assert!(exited.stopped);
     line.ended();

@@ -17,7 +17,9 @@ fn shown(size: (u16, u16), bytes: &[u8]) -> Screen {
 
 #[test]
 fn attaching_shows_the_screen_at_once_and_then_what_is_written() {
-    let rig = Rig::script("stty -echo; printf 'hello \\033[31mred\\033[m\\033[?2004h\\033]2;title\\007'; read x; echo \"got $x\"; exec cat");
+    let rig = Rig::script(
+        "stty -echo; printf 'hello \\033[31mred\\033[m\\033[?2004h\\033]2;title\\007'; read x; echo \"got $x\"; exec cat",
+    );
     let (_line, _) = rig.start();
     rig.shows("hello red");
     let (mut viewer, snapshot) = rig.attach(80, 24, false);
@@ -25,14 +27,20 @@ fn attaching_shows_the_screen_at_once_and_then_what_is_written() {
     assert_eq!(seen.text(), "hello red\n");
     assert_eq!(seen.title(), "title");
     let text = String::from_utf8(snapshot).unwrap();
-    assert!(text.contains("\x1b[0;31mred") && text.contains("\x1b[?2004h"), "{}", text.escape_debug());
+    assert!(
+        text.contains("\x1b[0;31mred") && text.contains("\x1b[?2004h"),
+        "{}",
+        text.escape_debug()
+    );
     viewer.type_in("abc\n");
     viewer.output_holds("got abc");
 }
 
 #[test]
 fn output_goes_on_exactly_where_the_snapshot_ends() {
-    let rig = Rig::script("stty raw -echo; i=0; while [ $i -lt 3000 ]; do i=$((i+1)); printf '\\033[3%dm<%d>\\033[m\\033[K\\r\\n' $((i%8)) $i; done; printf done; exec cat");
+    let rig = Rig::script(
+        "stty raw -echo; i=0; while [ $i -lt 3000 ]; do i=$((i+1)); printf '\\033[3%dm<%d>\\033[m\\033[K\\r\\n' $((i%8)) $i; done; printf done; exec cat",
+    );
     let (_line, _) = rig.start();
     let mut viewers = Vec::new();
     for _ in 0..8 {
@@ -66,12 +74,18 @@ fn output_goes_on_exactly_where_the_snapshot_ends() {
 
 #[test]
 fn a_viewer_that_never_reads_stalls_nobody_and_is_shown_the_present_when_it_does() {
-    let rig = Rig::script("stty raw -echo; yes 0123456789 | head -c 4000000; printf 'all done'; exec cat");
+    let rig = Rig::script(
+        "stty raw -echo; yes 0123456789 | head -c 4000000; printf 'all done'; exec cat",
+    );
     let mut sleeper = None;
     let (_line, _) = rig.start();
     for _ in 0..3 {
         let mut line = rig.connect(Role::Viewer);
-        line.say(&Message::Attach(Attach { columns: 80, rows: 24, read_only: false }));
+        line.say(&Message::Attach(Attach {
+            columns: 80,
+            rows: 24,
+            read_only: false,
+        }));
         sleeper = Some(line);
     }
     // The program is not held up.
@@ -88,23 +102,35 @@ fn a_viewer_that_never_reads_stalls_nobody_and_is_shown_the_present_when_it_does
             screen.feed(&bytes);
         }
     }
-    assert!(heard < 4 << 20, "{heard} bytes were kept for a viewer that did not read");
+    assert!(
+        heard < 4 << 20,
+        "{heard} bytes were kept for a viewer that did not read"
+    );
 }
 
 #[test]
 fn a_viewer_that_does_not_acknowledge_is_dropped_to_a_snapshot() {
-    let rig = Rig::script("stty raw -echo; echo ready; read x; yes 0123456789 | head -c 2000000; printf 'all done'; exec cat");
+    let rig = Rig::script(
+        "stty raw -echo; echo ready; read x; yes 0123456789 | head -c 2000000; printf 'all done'; exec cat",
+    );
     let (_line, _) = rig.start();
     rig.shows("ready");
     let mut hello = Hello::new(Role::Viewer, "slow");
     hello.capabilities.push(capability::ACK.to_owned());
     let mut line = rig.greet(hello);
-    line.say(&Message::Attach(Attach { columns: 80, rows: 24, read_only: false }));
+    line.say(&Message::Attach(Attach {
+        columns: 80,
+        rows: 24,
+        read_only: false,
+    }));
     let first = line.snapshot().len() as u64;
     rig.connect(Role::Client).type_in("\n");
     rig.shows("all done");
     // It has read nothing since, and what waits for it is less than the bound.
-    line.say(&Message::Resize(Resize { columns: 81, rows: 24 }));
+    line.say(&Message::Resize(Resize {
+        columns: 81,
+        rows: 24,
+    }));
     let mut sent = first;
     let mut snapshots = 0;
     loop {
@@ -121,7 +147,10 @@ fn a_viewer_that_does_not_acknowledge_is_dropped_to_a_snapshot() {
         }
         line.say(&Message::Ack(Ack { bytes: 1 }));
     }
-    assert!(sent < 600 * 1024, "{sent} bytes for one that acknowledged almost nothing");
+    assert!(
+        sent < 600 * 1024,
+        "{sent} bytes for one that acknowledged almost nothing"
+    );
     assert!(snapshots >= 1);
 }
 
@@ -136,7 +165,10 @@ fn the_one_that_typed_or_attached_last_decides_the_size() {
     rig.shows("20 60");
     // One that only watches decides nothing, nor does one that resizes out of turn.
     let (_watcher, _) = rig.attach(200, 50, true);
-    wide.say(&Message::Resize(Resize { columns: 101, rows: 31 }));
+    wide.say(&Message::Resize(Resize {
+        columns: 101,
+        rows: 31,
+    }));
     wide.type_in("x\n");
     rig.shows("31 101");
     let resized = narrow.hear_of(|message| match message {
@@ -146,8 +178,22 @@ fn the_one_that_typed_or_attached_last_decides_the_size() {
     assert_eq!(resized.rows, 31);
     // It leaves; the one before it decides again.
     drop(wide);
-    line.hear_of(|message| (message == Message::Resized(Resized { columns: 60, rows: 20 })).then_some(()));
-    line.hear_of(|message| (message == Message::Viewers(Viewers { count: 2, read_only: 1 })).then_some(()));
+    line.hear_of(|message| {
+        (message
+            == Message::Resized(Resized {
+                columns: 60,
+                rows: 20,
+            }))
+        .then_some(())
+    });
+    line.hear_of(|message| {
+        (message
+            == Message::Viewers(Viewers {
+                count: 2,
+                read_only: 1,
+            }))
+        .then_some(())
+    });
 }
 
 #[test]
@@ -168,8 +214,18 @@ fn a_storm_of_sizes_is_weathered() {
             viewer.type_in("x");
         }
     }
-    viewer.say(&Message::Resize(Resize { columns: 90, rows: 25 }));
-    viewer.hear_of(|message| (message == Message::Resized(Resized { columns: 90, rows: 25 })).then_some(()));
+    viewer.say(&Message::Resize(Resize {
+        columns: 90,
+        rows: 25,
+    }));
+    viewer.hear_of(|message| {
+        (message
+            == Message::Resized(Resized {
+                columns: 90,
+                rows: 25,
+            }))
+        .then_some(())
+    });
     viewer.type_in("\nalive\n");
     rig.shows("alive");
 }
@@ -181,9 +237,21 @@ fn a_read_only_viewer_cannot_type() {
     rig.shows("ready");
     let (mut watcher, _) = rig.attach(80, 24, true);
     watcher.type_in("forbidden\n");
-    assert!(matches!(watcher.hear_past_viewers(), Message::Refused(Refused { code: Refusal::ReadOnly, .. })));
+    assert!(matches!(
+        watcher.hear_past_viewers(),
+        Message::Refused(Refused {
+            code: Refusal::ReadOnly,
+            ..
+        })
+    ));
     watcher.say(&Message::Stop(Stop { grace_ms: 0 }));
-    assert!(matches!(watcher.hear_past_viewers(), Message::Refused(Refused { code: Refusal::OutOfTurn, .. })));
+    assert!(matches!(
+        watcher.hear_past_viewers(),
+        Message::Refused(Refused {
+            code: Refusal::OutOfTurn,
+            ..
+        })
+    ));
     let (mut typist, _) = rig.attach(80, 24, false);
     typist.type_in("allowed\n");
     assert!(!rig.shows("allowed\nallowed").contains("forbidden"));
@@ -205,7 +273,9 @@ fn a_paste_is_not_split_by_another_viewer() {
 
 #[test]
 fn queries_are_answered_once_however_many_look_on() {
-    let rig = Rig::script("stty raw -echo; echo ready; head -c 1 > /dev/null; printf '\\033]7501;?\\007\\033[c'; exec cat -v");
+    let rig = Rig::script(
+        "stty raw -echo; echo ready; head -c 1 > /dev/null; printf '\\033]7501;?\\007\\033[c'; exec cat -v",
+    );
     let (_line, _) = rig.start();
     rig.shows("ready");
     let (mut viewer, _) = rig.attach(80, 24, false);
@@ -229,7 +299,11 @@ fn a_frame_is_not_shown_half_drawn() {
     first.output_holds("half");
     let began = Instant::now();
     let mut second = rig.connect(Role::Viewer);
-    second.say(&Message::Attach(Attach { columns: 80, rows: 24, read_only: false }));
+    second.say(&Message::Attach(Attach {
+        columns: 80,
+        rows: 24,
+        read_only: false,
+    }));
     first.type_in("x");
     let seen = shown((80, 24), &second.snapshot()).text();
     // Unless this machine was so slow that the frame's time was over.
@@ -240,26 +314,42 @@ fn a_frame_is_not_shown_half_drawn() {
 
 #[test]
 fn history_is_given_as_text_and_with_colours() {
-    let rig = Rig::script("i=0; while [ $i -lt 200 ]; do i=$((i+1)); printf '\\033[32mline %d\\033[m\\n' $i; done; exec cat");
+    let rig = Rig::script(
+        "i=0; while [ $i -lt 200 ]; do i=$((i+1)); printf '\\033[32mline %d\\033[m\\n' $i; done; exec cat",
+    );
     let (_line, _) = rig.start();
     rig.shows("line 200");
     let text = rig.history(false);
     let expected: String = (1..=200).map(|line| format!("line {line}\n")).collect();
     assert_eq!(text, expected);
-    assert!(rig.history(true).starts_with("\x1b[0;32mline 1\x1b[m\n\x1b[0;32mline 2"));
+    assert!(
+        rig.history(true)
+            .starts_with("\x1b[0;32mline 1\x1b[m\n\x1b[0;32mline 2")
+    );
 
     let mut line = rig.connect(Role::Client);
-    line.say(&Message::GetHistory(GetHistory { ansi: false, lines: Some(2) }));
+    line.say(&Message::GetHistory(GetHistory {
+        ansi: false,
+        lines: Some(2),
+    }));
     assert_eq!(
         line.hear(),
-        Message::History { ansi: false, last: true, bytes: b"line 199\nline 200\n".to_vec() }
+        Message::History {
+            ansi: false,
+            last: true,
+            bytes: b"line 199\nline 200\n".to_vec()
+        }
     );
 
     // A viewer whose scrollback is ours gets it with the snapshot; one with its own keeps that.
     let mut hello = Hello::new(Role::Viewer, "window");
     hello.capabilities.push(capability::SCROLLBACK.to_owned());
     let mut window = rig.greet(hello);
-    window.say(&Message::Attach(Attach { columns: 80, rows: 24, read_only: false }));
+    window.say(&Message::Attach(Attach {
+        columns: 80,
+        rows: 24,
+        read_only: false,
+    }));
     let snapshot = window.snapshot();
     let mut screen = shown((80, 24), &snapshot);
     let (erased, scrolled) = screen.take_scrolled();
@@ -286,7 +376,9 @@ fn input_that_nobody_reads_is_bounded() {
     rig.shows("ready");
     let mut client = rig.connect(Role::Client);
     let refused = until("the queue to be full", || {
-        client.say(&Message::Input { bytes: vec![b'x'; 256 * 1024] });
+        client.say(&Message::Input {
+            bytes: vec![b'x'; 256 * 1024],
+        });
         client.say(&Message::GetScreen(GetScreen { ansi: false }));
         match client.hear() {
             Message::Refused(refused) => Some(refused),

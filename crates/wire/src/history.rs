@@ -24,8 +24,15 @@ pub fn plain(history: &[u8]) -> Vec<u8> {
         out.extend_from_slice(&rest[..escape]);
         rest = &rest[escape + 1..];
         let length = match rest.first() {
-            Some(b'[') => rest.iter().skip(1).position(|byte| (0x40..0x7f).contains(byte)).map(|at| at + 2),
-            Some(b']') => rest.windows(2).position(|pair| pair == b"\x1b\\").map(|at| at + 2),
+            Some(b'[') => rest
+                .iter()
+                .skip(1)
+                .position(|byte| (0x40..0x7f).contains(byte))
+                .map(|at| at + 2),
+            Some(b']') => rest
+                .windows(2)
+                .position(|pair| pair == b"\x1b\\")
+                .map(|at| at + 2),
             Some(_) => Some(1),
             None => None,
         };

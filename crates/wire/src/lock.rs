@@ -11,7 +11,13 @@ use std::path::Path;
 
 /// Takes the lock for as long as the returned file lives; `None` when another holds it.
 pub fn take(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),

@@ -13,9 +13,8 @@ use alacritty_terminal::term::{Config, TermMode};
 use alacritty_terminal::vte::ansi::cursor_icon::CursorIcon;
 use alacritty_terminal::vte::ansi::{
     Attr, CharsetIndex, ClearMode, CursorShape, CursorStyle, Handler, Hyperlink, KeyboardModes,
-    KeyboardModesApplyBehavior, LineClearMode, Mode, ModifyOtherKeys, NamedColor, NamedMode, NamedPrivateMode,
-    PrivateMode, Rgb,
-    StandardCharset, TabulationClearMode,
+    KeyboardModesApplyBehavior, LineClearMode, Mode, ModifyOtherKeys, NamedColor, NamedMode,
+    NamedPrivateMode, PrivateMode, Rgb, StandardCharset, TabulationClearMode,
 };
 use unicode_width::UnicodeWidthChar;
 
@@ -50,7 +49,10 @@ pub struct Size {
 impl Size {
     /// Bounds a size: below, characters of two columns do not fit; above, cells would take more memory than a runner may.
     pub fn bounded(columns: u16, rows: u16) -> Self {
-        Self { columns: columns.clamp(2, 1000), rows: rows.clamp(1, 500) }
+        Self {
+            columns: columns.clamp(2, 1000),
+            rows: rows.clamp(1, 500),
+        }
     }
 }
 
@@ -148,7 +150,10 @@ impl Kept {
 impl Engine {
     pub(crate) fn new(size: Size) -> Self {
         // The engine keeps no history of its own: a cell takes 24 bytes, and its first line of history allocates a thousand.
-        let config = Config { scrolling_history: 0, ..Config::default() };
+        let config = Config {
+            scrolling_history: 0,
+            ..Config::default()
+        };
         Self {
             term: Term::new(config, &size, VoidListener),
             size,
@@ -202,7 +207,10 @@ impl Engine {
             if excess > 0 {
                 // Without this the engine would count them as history, and narrow them a second time.
                 grid.update_history(0);
-                grid.scroll_up(&(Line(0)..Line(grid.screen_lines() as i32)), excess as usize);
+                grid.scroll_up(
+                    &(Line(0)..Line(grid.screen_lines() as i32)),
+                    excess as usize,
+                );
                 grid.cursor.point.line -= excess as usize;
                 grid.saved_cursor.point.line =
                     (grid.saved_cursor.point.line - excess as usize).max(Line(0));
@@ -236,7 +244,10 @@ impl Engine {
     }
 
     fn erase_history(&mut self) {
-        self.kept = Kept { erased: true, ..Kept::default() };
+        self.kept = Kept {
+            erased: true,
+            ..Kept::default()
+        };
     }
 
     /// Keeps the rows that an upward scroll of the region is about to lose.
@@ -245,7 +256,10 @@ impl Engine {
             return;
         }
         let columns = usize::from(self.size.columns);
-        for line in 0..i32::try_from(count).unwrap_or(i32::MAX).min(self.region.end) {
+        for line in 0..i32::try_from(count)
+            .unwrap_or(i32::MAX)
+            .min(self.region.end)
+        {
             self.kept.keep(&self.term.grid()[Line(line)], columns);
         }
     }
@@ -290,7 +304,11 @@ impl Engine {
     }
 
     fn origin_offset(&self) -> i32 {
-        if self.term.mode().contains(TermMode::ORIGIN) { self.region.start } else { 0 }
+        if self.term.mode().contains(TermMode::ORIGIN) {
+            self.region.start
+        } else {
+            0
+        }
     }
 
     fn keyboard(&mut self) -> &mut Vec<u8> {
@@ -328,7 +346,10 @@ impl Engine {
         let point = self.term.grid().cursor.point;
         match (parameters, last) {
             (b">" | b">0", b'q') => {
-                self.answer(format_args!("\x1bP>|stratavore({})\x1b\\", env!("CARGO_PKG_VERSION")));
+                self.answer(format_args!(
+                    "\x1bP>|stratavore({})\x1b\\",
+                    env!("CARGO_PKG_VERSION")
+                ));
             }
             (b"=" | b"=0", b'c') => self.answer(format_args!("\x1bP!|53545641\x1b\\")),
             (b"?6", b'n') => {
@@ -337,7 +358,11 @@ impl Engine {
             }
             // The palette is dark, for that is what OSC 11 says too.
             (b"?996", b'n') => self.answer(format_args!("\x1b[?997;1n")),
-            (b"16", b't') => self.answer(format_args!("\x1b[6;{};{}t", palette::CELL.1, palette::CELL.0)),
+            (b"16", b't') => self.answer(format_args!(
+                "\x1b[6;{};{}t",
+                palette::CELL.1,
+                palette::CELL.0
+            )),
             (b"!", b'p') => self.soft_reset(),
             _ => {}
         }
@@ -377,7 +402,12 @@ impl Engine {
         self.term.set_scrolling_region(1, None);
         self.cursor_to(cursor.line.0, cursor.column.0);
         self.terminal_attribute(Attr::Reset);
-        for index in [CharsetIndex::G0, CharsetIndex::G1, CharsetIndex::G2, CharsetIndex::G3] {
+        for index in [
+            CharsetIndex::G0,
+            CharsetIndex::G1,
+            CharsetIndex::G2,
+            CharsetIndex::G3,
+        ] {
             self.configure_charset(index, StandardCharset::Ascii);
         }
         self.set_active_charset(CharsetIndex::G0);
@@ -388,19 +418,24 @@ impl Engine {
 /// Takes the mark that its line goes on from the last row: what it went on in was moved off the screen.
 fn end_last_line(grid: &mut Grid<Cell>) {
     let (line, column) = (grid.bottommost_line(), grid.last_column());
-    grid[line][column].flags.remove(Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER);
+    grid[line][column]
+        .flags
+        .remove(Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER);
 }
 
 /// Blanks halves of wide characters, and takes marks of a line's end from cells that are not at one.
 fn mend(row: &mut Row<Cell>) {
     let mut wide_before = false;
     for column in 0..row.len() {
-        let next_is_spacer =
-            column + 1 < row.len() && row[Column(column + 1)].flags.contains(Flags::WIDE_CHAR_SPACER);
+        let next_is_spacer = column + 1 < row.len()
+            && row[Column(column + 1)]
+                .flags
+                .contains(Flags::WIDE_CHAR_SPACER);
         let last = column + 1 == row.len();
         let cell = &mut row[Column(column)];
         if !last {
-            cell.flags.remove(Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER);
+            cell.flags
+                .remove(Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER);
         }
         if cell.flags.contains(Flags::WIDE_CHAR_SPACER) && !wide_before {
             cell.flags.remove(Flags::WIDE_CHAR_SPACER);
@@ -522,10 +557,15 @@ impl Handler for Engine {
                     if !cursor.input_needs_wrap {
                         column.0 = column.0.saturating_sub(1);
                     }
-                    if self.term.grid()[line][column].flags.contains(Flags::WIDE_CHAR_SPACER) {
+                    if self.term.grid()[line][column]
+                        .flags
+                        .contains(Flags::WIDE_CHAR_SPACER)
+                    {
                         column.0 = column.0.saturating_sub(1);
                     }
-                    let marks = self.term.grid()[line][column].zerowidth().map_or(0, <[char]>::len);
+                    let marks = self.term.grid()[line][column]
+                        .zerowidth()
+                        .map_or(0, <[char]>::len);
                     if marks < MARKS_MAX {
                         self.term.input(c);
                     }
@@ -558,6 +598,9 @@ impl Handler for Engine {
             self.before_wrap(false);
         }
         self.term.put_tab(count);
+        if self.region.end != i32::from(self.size.rows) {
+            end_last_line(self.term.grid_mut());
+        }
     }
 
     fn linefeed(&mut self) {
@@ -599,14 +642,28 @@ impl Handler for Engine {
 
     fn move_up(&mut self, lines: usize) {
         let point = self.term.grid().cursor.point;
-        let top = if point.line.0 >= self.region.start { self.region.start } else { 0 };
-        self.cursor_to((point.line.0 - lines.min(usize::from(u16::MAX)) as i32).max(top), point.column.0);
+        let top = if point.line.0 >= self.region.start {
+            self.region.start
+        } else {
+            0
+        };
+        self.cursor_to(
+            (point.line.0 - lines.min(usize::from(u16::MAX)) as i32).max(top),
+            point.column.0,
+        );
     }
 
     fn move_down(&mut self, lines: usize) {
         let point = self.term.grid().cursor.point;
-        let bottom = if point.line.0 < self.region.end { self.region.end } else { i32::from(self.size.rows) } - 1;
-        self.cursor_to((point.line.0 + lines.min(usize::from(u16::MAX)) as i32).min(bottom), point.column.0);
+        let bottom = if point.line.0 < self.region.end {
+            self.region.end
+        } else {
+            i32::from(self.size.rows)
+        } - 1;
+        self.cursor_to(
+            (point.line.0 + lines.min(usize::from(u16::MAX)) as i32).min(bottom),
+            point.column.0,
+        );
     }
 
     fn move_down_and_cr(&mut self, lines: usize) {
@@ -711,7 +768,9 @@ impl Handler for Engine {
                 self.cursor_style.get_or_insert_default().blinking = true;
             }
             PrivateMode::Named(NamedPrivateMode::ColumnMode) => {}
-            PrivateMode::Named(NamedPrivateMode::SwapScreenAndSetRestoreCursor) => self.show_alternate(true),
+            PrivateMode::Named(NamedPrivateMode::SwapScreenAndSetRestoreCursor) => {
+                self.show_alternate(true)
+            }
             PrivateMode::Named(_) => self.term.set_private_mode(mode),
             PrivateMode::Unknown(47 | 1047) => self.show_alternate(true),
             PrivateMode::Unknown(1048) => self.term.save_cursor_position(),
@@ -759,7 +818,9 @@ impl Handler for Engine {
     }
 
     fn set_title(&mut self, title: Option<String>) {
-        self.title = title.map(|title| clean(&title, TITLE_MAX)).unwrap_or_default();
+        self.title = title
+            .map(|title| clean(&title, TITLE_MAX))
+            .unwrap_or_default();
     }
 
     fn push_title(&mut self) {
@@ -861,7 +922,9 @@ impl Handler for Engine {
                 NamedPrivateMode::CursorKeys => has(TermMode::APP_CURSOR),
                 NamedPrivateMode::Origin => has(TermMode::ORIGIN),
                 NamedPrivateMode::LineWrap => has(TermMode::LINE_WRAP),
-                NamedPrivateMode::BlinkingCursor => Some(self.cursor_style.is_some_and(|style| style.blinking)),
+                NamedPrivateMode::BlinkingCursor => {
+                    Some(self.cursor_style.is_some_and(|style| style.blinking))
+                }
                 NamedPrivateMode::ShowCursor => has(TermMode::SHOW_CURSOR),
                 NamedPrivateMode::ReportMouseClicks => has(TermMode::MOUSE_REPORT_CLICK),
                 NamedPrivateMode::ReportCellMouseMotion => has(TermMode::MOUSE_DRAG),
@@ -883,16 +946,25 @@ impl Handler for Engine {
     }
 
     fn dynamic_color_sequence(&mut self, prefix: String, index: usize, terminator: &str) {
-        let set = if index < alacritty_terminal::term::color::COUNT { self.term.colors()[index] } else { None };
+        let set = if index < alacritty_terminal::term::color::COUNT {
+            self.term.colors()[index]
+        } else {
+            None
+        };
         let Some(Rgb { r, g, b }) = set.or_else(|| palette::default(index)) else {
             return;
         };
-        self.answer(format_args!("\x1b]{prefix};rgb:{r:02x}{r:02x}/{g:02x}{g:02x}/{b:02x}{b:02x}{terminator}"));
+        self.answer(format_args!(
+            "\x1b]{prefix};rgb:{r:02x}{r:02x}/{g:02x}{g:02x}/{b:02x}{b:02x}{terminator}"
+        ));
     }
 
     fn text_area_size_pixels(&mut self) {
         let Size { columns, rows } = self.size;
-        let (width, height) = (u32::from(columns) * palette::CELL.0, u32::from(rows) * palette::CELL.1);
+        let (width, height) = (
+            u32::from(columns) * palette::CELL.0,
+            u32::from(rows) * palette::CELL.1,
+        );
         self.answer(format_args!("\x1b[4;{height};{width}t"));
     }
 
@@ -919,5 +991,8 @@ fn state(set: Option<bool>) -> u8 {
 }
 
 /// Names the dynamic colours that OSC 10, 11 and 12 set.
-pub(crate) const DYNAMIC_COLORS: [(usize, u8); 3] =
-    [(NamedColor::Foreground as usize, 10), (NamedColor::Background as usize, 11), (NamedColor::Cursor as usize, 12)];
+pub(crate) const DYNAMIC_COLORS: [(usize, u8); 3] = [
+    (NamedColor::Foreground as usize, 10),
+    (NamedColor::Background as usize, 11),
+    (NamedColor::Cursor as usize, 12),
+];

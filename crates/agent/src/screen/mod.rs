@@ -13,8 +13,8 @@ use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::Line;
 use alacritty_terminal::vte::ansi::{Processor, Timeout};
 
-pub use engine::Size;
 use engine::Engine;
+pub use engine::Size;
 use scan::{Found, Scanner};
 use snapshot::Scrollback;
 
@@ -46,7 +46,10 @@ pub struct Screen {
 
 impl fmt::Debug for Screen {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Screen").field("size", &self.size()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Screen")
+            .field("size", &self.size())
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,7 +77,11 @@ impl Screen {
         let (whole, partial) = bytes.split_at(bytes.len() - partial_character(bytes));
         self.partial.extend_from_slice(partial);
         // A beginning that another beginning follows will never be ended, but the parser would wait for it.
-        let broken = if partial.is_empty() { 0 } else { partial_character(whole) };
+        let broken = if partial.is_empty() {
+            0
+        } else {
+            partial_character(whole)
+        };
         self.feed_whole(&whole[..whole.len() - broken]);
         if broken > 0 {
             self.feed_whole("\u{fffd}".as_bytes());
@@ -140,7 +147,10 @@ impl Screen {
     /// Takes the lines that scrolled off since the last call, painted, each ended by a newline but for a last one that goes
     /// on; and whether all earlier history was erased before them.
     pub fn take_scrolled(&mut self) -> (bool, Vec<u8>) {
-        (std::mem::take(&mut self.engine.kept.erased), std::mem::take(&mut self.engine.kept.lines))
+        (
+            std::mem::take(&mut self.engine.kept.erased),
+            std::mem::take(&mut self.engine.kept.lines),
+        )
     }
 
     /// Gives the bytes that bring a terminal in any state to this one. `history`, when given, replaces the terminal's
@@ -168,7 +178,10 @@ impl Screen {
             paint::text(&grid[Line(line as i32)], grid.columns(), &mut text);
             text.push(b'\n');
         }
-        let kept = text.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 2);
+        let kept = text
+            .iter()
+            .rposition(|byte| *byte != b'\n')
+            .map_or(0, |last| last + 2);
         text.truncate(kept);
         // What was painted were characters.
         String::from_utf8_lossy(&text).into_owned()

@@ -45,7 +45,10 @@ impl Pen {
 
     /// Gives what SGR 0 leaves of it: the link.
     pub(crate) fn without_style(self) -> Self {
-        Self { link: self.link, ..Self::default() }
+        Self {
+            link: self.link,
+            ..Self::default()
+        }
     }
 
     /// Appends what turns this pen into `to`.
@@ -54,7 +57,11 @@ impl Pen {
             match &to.link {
                 Some(link) => {
                     out.extend_from_slice(b"\x1b]8;id=");
-                    out.extend(link.id().bytes().filter(|byte| !byte.is_ascii_control() && !b":;".contains(byte)));
+                    out.extend(
+                        link.id()
+                            .bytes()
+                            .filter(|byte| !byte.is_ascii_control() && !b":;".contains(byte)),
+                    );
                     out.push(b';');
                     out.extend(link.uri().bytes().filter(|byte| !byte.is_ascii_control()));
                     out.extend_from_slice(b"\x1b\\");
@@ -148,7 +155,10 @@ pub(crate) fn cell(cell: &Cell, out: &mut Vec<u8>) {
 
 /// Says whether the last column is blank for a wide character that did not fit into it and stands in the next row.
 pub(crate) fn falls_short(row: &Row<Cell>, columns: usize) -> bool {
-    wraps(row, columns) && row[Column(columns - 1)].flags.contains(Flags::LEADING_WIDE_CHAR_SPACER)
+    wraps(row, columns)
+        && row[Column(columns - 1)]
+            .flags
+            .contains(Flags::LEADING_WIDE_CHAR_SPACER)
 }
 
 /// Appends a row's content, leaving the pen as its last character had it.
@@ -158,7 +168,10 @@ pub(crate) fn row(row: &Row<Cell>, columns: usize, pen: &mut Pen, out: &mut Vec<
     } else if wraps(row, columns) {
         columns
     } else {
-        (0..columns).rev().find(|column| written(&row[Column(*column)])).map_or(0, |column| column + 1)
+        (0..columns)
+            .rev()
+            .find(|column| written(&row[Column(*column)]))
+            .map_or(0, |column| column + 1)
     };
     let mut column = 0;
     while column < end {
@@ -167,7 +180,9 @@ pub(crate) fn row(row: &Row<Cell>, columns: usize, pen: &mut Pen, out: &mut Vec<
         cell(here, out);
         let wide = here.flags.contains(Flags::WIDE_CHAR)
             && column + 1 < columns
-            && row[Column(column + 1)].flags.contains(Flags::WIDE_CHAR_SPACER);
+            && row[Column(column + 1)]
+                .flags
+                .contains(Flags::WIDE_CHAR_SPACER);
         column += if wide { 2 } else { 1 };
     }
 }
@@ -175,7 +190,11 @@ pub(crate) fn row(row: &Row<Cell>, columns: usize, pen: &mut Pen, out: &mut Vec<
 /// Appends what lets a row go on in the next one, which is left blank with the cursor at its start. A blank that wraps marks
 /// the row; one that falls short is marked by a wide character only, which is erased again.
 pub(crate) fn wrap(falls_short: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(if falls_short { "漢\r\x1b[m\x1b[2K".as_bytes() } else { b" \r" });
+    out.extend_from_slice(if falls_short {
+        "漢\r\x1b[m\x1b[2K".as_bytes()
+    } else {
+        b" \r"
+    });
 }
 
 /// Appends a row as plain text, without what trails.
@@ -183,10 +202,16 @@ pub(crate) fn text(row: &Row<Cell>, columns: usize, out: &mut Vec<u8>) {
     let start = out.len();
     for column in 0..columns {
         let here = &row[Column(column)];
-        if !here.flags.intersects(Flags::WIDE_CHAR_SPACER | Flags::LEADING_WIDE_CHAR_SPACER) {
+        if !here
+            .flags
+            .intersects(Flags::WIDE_CHAR_SPACER | Flags::LEADING_WIDE_CHAR_SPACER)
+        {
             cell(here, out);
         }
     }
-    let kept = out[start..].iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
+    let kept = out[start..]
+        .iter()
+        .rposition(|byte| *byte != b' ')
+        .map_or(0, |last| last + 1);
     out.truncate(start + kept);
 }

@@ -57,7 +57,10 @@ pub(crate) struct Scanner {
 
 impl Scanner {
     pub(crate) fn new() -> Self {
-        Self { state: State::Ground, pending: Vec::new() }
+        Self {
+            state: State::Ground,
+            pending: Vec::new(),
+        }
     }
 
     /// Gives what a fresh engine must be fed to stand inside the same sequence.
@@ -92,20 +95,36 @@ impl Scanner {
             if self.state == State::Cut && matches!(bytes[at], 0x18 | 0x1a | 0x1b) {
                 // The engine rests; it must see this byte, which begins something new.
                 if at > 0 {
-                    return Step { consumed: at, shown: false, found: None };
+                    return Step {
+                        consumed: at,
+                        shown: false,
+                        found: None,
+                    };
                 }
                 self.enter(bytes[at]);
-                return Step { consumed: 1, shown: true, found: None };
+                return Step {
+                    consumed: 1,
+                    shown: true,
+                    found: None,
+                };
             }
             let byte = bytes[at];
             at += 1;
             let cut_before = self.state == State::Cut;
             let found = self.take(byte);
             if found.is_some() || (cut_before && self.state != State::Cut) {
-                return Step { consumed: at, shown, found };
+                return Step {
+                    consumed: at,
+                    shown,
+                    found,
+                };
             }
         }
-        Step { consumed: at, shown, found: None }
+        Step {
+            consumed: at,
+            shown,
+            found: None,
+        }
     }
 
     /// Goes where CAN, SUB and ESC lead from anywhere.
@@ -150,7 +169,8 @@ impl Scanner {
                 0x20..=0x3f => self.remember(byte),
                 _ => {
                     let sequence = self.rest();
-                    return interesting(&sequence[2..], byte).then(|| Found::Csi(sequence[2..].to_vec(), byte));
+                    return interesting(&sequence[2..], byte)
+                        .then(|| Found::Csi(sequence[2..].to_vec(), byte));
                 }
             },
             State::CsiIgnored => match byte {
@@ -260,7 +280,8 @@ mod tests {
 
     #[test]
     fn finds_what_the_engine_does_not_know_in_any_pieces() {
-        let stream = b"a\x1b[>0q\x1b[31mb\x1b]7501;?\x07c\x1b[!p\x1bP$qm\x1b\\\x1b]7;file:///x\x1b\\d";
+        let stream =
+            b"a\x1b[>0q\x1b[31mb\x1b]7501;?\x07c\x1b[!p\x1bP$qm\x1b\\\x1b]7;file:///x\x1b\\d";
         for piece in 1..stream.len() {
             let (found, shown, pending) = all(stream, piece);
             assert_eq!(
@@ -289,7 +310,12 @@ mod tests {
             (b"\x1b[31mdone", b""),
         ] {
             for piece in 1..=stream.len() {
-                assert_eq!(all(stream, piece).2, pending, "{} by {piece}", stream.escape_ascii());
+                assert_eq!(
+                    all(stream, piece).2,
+                    pending,
+                    "{} by {piece}",
+                    stream.escape_ascii()
+                );
             }
         }
     }

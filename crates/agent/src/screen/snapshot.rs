@@ -86,7 +86,9 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     });
     keyboard(&engine.keyboard[0], &mut out);
     if alternate {
-        out.extend_from_slice(b"\x1b[?1049h\x1b[m\x1b(B\x1b)B\x1b*B\x1b+B\x1b]8;;\x1b\\\x1b[H\x1b[J");
+        out.extend_from_slice(
+            b"\x1b[?1049h\x1b[m\x1b(B\x1b)B\x1b*B\x1b+B\x1b]8;;\x1b\\\x1b[H\x1b[J",
+        );
         let grid = engine.term.grid();
         let saving = painted && saved_in_passing(grid, columns);
         screen(grid, columns, painted, saving, &mut out);
@@ -101,7 +103,12 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
         put!(out, "\x1b[{}G\x1bH", column + 1);
     }
     if engine.region != (0..i32::from(engine.size.rows)) {
-        put!(out, "\x1b[{};{}r", engine.region.start + 1, engine.region.end);
+        put!(
+            out,
+            "\x1b[{};{}r",
+            engine.region.start + 1,
+            engine.region.end
+        );
     }
     let mode = *engine.term.mode();
     let cursor = &engine.term.grid().cursor;
@@ -170,12 +177,24 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     let colors = engine.term.colors();
     for index in 0..256 {
         if let Some(rgb) = colors[index] {
-            put!(out, "\x1b]4;{index};rgb:{:02x}/{:02x}/{:02x}\x1b\\", rgb.r, rgb.g, rgb.b);
+            put!(
+                out,
+                "\x1b]4;{index};rgb:{:02x}/{:02x}/{:02x}\x1b\\",
+                rgb.r,
+                rgb.g,
+                rgb.b
+            );
         }
     }
     for (index, code) in DYNAMIC_COLORS {
         if let Some(rgb) = colors[index] {
-            put!(out, "\x1b]{code};rgb:{:02x}/{:02x}/{:02x}\x1b\\", rgb.r, rgb.g, rgb.b);
+            put!(
+                out,
+                "\x1b]{code};rgb:{:02x}/{:02x}/{:02x}\x1b\\",
+                rgb.r,
+                rgb.g,
+                rgb.b
+            );
         }
     }
     out
@@ -210,7 +229,14 @@ fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, saving: bool, out: &
             break;
         }
         // Rows that scroll in take the pen's background; the column that is left free has a style of its own.
-        pen.change(if short { Pen::of(&row[Column(columns - 1)]) } else { Pen::default() }, out);
+        pen.change(
+            if short {
+                Pen::of(&row[Column(columns - 1)])
+            } else {
+                Pen::default()
+            },
+            out,
+        );
         if painted && paint::wraps(row, columns) {
             paint::wrap(short, out);
             if short {
@@ -238,7 +264,13 @@ fn place(grid: &Grid<Cell>, cursor: &Cursor<Cell>, top: i32, out: &mut Vec<u8>) 
         && row[Column(column - 1)].flags.contains(Flags::WIDE_CHAR);
     let first = if wide { column - 1 } else { column };
     // Erased first, for the engine takes a wide character that is overwritten out of the row before, too.
-    put!(out, "\x1b[{};{}H\x1b[{}X", line.0 - top + 1, first + 1, column - first + 1);
+    put!(
+        out,
+        "\x1b[{};{}H\x1b[{}X",
+        line.0 - top + 1,
+        first + 1,
+        column - first + 1
+    );
     let mut pen = Pen::default();
     pen.change(Pen::of(&row[Column(first)]), out);
     paint::cell(&row[Column(first)], out);
@@ -248,9 +280,12 @@ fn place(grid: &Grid<Cell>, cursor: &Cursor<Cell>, top: i32, out: &mut Vec<u8>) 
 /// Sets pen and character sets, from default ones.
 fn style(cursor: &Cursor<Cell>, out: &mut Vec<u8>) {
     Pen::default().change(Pen::of(&cursor.template), out);
-    for (index, slot) in
-        [(CharsetIndex::G0, '('), (CharsetIndex::G1, ')'), (CharsetIndex::G2, '*'), (CharsetIndex::G3, '+')]
-    {
+    for (index, slot) in [
+        (CharsetIndex::G0, '('),
+        (CharsetIndex::G1, ')'),
+        (CharsetIndex::G2, '*'),
+        (CharsetIndex::G3, '+'),
+    ] {
         if cursor.charsets[index] == StandardCharset::SpecialCharacterAndLineDrawing {
             put!(out, "\x1b{slot}0");
         }

@@ -31,7 +31,11 @@ fn state(screen: &mut Screen) -> String {
         }
         // The engine numbers links that have no id, through all screens.
         let link = cell.hyperlink().map(|link| {
-            let id = if link.id().ends_with("_alacritty") { "" } else { link.id() };
+            let id = if link.id().ends_with("_alacritty") {
+                ""
+            } else {
+                link.id()
+            };
             format!("{id} {}", link.uri())
         });
         format!(
@@ -46,16 +50,22 @@ fn state(screen: &mut Screen) -> String {
     fn cursor(cursor: &Cursor<Cell>) -> String {
         let mut template = cursor.template.clone();
         template.c = ' ';
-        format!("{:?} {} {:?} {}", cursor.point, cursor.input_needs_wrap, cursor.charsets, cell(&template))
+        format!(
+            "{:?} {} {:?} {}",
+            cursor.point,
+            cursor.input_needs_wrap,
+            cursor.charsets,
+            cell(&template)
+        )
     }
     fn grid(grid: &Grid<Cell>) -> String {
         let mut text = String::new();
         for line in 0..grid.screen_lines() {
             for column in 0..grid.columns() {
                 let mut here = grid[Line(line as i32)][Column(column)].clone();
-                let pending = [&grid.cursor, &grid.saved_cursor]
-                    .iter()
-                    .any(|cursor| cursor.input_needs_wrap && cursor.point.line == Line(line as i32));
+                let pending = [&grid.cursor, &grid.saved_cursor].iter().any(|cursor| {
+                    cursor.input_needs_wrap && cursor.point.line == Line(line as i32)
+                });
                 if pending || line + 1 == grid.screen_lines() {
                     // There is no row that the last one could go on in, and a pending wrap is made by writing the last
                     // character again, which clears the mark.
@@ -67,7 +77,11 @@ fn state(screen: &mut Screen) -> String {
                 }
             }
         }
-        text.push_str(&format!("cursor {}\nsaved {}\n", cursor(&grid.cursor), cursor(&grid.saved_cursor)));
+        text.push_str(&format!(
+            "cursor {}\nsaved {}\n",
+            cursor(&grid.cursor),
+            cursor(&grid.saved_cursor)
+        ));
         text
     }
     let engine = &mut screen.engine;
@@ -93,7 +107,13 @@ fn state(screen: &mut Screen) -> String {
         "{:?} {:?} tabs {:?} {:?} keys {:?} {} {:?} {:?} title {:?} {:?} {:?} {colors:?}",
         *engine.term.mode() & !TermMode::URGENCY_HINTS,
         engine.region,
-        engine.tabs.iter().enumerate().filter(|(_, set)| **set).map(|(column, _)| column).collect::<Vec<_>>(),
+        engine
+            .tabs
+            .iter()
+            .enumerate()
+            .filter(|(_, set)| **set)
+            .map(|(column, _)| column)
+            .collect::<Vec<_>>(),
         engine.charset,
         engine.keyboard,
         engine.other_keys,
@@ -133,20 +153,115 @@ impl fmt::Debug for Stream {
 /// Pieces that real programs and hostile ones write.
 fn streams() -> impl Strategy<Value = Stream> {
     let fixed = prop::sample::select(vec![
-        &b"\r\n"[..], b"\n", b"\r", b"\t", b"\x08", b"\x0e", b"\x0f", b"\x1b7", b"\x1b8", b"\x1bM", b"\x1bD", b"\x1bE",
-        b"\x1bH", b"\x1b=", b"\x1b>", b"\x1b(0", b"\x1b(B", b"\x1b)0", b"\x1b)B", b"\x1b#8", b"\x1b[?1049h",
-        b"\x1b[?1049l", b"\x1b[?47h", b"\x1b[?47l", b"\x1b[2J", b"\x1b[3J", b"\x1b[J", b"\x1b[1J", b"\x1b[K", b"\x1b[1K",
-        b"\x1b[2K", b"\x1b[m", b"\x1b[1m", b"\x1b[7m", b"\x1b[4m", b"\x1b[4:3m", b"\x1b[31m", b"\x1b[94m", b"\x1b[44m",
-        b"\x1b[103m", b"\x1b[38;5;200m", b"\x1b[48;2;1;2;3m", b"\x1b[58;5;9m", b"\x1b[59m", b"\x1b[39;49m", b"\x1b[2;3;9m",
-        b"\x1b[8m", b"\x1b[?6h", b"\x1b[?6l", b"\x1b[4h", b"\x1b[4l", b"\x1b[?7l", b"\x1b[?7h", b"\x1b[20h", b"\x1b[20l",
-        b"\x1b[?25l", b"\x1b[?25h", b"\x1b[?1h", b"\x1b[?1000h", b"\x1b[?1002h", b"\x1b[?1003h", b"\x1b[?1003l",
-        b"\x1b[?1006h", b"\x1b[?1005h", b"\x1b[?1015h", b"\x1b[?1016h", b"\x1b[?9h", b"\x1b[?1004h", b"\x1b[?2004h",
-        b"\x1b[?2031h", b"\x1b[?1007l", b"\x1b[>1u", b"\x1b[>5u", b"\x1b[<u", b"\x1b[=3u", b"\x1b[=4;2u", b"\x1b[>4;2m",
-        b"\x1b[3g", b"\x1b[g", b"\x1b[?5W", b"\x1b[5 q", b"\x1b[2 q", b"\x1b[0 q", b"\x1b[?12h", b"\x1b[!p", b"\x1bc",
-        b"\x1b]0;a title\x07", b"\x1b]2;\xc3\xa9\x1b\\", b"\x1b[22;0t", b"\x1b[23;0t", b"\x1b]7;file:///tmp\x07",
-        b"\x1b]8;id=x;http://a.b/c?d;e\x1b\\", b"\x1b]8;;http://z\x07", b"\x1b]8;;\x1b\\", b"\x1b]4;3;rgb:11/22/33\x07",
-        b"\x1b]11;#102030\x1b\\", b"\x1b]104\x07", b"\x1b]111\x07", b"\x1bPq#1;2\x1b\\", b"\x1b_apc\x1b\\",
-        b"\x1b[?2026h", b"\x1b[?2026l", b"\x18", b"\x9b", b"\xff", b"\xc3", b"\xf0\x9f", b"\x1b[", b"\x1b]2;open",
+        &b"\r\n"[..],
+        b"\n",
+        b"\r",
+        b"\t",
+        b"\x08",
+        b"\x0e",
+        b"\x0f",
+        b"\x1b7",
+        b"\x1b8",
+        b"\x1bM",
+        b"\x1bD",
+        b"\x1bE",
+        b"\x1bH",
+        b"\x1b=",
+        b"\x1b>",
+        b"\x1b(0",
+        b"\x1b(B",
+        b"\x1b)0",
+        b"\x1b)B",
+        b"\x1b#8",
+        b"\x1b[?1049h",
+        b"\x1b[?1049l",
+        b"\x1b[?47h",
+        b"\x1b[?47l",
+        b"\x1b[2J",
+        b"\x1b[3J",
+        b"\x1b[J",
+        b"\x1b[1J",
+        b"\x1b[K",
+        b"\x1b[1K",
+        b"\x1b[2K",
+        b"\x1b[m",
+        b"\x1b[1m",
+        b"\x1b[7m",
+        b"\x1b[4m",
+        b"\x1b[4:3m",
+        b"\x1b[31m",
+        b"\x1b[94m",
+        b"\x1b[44m",
+        b"\x1b[103m",
+        b"\x1b[38;5;200m",
+        b"\x1b[48;2;1;2;3m",
+        b"\x1b[58;5;9m",
+        b"\x1b[59m",
+        b"\x1b[39;49m",
+        b"\x1b[2;3;9m",
+        b"\x1b[8m",
+        b"\x1b[?6h",
+        b"\x1b[?6l",
+        b"\x1b[4h",
+        b"\x1b[4l",
+        b"\x1b[?7l",
+        b"\x1b[?7h",
+        b"\x1b[20h",
+        b"\x1b[20l",
+        b"\x1b[?25l",
+        b"\x1b[?25h",
+        b"\x1b[?1h",
+        b"\x1b[?1000h",
+        b"\x1b[?1002h",
+        b"\x1b[?1003h",
+        b"\x1b[?1003l",
+        b"\x1b[?1006h",
+        b"\x1b[?1005h",
+        b"\x1b[?1015h",
+        b"\x1b[?1016h",
+        b"\x1b[?9h",
+        b"\x1b[?1004h",
+        b"\x1b[?2004h",
+        b"\x1b[?2031h",
+        b"\x1b[?1007l",
+        b"\x1b[>1u",
+        b"\x1b[>5u",
+        b"\x1b[<u",
+        b"\x1b[=3u",
+        b"\x1b[=4;2u",
+        b"\x1b[>4;2m",
+        b"\x1b[3g",
+        b"\x1b[g",
+        b"\x1b[?5W",
+        b"\x1b[5 q",
+        b"\x1b[2 q",
+        b"\x1b[0 q",
+        b"\x1b[?12h",
+        b"\x1b[!p",
+        b"\x1bc",
+        b"\x1b]0;a title\x07",
+        b"\x1b]2;\xc3\xa9\x1b\\",
+        b"\x1b[22;0t",
+        b"\x1b[23;0t",
+        b"\x1b]7;file:///tmp\x07",
+        b"\x1b]8;id=x;http://a.b/c?d;e\x1b\\",
+        b"\x1b]8;;http://z\x07",
+        b"\x1b]8;;\x1b\\",
+        b"\x1b]4;3;rgb:11/22/33\x07",
+        b"\x1b]11;#102030\x1b\\",
+        b"\x1b]104\x07",
+        b"\x1b]111\x07",
+        b"\x1bPq#1;2\x1b\\",
+        b"\x1b_apc\x1b\\",
+        b"\x1b[?2026h",
+        b"\x1b[?2026l",
+        b"\x18",
+        b"\x9b",
+        b"\xff",
+        b"\xc3",
+        b"\xf0\x9f",
+        b"\x1b[",
+        b"\x1b]2;open",
     ])
     .prop_map(<[u8]>::to_vec);
     let moves = (
@@ -155,9 +270,16 @@ fn streams() -> impl Strategy<Value = Stream> {
         prop::option::of(0..12_u16),
     )
         .prop_map(|(last, first, second)| {
-            let number = |number: Option<u16>| number.map(|number| number.to_string()).unwrap_or_default();
+            let number =
+                |number: Option<u16>| number.map(|number| number.to_string()).unwrap_or_default();
             let separator = if second.is_some() { ";" } else { "" };
-            format!("\x1b[{}{separator}{}{}", number(first), number(second), last as char).into_bytes()
+            format!(
+                "\x1b[{}{separator}{}{}",
+                number(first),
+                number(second),
+                last as char
+            )
+            .into_bytes()
         });
     let text = prop_oneof![
         4 => "[a-z ]{1,12}",
@@ -167,11 +289,31 @@ fn streams() -> impl Strategy<Value = Stream> {
     ]
     .prop_map(String::into_bytes);
     let noise = vec(any::<u8>(), 0..6);
-    vec(prop_oneof![6 => text, 6 => fixed, 4 => moves, 1 => noise], 0..60).prop_map(|pieces| Stream(pieces.concat()))
+    vec(
+        prop_oneof![6 => text, 6 => fixed, 4 => moves, 1 => noise],
+        0..60,
+    )
+    .prop_map(|pieces| Stream(pieces.concat()))
+}
+
+/// Takes longer looks when `PROPTEST_CASES` says so.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        config
+    } else {
+        ProptestConfig {
+            cases: 600,
+            ..config
+        }
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     /// The one that counts: a fresh terminal fed with a snapshot taken at any byte is in the same state, and goes on alike.
     #[test]
@@ -269,7 +411,10 @@ fn modes_and_colours_are_told_as_they_are() {
         (b"\x1b[4h\x1b[4$p", b"\x1b[4;1$y"),
         (b"\x1b]10;?\x07", b"\x1b]10;rgb:e5e5/e5e5/e5e5\x07"),
         (b"\x1b]11;?\x1b\\", b"\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\"),
-        (b"\x1b]11;#ff0010\x07\x1b]11;?\x07", b"\x1b]11;rgb:ffff/0000/1010\x07"),
+        (
+            b"\x1b]11;#ff0010\x07\x1b]11;?\x07",
+            b"\x1b]11;rgb:ffff/0000/1010\x07",
+        ),
         (b"\x1b]4;1;?\x07", b"\x1b]4;1;rgb:cdcd/3131/3131\x07"),
         (b"\x1b[18t", b"\x1b[8;24;80t"),
         (b"\x1b[14t", b"\x1b[4;384;640t"),
@@ -281,7 +426,10 @@ fn modes_and_colours_are_told_as_they_are() {
         (b"\x1b]52;c;?\x07", b""),
     ] {
         assert_eq!(
-            screen(80, 24, query).take_answers().escape_ascii().to_string(),
+            screen(80, 24, query)
+                .take_answers()
+                .escape_ascii()
+                .to_string(),
             answer.escape_ascii().to_string(),
             "{}",
             query.escape_ascii()
@@ -291,14 +439,25 @@ fn modes_and_colours_are_told_as_they_are() {
 
 #[test]
 fn reports_of_the_program_are_handed_on() {
-    let mut told = screen(80, 24, b"\x1b]7501;state=idle:app=claude-code\x1b\\\x1b]7501;state=blocked:msg=eA==\x07");
-    assert_eq!(told.take_reports(), ["state=idle:app=claude-code", "state=blocked:msg=eA=="]);
+    let mut told = screen(
+        80,
+        24,
+        b"\x1b]7501;state=idle:app=claude-code\x1b\\\x1b]7501;state=blocked:msg=eA==\x07",
+    );
+    assert_eq!(
+        told.take_reports(),
+        ["state=idle:app=claude-code", "state=blocked:msg=eA=="]
+    );
     assert_eq!(told.take_answers(), b"");
 }
 
 #[test]
 fn lines_that_scroll_off_are_kept_with_their_colours() {
-    let mut scrolled = screen(10, 2, b"one\r\n\x1b[31mtwo\x1b[m\r\nthree is longer than ten\r\nlast");
+    let mut scrolled = screen(
+        10,
+        2,
+        b"one\r\n\x1b[31mtwo\x1b[m\r\nthree is longer than ten\r\nlast",
+    );
     let (erased, lines) = scrolled.take_scrolled();
     assert!(!erased);
     assert_eq!(
@@ -306,7 +465,10 @@ fn lines_that_scroll_off_are_kept_with_their_colours() {
         "one\n\x1b[0;31mtwo\x1b[m\nthree is longer than"
     );
     assert_eq!(scrolled.text(), " ten\nlast\n");
-    assert_eq!(stratavore_wire::history::plain(&lines), b"one\ntwo\nthree is longer than");
+    assert_eq!(
+        stratavore_wire::history::plain(&lines),
+        b"one\ntwo\nthree is longer than"
+    );
     assert_eq!(scrolled.painted(), b" ten\nlast\n");
 }
 
@@ -363,7 +525,11 @@ fn hostile_streams_stay_within_bounds() {
     // A line that never ends.
     hostile.feed(&vec![b'y'; 4 << 20]);
     let (_, scrolled) = hostile.take_scrolled();
-    assert!(scrolled.split(|byte| *byte == b'\n').all(|line| line.len() < 100 * 1024));
+    assert!(
+        scrolled
+            .split(|byte| *byte == b'\n')
+            .all(|line| line.len() < 100 * 1024)
+    );
     // Sizes that no window has.
     for (columns, rows) in [(1, 1), (10_000, 10_000), (0, 0), (u16::MAX, 1), (80, 24)] {
         hostile.resize(Size::bounded(columns, rows));

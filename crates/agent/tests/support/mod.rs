@@ -53,7 +53,11 @@ impl Rig {
     pub fn command(argv: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let directory = tempfile::Builder::new().prefix("sv").tempdir().unwrap();
-        let runner_id = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let runner_id = format!(
+            "test-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let attempt_dir = directory.path().join("attempt");
         let cwd = directory.path().join("work");
         fs::create_dir(&attempt_dir).unwrap();
@@ -79,7 +83,11 @@ impl Rig {
             socket: directory.path().join("a.sock"),
             heartbeat_ms: 60_000,
         };
-        Self { directory, launch, runner_id }
+        Self {
+            directory,
+            launch,
+            runner_id,
+        }
     }
 
     pub fn work(&self) -> PathBuf {
@@ -156,7 +164,11 @@ impl Rig {
     /// Attaches; gives the snapshot's bytes too.
     pub fn attach(&self, columns: u16, rows: u16, read_only: bool) -> (Line, Vec<u8>) {
         let mut line = self.connect(Role::Viewer);
-        line.say(&Message::Attach(Attach { columns, rows, read_only }));
+        line.say(&Message::Attach(Attach {
+            columns,
+            rows,
+            read_only,
+        }));
         let snapshot = line.snapshot();
         (line, snapshot)
     }
@@ -176,8 +188,11 @@ impl Rig {
             .into_iter()
             .filter(|stat| stat.state != b'Z')
             .filter(|stat| {
-                fs::read(format!("/proc/{}/environ", stat.process.pid))
-                    .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+                fs::read(format!("/proc/{}/environ", stat.process.pid)).is_ok_and(|environment| {
+                    environment
+                        .split(|byte| *byte == 0)
+                        .any(|entry| entry == mark.as_bytes())
+                })
             })
             .collect()
     }
@@ -217,7 +232,9 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        let agent = RunnerRecord::parse(&fs::read_to_string(self.attempt("runner.json")).unwrap_or_default());
+        let agent = RunnerRecord::parse(
+            &fs::read_to_string(self.attempt("runner.json")).unwrap_or_default(),
+        );
         if let Ok(record) = agent
             && let Some(stat) = Stat::read(record.agent_pid)
             && stat.process.start_time == record.agent_start_time
@@ -232,7 +249,12 @@ impl Drop for Rig {
 
 impl Line {
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, decoder: FrameDecoder::new(), heard: Vec::new(), said: Vec::new() }
+        Self {
+            stream,
+            decoder: FrameDecoder::new(),
+            heard: Vec::new(),
+            said: Vec::new(),
+        }
     }
 
     pub fn say(&mut self, message: &Message) {
@@ -264,7 +286,10 @@ impl Line {
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
                 Err(error) => assert!(
-                    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted),
+                    matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
+                    ),
                     "{error}"
                 ),
             }
@@ -315,7 +340,9 @@ impl Line {
     }
 
     pub fn type_in(&mut self, text: &str) {
-        self.say(&Message::Input { bytes: text.as_bytes().to_vec() });
+        self.say(&Message::Input {
+            bytes: text.as_bytes().to_vec(),
+        });
     }
 
     /// Waits for the end; nothing comes after `Ended`.

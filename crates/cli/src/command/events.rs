@@ -80,13 +80,14 @@ fn line_of(call: &Invocation, event: &v1::Event) -> Result<String> {
             Failure::caused(Kind::Internal, "cannot render an event as JSON", &error)
         });
     }
-    let subject = event.project.as_deref().unwrap_or(&event.aggregate_id);
+    let (kind, project) = (
+        &event.r#type,
+        printable(event.project.as_deref().unwrap_or("-")),
+    );
+    let (id, data) = (printable(&event.aggregate_id), printable(&event.data));
     Ok(format!(
-        "{}  {:18}  {}  {}\n",
-        event.at,
-        event.r#type,
-        printable(subject),
-        printable(&event.data)
+        "{}  {kind:18}  {project}  {id}  {data}\n",
+        event.at
     ))
 }
 
