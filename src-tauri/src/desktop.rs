@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
 use stratavore_api::{Failure, v1};
 use tokio::sync::{broadcast, watch};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::autostart::Autostart;
@@ -18,6 +20,8 @@ use crate::terminal::Attachments;
 
 /// How many nudges a slow listener may lag behind; one that lags more asks for everything.
 const NUDGES: usize = 1024;
+/// How long the window waits to be told what the desktop offers.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the desktop's parts ask of the windowing system: the seam at which tests put theirs.
 #[async_trait]
@@ -94,7 +98,9 @@ impl Desktop {
     /// Tells the page what the desktop is, once that is known; from then on letters are delivered at once.
     pub async fn greet(&self) -> DesktopState {
         let mut presence = self.presence.subscribe();
-        let presence = presence.wait_for(Option::is_some).await.ok().and_then(|presence| *presence).unwrap_or_default();
+        let known = timeout(PATIENCE, presence.wait_for(Option::is_some)).await;
+        // A bus that says nothing is no reason to say that something is missing.
+        let presence = known.ok().and_then(Result::ok).and_then(|known| *known).unwrap_or(Presence::ALL);
         let mut attach = None;
         for letter in self.mailbox.collect() {
             match letter {

@@ -80,7 +80,7 @@ mod tests {
         let mailbox = Mailbox::default();
         let attach = Letter::Attach("r1".into());
         assert_eq!(mailbox.post(attach.clone()), None);
-        assert_eq!(mailbox.collect(), [attach.clone()]);
+        assert_eq!(mailbox.collect(), std::slice::from_ref(&attach));
         assert_eq!(mailbox.post(attach.clone()), Some(attach.clone()));
         mailbox.close();
         assert_eq!(mailbox.post(attach.clone()), None);

@@ -22,6 +22,11 @@ pub struct Presence {
     pub notifications: bool,
 }
 
+impl Presence {
+    /// Nothing is missing.
+    pub const ALL: Self = Self { tray: true, notifications: true };
+}
+
 /// Keeps `presence` true until `stop`. Without a session bus there is neither, and nothing to wait for.
 pub async fn follow(
     bus: Option<&Connection>,

@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use stratavore_wire::history::plain;
 use stratavore_wire::record::{RECORD_VERSION, SCREEN_FILE, SCREEN_TEXT_FILE};
 use stratavore_wire::{
     Attach, End, Exit, ExitRecord, Exited, Frozen, GetHistory, Heartbeat, Hello, LaunchSpec,
-    Message, ProgramState, Refusal, Resized, Role, Stopped, Timestamp, Viewers, Welcome,
+    Message, ProgramState, Refusal, Resized, Role, Stopped, Viewers, Welcome,
 };
 
+use crate::clock;
 use crate::history::History;
 use crate::paste::Paste;
 use crate::peer::{GREETING_TIMEOUT, Peer, Viewer, Wanted};
@@ -356,7 +357,7 @@ impl Agent {
     fn hear(&mut self, buffer: &mut [u8]) {
         for index in 0..self.parts.peers.len() {
             self.parts.peers[index].receive(buffer);
-            while let Some(message) = self.parts.peers[index].next() {
+            while let Some(message) = self.parts.peers[index].take_message() {
                 self.handle(index, message);
             }
             self.parts.peers[index].flush();
@@ -720,7 +721,7 @@ impl Agent {
     }
 
     fn note_exit(&mut self, exit: Exit) {
-        let at = Timestamp::from(SystemTime::now());
+        let at = clock::now();
         self.read_terminal(&mut vec![0; 16 * 1024], DRAIN_MAX);
         let leftovers = self.parts.tree.descendants().len() as u32;
         let stopped = self.stopping.is_some();
@@ -740,7 +741,11 @@ impl Agent {
         self.save_screen();
         if let Err(error) = self.parts.place.record_exit(&record) {
             // The peers are told nevertheless; without them the supervisor finds an agent that was lost.
-            eprintln!("record exit: {error}");
+            let note = format!("record exit: {error}\n");
+            let _ = self
+                .parts
+                .place
+                .write("agent.log", note.as_bytes(), Durability::Process);
         }
         let exited = Exited {
             exit,
@@ -773,7 +778,7 @@ impl Agent {
             self.frozen = false;
             self.tell_supervisors(&Message::Frozen(Frozen {
                 frozen: false,
-                at: Timestamp::from(SystemTime::now()),
+                at: clock::now(),
                 processes: 0,
             }));
         }
@@ -796,7 +801,7 @@ impl Agent {
         self.frozen = freeze;
         let message = Message::Frozen(Frozen {
             frozen: freeze,
-            at: Timestamp::from(SystemTime::now()),
+            at: clock::now(),
             processes,
         });
         if self.parts.peers[index].role != Some(Role::Supervisor) {
@@ -834,7 +839,7 @@ impl Agent {
         self.beaten = (now, usage.ticks);
         self.beat_at = now + Duration::from_millis(self.parts.launch.heartbeat_ms.max(10));
         let message = Message::Heartbeat(Heartbeat {
-            at: Timestamp::from(SystemTime::now()),
+            at: clock::now(),
             cpu_percent,
             memory_bytes: usage.memory,
             processes: usage.processes,
@@ -868,10 +873,12 @@ impl Agent {
         self.history.append(false, &last);
         if let Some(stopping) = self.stopping.take() {
             self.tell_all(&Message::Stopped(Stopped {
-                at: Timestamp::from(SystemTime::now()),
+                at: clock::now(),
                 killed: stopping.killed,
             }));
         }
+        // Who is told of the end finds nobody there any more.
+        let _ = std::fs::remove_file(&self.parts.launch.socket);
         self.tell_all(&Message::Ended);
         let deadline = Instant::now() + FAREWELL;
         loop {
@@ -897,7 +904,6 @@ impl Agent {
                 peer.flush();
             }
         }
-        let _ = std::fs::remove_file(&self.parts.launch.socket);
     }
 }
 

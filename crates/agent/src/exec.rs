@@ -11,12 +11,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::{InputModes, OptionalActions, tcgetattr, tcsetattr};
-use stratavore_wire::{FrameDecoder, LaunchSpec, Message, SpawnFailed, SpawnFailure, Timestamp};
+use stratavore_wire::{FrameDecoder, LaunchSpec, Message, SpawnFailed, SpawnFailure};
+
+use crate::clock;
 
 /// Where programs are looked for when the environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -41,7 +42,7 @@ impl Failure {
         SpawnFailed {
             code: self.code,
             message: self.message,
-            at: Timestamp::from(SystemTime::now()),
+            at: clock::now(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod cgroup;
+pub mod clock;
 pub mod exec;
 pub mod history;
 pub mod paste;

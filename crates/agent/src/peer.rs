@@ -149,7 +149,7 @@ impl Peer {
         self.decoder = decoder;
     }
 
-    /// Reads what came; the messages are taken by [`Self::next`].
+    /// Reads what came; the messages are taken by [`Self::take_message`].
     pub fn receive(&mut self, buffer: &mut [u8]) {
         match self.stream.read(buffer) {
             Ok(0) => self.gone = true,
@@ -164,7 +164,7 @@ impl Peer {
     }
 
     /// Gives the next message; a stream that is none is refused and closed.
-    pub fn next(&mut self) -> Option<Message> {
+    pub fn take_message(&mut self) -> Option<Message> {
         if self.leaving {
             return None;
         }

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use stratavore_wire::record::RECORD_VERSION;
@@ -15,6 +15,7 @@ use stratavore_wire::{
 
 use crate::agent::{Agent, Parts, peer_pid, welcome};
 use crate::cgroup::{self, Cgroup};
+use crate::clock;
 use crate::peer::Peer;
 use crate::place::{Durability, Place};
 use crate::process::Stat;
@@ -64,8 +65,8 @@ pub fn run() -> Result<(), Ended> {
             match spawner.spawn(&launch, size) {
                 Ok(started) => started,
                 Err(failed) => {
-                    tell(&mut supervisor, &Message::SpawnFailed(failed.clone()));
                     let _ = std::fs::remove_file(&launch.socket);
+                    tell(&mut supervisor, &Message::SpawnFailed(failed.clone()));
                     return Err(Ended::SpawnFailed(failed));
                 }
             }
@@ -256,7 +257,7 @@ impl Spawner {
             .ok_or_else(|| io::Error::other("/proc is not mounted"))
             .and_then(|agent| {
                 let scope = cgroup::own_scope(&launch.runner_id);
-                let record = RunnerRecord::new(launch, agent, scope, now());
+                let record = RunnerRecord::new(launch, agent, scope, clock::now());
                 place
                     .record_runner(&record, Durability::Power)
                     .map(|()| record)
@@ -280,7 +281,7 @@ impl Spawner {
     fn spawn(mut self, launch: &LaunchSpec, size: Size) -> Result<Running, SpawnFailed> {
         match self.execute(launch, size) {
             Ok((pid, pty, tree, signals, peers)) => {
-                let at = now();
+                let at = clock::now();
                 let process = Stat::read(pid).map(|stat| stat.process.identity());
                 // A program that has ended already is not reaped yet, and so still has its entry.
                 let program = process.unwrap_or(ProgramState {
@@ -442,10 +443,6 @@ fn failed(message: impl Into<String>) -> SpawnFailed {
     SpawnFailed {
         code: SpawnFailure::Other,
         message: message.into(),
-        at: now(),
+        at: clock::now(),
     }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from(SystemTime::now())
 }

@@ -56,7 +56,7 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
 pub(crate) fn launch_failure(error: LaunchError) -> Failure {
     match error {
         LaunchError::Invalid { message, hint } => Failure::new(Code::Invalid, message).hint(hint),
-        LaunchError::Config(error) => Failure::new(Code::Invalid, error.to_string())
+        LaunchError::Config(error) => Failure::new(Code::BadConfig, error.to_string())
             .hint("mend that line of the project's settings"),
         LaunchError::Store(error) => store_failure(error),
     }

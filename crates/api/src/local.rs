@@ -1,6 +1,8 @@
 //! The api of the supervisor in this process.
 
 mod find;
+mod launch;
+mod listing;
 mod view;
 
 use std::path::Path;
@@ -9,14 +11,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use stratavore_core::clock::{Timestamp, to_rfc3339};
+use stratavore_core::config::Config;
 use stratavore_core::ids::{NoticeId, ProjectId};
-use stratavore_core::launch::{Ceiling, CeilingAction, RestartPolicy};
 use stratavore_core::name::Name;
-use stratavore_core::program;
 use stratavore_core::quota::counts;
-use stratavore_core::runner::{Input, Runner, StateName};
-use stratavore_store::{Cursor, EventFilter, NewProject, RunnerFilter, RunnerView};
-use stratavore_supervisor::{LaunchRequest, Supervisor, Words};
+use stratavore_core::runner::{Input, Runner};
+use stratavore_store::{Cursor, NewProject, RunnerFilter, RunnerView};
+use stratavore_supervisor::Supervisor;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,16 +25,10 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::{launch_failure, store_failure, terminal_failure};
 use crate::{Api, Code, Failure, HostKind, Result, v1};
 
-/// Events listed at once.
-const PAGE: u32 = 500;
 /// The most events one request without `follow` returns when it sets no limit.
 const ALL: u32 = 100_000;
 /// How much longer than its grace a stop is waited for.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
-/// The terminal's size when nobody says: what a viewer will change when it attaches.
-const SIZE: (u16, u16) = (120, 40);
-/// The largest width or height of a terminal.
-const MAX_SIZE: u32 = 2000;
 
 /// Asks the supervisor in this process.
 pub struct Local {
@@ -98,24 +93,36 @@ impl Local {
         .unwrap_or(u32::MAX))
     }
 
+    async fn config_in(&self, directory: &str) -> Result<Config> {
+        let config = self.supervisor.config_of(directory).await;
+        config.map_err(|error| launch_failure(error.into()))
+    }
+
+    /// Stops runners, all at once; with `wait`, returns when nothing of them is left.
     async fn stop_all(
         &self,
         targets: Vec<Runner>,
-        grace: Duration,
+        grace: Option<Duration>,
         wait: bool,
     ) -> Result<Vec<v1::Runner>> {
+        let mut longest = Duration::ZERO;
         for runner in &targets {
+            let grace = match grace {
+                Some(grace) => grace,
+                None => self.supervisor.grace(runner).await,
+            };
+            longest = longest.max(grace);
             self.supervisor
                 .apply(runner.id, Input::Stop { grace })
                 .await
                 .map_err(store_failure)?;
         }
-        let deadline = Instant::now()
-            + if wait {
-                grace + STOP_MARGIN
-            } else {
-                Duration::ZERO
-            };
+        let patience = if wait {
+            longest + STOP_MARGIN
+        } else {
+            Duration::ZERO
+        };
+        let deadline = Instant::now() + patience;
         let mut stopped = Vec::with_capacity(targets.len());
         for runner in &targets {
             let view = self
@@ -126,15 +133,12 @@ impl Local {
                 .await
                 .map_err(store_failure)?;
             if wait && !self.supervisor.is_gone(&view.runner) {
-                return Err(Failure::new(
-                    Code::Timeout,
-                    format!(
-                        "the runner {} has not ended within {} s",
-                        runner.name,
-                        (grace + STOP_MARGIN).as_secs()
-                    ),
-                )
-                .hint(format!(
+                let message = format!(
+                    "the runner {} has not ended within {} s",
+                    runner.name,
+                    patience.as_secs()
+                );
+                return Err(Failure::new(Code::Timeout, message).hint(format!(
                     "see what it does with `stratavore show {}`",
                     runner.name
                 )));
@@ -149,13 +153,11 @@ impl Local {
 impl Api for Local {
     async fn status(&self) -> Result<v1::Status> {
         let store = self.supervisor.store();
-        let everything = RunnerFilter::default();
-        let mut runners = std::collections::BTreeMap::new();
-        for view in store.runners(everything).await.map_err(store_failure)? {
-            *runners
-                .entry(view.runner.state.name().as_str().to_owned())
-                .or_insert(0) += 1;
-        }
+        let counts = store.runner_counts().await.map_err(store_failure)?;
+        let runners = counts
+            .into_iter()
+            .map(|(state, count)| (state.to_string(), u32::try_from(count).unwrap_or(u32::MAX)))
+            .collect();
         let mut interrupted = Vec::new();
         for view in store.interrupted().await.map_err(store_failure)? {
             interrupted.push(self.view(view).await);
@@ -198,10 +200,7 @@ impl Api for Local {
             None => self.supervisor.config().clone(),
             Some(reference) => {
                 let project = find::project(&self.supervisor, reference).await?;
-                self.supervisor
-                    .config_of(&project)
-                    .await
-                    .map_err(|error| launch_failure(error.into()))?
+                self.config_in(&project.path).await?
             }
         };
         let settings = config
@@ -290,13 +289,14 @@ impl Api for Local {
 
     async fn launch(&self, request: v1::LaunchRequest) -> Result<v1::Runner> {
         let project = find::project(&self.supervisor, &request.project).await?;
-        let request = launch_request(&self.supervisor, project, request)?;
+        let config = self.config_in(&project.path).await?;
+        let request = launch::request(&config, project, request)?;
         let view = self
             .supervisor
             .launch(request)
             .await
             .map_err(launch_failure)?;
-        started(&view.runner)?;
+        launch::started(&view.runner)?;
         Ok(self.view(view).await)
     }
 
@@ -350,10 +350,9 @@ impl Api for Local {
                     .hint("name a runner, a project, or all"));
             }
         };
-        let grace = request.grace_seconds.map_or_else(
-            || self.supervisor.config().stop_grace(),
-            |seconds| Duration::from_secs(seconds.into()),
-        );
+        let grace = request
+            .grace_seconds
+            .map(|seconds| Duration::from_secs(seconds.into()));
         let runners = self.stop_all(targets, grace, request.wait).await?;
         Ok(v1::Runners { runners })
     }
@@ -375,7 +374,7 @@ impl Api for Local {
             .restart(runner.id)
             .await
             .map_err(store_failure)?;
-        started(&view.runner)?;
+        launch::started(&view.runner)?;
         Ok(self.view(view).await)
     }
 
@@ -478,7 +477,7 @@ impl Api for Local {
         let limit = request
             .limit
             .unwrap_or(if request.follow { u32::MAX } else { ALL });
-        let listing = Listing {
+        let listing = listing::Listing {
             supervisor: self.supervisor.clone(),
             commits: self.supervisor.store().commits(),
             after,
@@ -486,7 +485,7 @@ impl Api for Local {
             follow: request.follow,
             ended: self.ended.clone(),
         };
-        Ok(stream::unfold(listing, Listing::page)
+        Ok(stream::unfold(listing, listing::Listing::page)
             .map(stream::iter)
             .flatten()
             .boxed())
@@ -540,13 +539,8 @@ impl Api for Local {
     async fn shutdown(&self, request: v1::ShutdownRequest) -> Result<()> {
         if request.stop_runners {
             let active = self.supervisor.active(None).await.map_err(store_failure)?;
-            let grace = self.supervisor.config().stop_grace();
-            self.stop_all(
-                active.into_iter().map(|view| view.runner).collect(),
-                grace,
-                true,
-            )
-            .await?;
+            let targets = active.into_iter().map(|view| view.runner).collect();
+            self.stop_all(targets, None, true).await?;
         }
         // Nobody listens any more: it is ending already.
         let _ = self.shutdown.send(request);
@@ -554,55 +548,11 @@ impl Api for Local {
     }
 }
 
-/// Reads events page by page, and waits for more at the end if they are followed.
-struct Listing {
-    supervisor: Supervisor,
-    commits: tokio::sync::watch::Receiver<Cursor>,
-    after: Cursor,
-    left: u32,
-    follow: bool,
-    ended: CancellationToken,
-}
-
-impl Listing {
-    async fn page(mut self) -> Option<(Vec<Result<v1::Event>>, Self)> {
-        loop {
-            if self.left == 0 {
-                return None;
-            }
-            self.commits.borrow_and_update();
-            let filter = EventFilter {
-                after: self.after,
-                limit: PAGE.min(self.left),
-            };
-            let page = match self.supervisor.store().events(filter).await {
-                Ok(page) => page,
-                Err(error) => {
-                    self.left = 0;
-                    return Some((vec![Err(store_failure(error))], self));
-                }
-            };
-            if let Some(last) = page.last() {
-                self.after = last.cursor;
-                self.left = self
-                    .left
-                    .saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
-                return Some((
-                    page.into_iter()
-                        .map(|event| Ok(view::event(event)))
-                        .collect(),
-                    self,
-                ));
-            }
-            if !self.follow {
-                return None;
-            }
-            tokio::select! {
-                changed = self.commits.changed() => changed.ok()?,
-                () = self.ended.cancelled() => return None,
-            }
-        }
-    }
+fn node_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn name(text: String) -> Result<Name> {
@@ -646,141 +596,4 @@ fn project_directory(path: &str) -> Result<String> {
                 .unwrap_or_else(|| path.to_owned())),
         },
     }
-}
-
-fn launch_request(
-    supervisor: &Supervisor,
-    project: stratavore_core::project::Project,
-    request: v1::LaunchRequest,
-) -> Result<LaunchRequest> {
-    if request.program.is_some() && !request.command.is_empty() {
-        return Err(
-            Failure::new(Code::Invalid, "both a program and a command were named")
-                .hint("name one of them"),
-        );
-    }
-    let words = match request.program.as_deref() {
-        Some(program::COMMAND) | None if !request.command.is_empty() => {
-            Words::Command(request.command)
-        }
-        _ => Words::Program(request.program),
-    };
-    let restart = request
-        .restart
-        .map(|policy| restart_policy(supervisor, &policy))
-        .transpose()?;
-    let size = match (request.columns, request.rows) {
-        (None, None) => SIZE,
-        (columns, rows) => (side(columns, SIZE.0)?, side(rows, SIZE.1)?),
-    };
-    let request_id = request
-        .request_id
-        .map(|id| id.parse::<uuid::Uuid>())
-        .transpose()
-        .map_err(|error| {
-            Failure::new(Code::Invalid, format!("the request id is no UUID: {error}"))
-        })?;
-    Ok(LaunchRequest {
-        project,
-        words,
-        args: request.args,
-        name: request.name.map(name).transpose()?,
-        env: request
-            .env
-            .into_iter()
-            .map(|variable| (variable.key, variable.value))
-            .collect(),
-        restart,
-        ceiling: request
-            .ceiling
-            .map(|ceiling| self::ceiling(supervisor, &ceiling))
-            .transpose()?,
-        keep_descendants: request.keep_descendants,
-        size,
-        queue: request.queue,
-        request_id,
-    })
-}
-
-fn side(given: Option<u32>, usual: u16) -> Result<u16> {
-    let Some(given) = given else { return Ok(usual) };
-    if !(1..=MAX_SIZE).contains(&given) {
-        return Err(Failure::new(
-            Code::Invalid,
-            format!("a terminal cannot be {given} columns or rows"),
-        )
-        .hint(format!("give a number from 1 to {MAX_SIZE}")));
-    }
-    Ok(u16::try_from(given).unwrap_or(usual))
-}
-
-fn restart_policy(supervisor: &Supervisor, policy: &v1::RestartPolicy) -> Result<RestartPolicy> {
-    match (policy.policy.as_str(), policy.max_attempts) {
-        ("never", _) => Ok(RestartPolicy::Never),
-        ("on-failure", Some(0)) => Err(Failure::new(
-            Code::Invalid,
-            "a runner cannot have 0 attempts",
-        )
-        .hint("give at least 1")),
-        ("on-failure", attempts) => Ok(supervisor.config().on_failure(attempts)),
-        (other, _) => Err(
-            Failure::new(Code::Invalid, format!("{other:?} is no restart policy"))
-                .hint("use never or on-failure"),
-        ),
-    }
-}
-
-fn ceiling(supervisor: &Supervisor, ceiling: &v1::Ceiling) -> Result<Ceiling> {
-    let action = match ceiling.action.as_str() {
-        "" => supervisor.config().ceiling_action(),
-        "notify" => CeilingAction::Notify,
-        "pause" => CeilingAction::Pause,
-        "stop" => CeilingAction::Stop,
-        other => {
-            return Err(Failure::new(
-                Code::Invalid,
-                format!("{other:?} is nothing to do above a ceiling"),
-            )
-            .hint("use notify, pause or stop"));
-        }
-    };
-    Ok(Ceiling {
-        memory_bytes: ceiling.memory_bytes,
-        cpu_percent: ceiling.cpu_percent,
-        action,
-    })
-}
-
-/// Turns a runner that could not start into the failure that whoever launched it is to read.
-fn started(runner: &Runner) -> Result<()> {
-    use stratavore_core::runner::{Failure as RunnerFailure, State};
-    match &runner.state {
-        State::Failed {
-            failure: RunnerFailure::CouldNotStart { message, .. },
-            ..
-        } => Err(Failure::new(
-            Code::Invalid,
-            format!("cannot start {}: {message}", runner.name),
-        )
-        .hint(format!(
-            "it is kept as failed; mend the cause, then `stratavore restart {}`",
-            runner.name
-        ))),
-        state if state.name() == StateName::Starting => Err(Failure::new(
-            Code::Timeout,
-            format!(
-                "{} was launched, but its agent has not said yet whether it started",
-                runner.name
-            ),
-        )
-        .hint(format!("see `stratavore show {}`", runner.name))),
-        _ => Ok(()),
-    }
-}
-
-fn node_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
 }

@@ -130,6 +130,7 @@ impl From<stratavore_rpc::Failure> for Failure {
             Code::Invalid => Kind::Usage,
             Code::Unavailable => Kind::Unavailable,
             Code::Timeout => Kind::Timeout,
+            Code::CouldNotStart => Kind::Failed,
             Code::BadConfig => Kind::BadConfig,
             Code::Internal => Kind::Internal,
         };

@@ -22,6 +22,8 @@ pub struct Launch {
     pub ceiling: Option<Ceiling>,
     /// Leave alive what the program leaves behind when it exits normally.
     pub keep_descendants: bool,
+    /// Lines kept of what scrolls off its terminal.
+    pub history_lines: u32,
     /// The terminal's first width.
     pub columns: u16,
     /// The terminal's first height.
@@ -197,6 +199,7 @@ mod tests {
             restart: RestartPolicy::Never,
             ceiling: None,
             keep_descendants: false,
+            history_lines: 10_000,
             columns: 80,
             rows: 24,
         };

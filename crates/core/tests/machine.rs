@@ -40,6 +40,7 @@ fn launch(restart: RestartPolicy) -> Launch {
         restart,
         ceiling: None,
         keep_descendants: false,
+        history_lines: 10_000,
         columns: 80,
         rows: 24,
     }

@@ -29,6 +29,7 @@ fn runner(state: State) -> Runner {
         restart: RestartPolicy::Never,
         ceiling: None,
         keep_descendants: false,
+        history_lines: 10_000,
         columns: 80,
         rows: 24,
     };

@@ -87,7 +87,7 @@ async fn what_cannot_start_says_why_and_is_kept_as_failed() {
             command: vec![command.clone()],
             ..Default::default()
         };
-        let failure = expect_code(host.try_launch(request).await, Code::Invalid, named);
+        let failure = expect_code(host.try_launch(request).await, Code::CouldNotStart, named);
         assert!(failure.hint.is_some(), "{failure:?}");
     }
     let failed = host.all().await;
@@ -730,4 +730,97 @@ async fn stopping_a_project_or_everything_ends_just_that() {
     let mut again = host.script("hold");
     again.project = "other".into();
     expect_code(host.try_launch(again).await, Code::Conflict, "archived");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projects_own_settings_hold_in_it_and_a_bad_one_is_named() {
+    let host = Host::start().await;
+    let file = host.home.project("p").join(".stratavore.toml");
+    std::fs::write(&file, "[launch]\nrestart = \"on-failure\"\n[restart]\nmax_attempts = 2\n[stop]\ngrace_seconds = 1\n").unwrap();
+    let runner = host.launch("ignore TERM HUP INT; print ready; hold").await;
+    let restart = runner.restart.unwrap();
+    assert_eq!(
+        (restart.policy.as_str(), restart.max_attempts),
+        ("on-failure", Some(2))
+    );
+    host.shows(&runner.id, "ready").await;
+    let begun = std::time::Instant::now();
+    let request = v1::StopRequest {
+        target: Some(Target::Runner(runner.id)),
+        grace_seconds: None,
+        wait: true,
+    };
+    host.client().stop(request).await.unwrap();
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(5),
+        "the user's own grace was waited for"
+    );
+    let request = v1::ConfigRequest {
+        project: Some("p".into()),
+    };
+    let config = host
+        .client()
+        .get_config(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let grace = config
+        .settings
+        .iter()
+        .find(|setting| setting.key == "stop.grace_seconds")
+        .unwrap();
+    assert_eq!(
+        (
+            grace.value.as_str(),
+            grace.source.ends_with(".stratavore.toml:6")
+        ),
+        ("1", true),
+        "{grace:?}"
+    );
+    std::fs::write(&file, "[quota]\nmax_runners = 5\n").unwrap();
+    let failure = expect_code(
+        host.try_launch(host.script("hold")).await,
+        Code::BadConfig,
+        ".stratavore.toml:2",
+    );
+    assert!(
+        failure.message.contains("cannot be set by a project"),
+        "{failure:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_tells_what_was_found_and_how_to_mend_the_rest() {
+    let host = Host::start().await;
+    let report = host
+        .client()
+        .doctor(v1::DoctorRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    let check = |name: &str| {
+        report
+            .checks
+            .iter()
+            .find(|check| check.name == name)
+            .unwrap_or_else(|| panic!("{name}"))
+    };
+    for name in [
+        "data directory",
+        "runtime directory",
+        "store",
+        "audit key",
+        "agent",
+        "environment",
+    ] {
+        assert_eq!(check(name).outcome, "ok", "{:?}", check(name));
+    }
+    assert_eq!(
+        check("tray host").outcome,
+        "warning",
+        "this home has no session bus"
+    );
+    for check in &report.checks {
+        assert_eq!(check.outcome != "ok", check.mend.is_some(), "{check:?}");
+    }
 }

@@ -21,6 +21,8 @@ pub enum Code {
     Conflict,
     /// The request makes no sense.
     Invalid,
+    /// A program could not be executed; its runner is kept as failed.
+    CouldNotStart,
     /// Something needed is not there now.
     Unavailable,
     /// A limit of time was reached.
@@ -32,12 +34,13 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::NotFound,
         Self::Ambiguous,
         Self::QuotaFull,
         Self::Conflict,
         Self::Invalid,
+        Self::CouldNotStart,
         Self::Unavailable,
         Self::Timeout,
         Self::BadConfig,
@@ -53,6 +56,7 @@ impl Code {
             Self::QuotaFull => "quota-full",
             Self::Conflict => "conflict",
             Self::Invalid => "invalid",
+            Self::CouldNotStart => "could-not-start",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
             Self::BadConfig => "bad-config",
@@ -65,7 +69,9 @@ impl Code {
             Self::NotFound => tonic::Code::NotFound,
             Self::Ambiguous | Self::Invalid => tonic::Code::InvalidArgument,
             Self::QuotaFull => tonic::Code::ResourceExhausted,
-            Self::Conflict | Self::BadConfig => tonic::Code::FailedPrecondition,
+            Self::Conflict | Self::CouldNotStart | Self::BadConfig => {
+                tonic::Code::FailedPrecondition
+            }
             Self::Unavailable => tonic::Code::Unavailable,
             Self::Timeout => tonic::Code::DeadlineExceeded,
             Self::Internal => tonic::Code::Internal,

@@ -34,7 +34,10 @@ fn files(dir: &Path) -> BTreeMap<String, String> {
         .unwrap()
         .flatten()
         .map(|entry| {
-            (entry.file_name().to_string_lossy().into_owned(), std::fs::read_to_string(entry.path()).unwrap())
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                std::fs::read_to_string(entry.path()).unwrap(),
+            )
         })
         .collect()
 }
@@ -52,5 +55,9 @@ fn the_windows_types_are_the_messages() {
             std::fs::write(kept.join(name), text).unwrap();
         }
     }
-    assert_eq!(files(&kept), fresh, "write them anew as the head of this test says");
+    assert_eq!(
+        files(&kept),
+        fresh,
+        "write them anew as the head of this test says"
+    );
 }

@@ -241,6 +241,7 @@ fn new_runner(project: &Project) -> NewRunner {
         restart: RestartPolicy::Never,
         ceiling: None,
         keep_descendants: false,
+        history_lines: 10_000,
         columns: 80,
         rows: 24,
     };

@@ -17,13 +17,15 @@ pub use model::{
     NewProject, NewRunner, Notice, Observation, OutboxRow, Position, RunnerFilter, RunnerView,
 };
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::{InstanceId, NoticeId, ProjectId, RunnerId};
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
-use stratavore_core::runner::Input;
+use stratavore_core::runner::{Input, StateName};
 use tokio::sync::watch;
 
 /// The outcome of an operation on the store.
@@ -89,6 +91,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Lists runners, the newest first.
     async fn runners(&self, filter: RunnerFilter) -> Result<Vec<RunnerView>>;
+
+    /// Counts runners by state; states without any are left out.
+    async fn runner_counts(&self) -> Result<BTreeMap<StateName, u64>>;
 
     /// Returns a runner with its latest observation, or [`StoreError::NoRunner`].
     async fn runner(&self, id: RunnerId) -> Result<RunnerView>;

@@ -1,5 +1,7 @@
 //! Tells what is wrong on this machine, and how to mend it.
 
+mod desktop;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -116,6 +118,7 @@ impl Supervisor {
                 "make the shell's start-up files end by themselves, or raise environment.timeout_seconds",
             ),
         });
+        checks.extend(desktop::checks().await);
         for (program, path, version) in self.programs().await {
             checks.push(match path {
                 Some(path) => Check::ok(

@@ -9,7 +9,7 @@ use stratavore_core::launch::{Ceiling, Launch, RestartPolicy};
 use stratavore_core::name::Name;
 use stratavore_core::program;
 use stratavore_core::project::Project;
-use stratavore_core::runner::{Input, StateName};
+use stratavore_core::runner::{Input, Runner, StateName};
 use stratavore_store::{NewRunner, RunnerView, StoreError};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -49,7 +49,7 @@ pub struct LaunchRequest {
     pub env: Vec<(String, String)>,
     /// What happens on failure; absent: as configured.
     pub restart: Option<RestartPolicy>,
-    /// How often it is started in all, where the policy is the configured one.
+    /// What it may use; absent: as configured.
     pub ceiling: Option<Ceiling>,
     /// Leave alive what it leaves behind.
     pub keep_descendants: bool,
@@ -95,7 +95,7 @@ impl Supervisor {
     /// # Errors
     /// [`LaunchError`]; then nothing was launched.
     pub async fn launch(&self, request: LaunchRequest) -> Result<RunnerView, LaunchError> {
-        let config = self.config_of(&request.project).await?;
+        let config = self.config_of(&request.project.path).await?;
         let launch = whole(&config, &request)?;
         let limits = self.inner.limits();
         let now = self.now();
@@ -118,18 +118,23 @@ impl Supervisor {
         };
         self.inner.follow(&applied);
         let deadline = Instant::now() + STARTED_WITHIN;
-        let settled = |_: &Self, runner: &stratavore_core::runner::Runner| {
-            runner.state.name() != StateName::Starting
-        };
+        let settled = |_: &Self, runner: &Runner| runner.state.name() != StateName::Starting;
         Ok(self.wait(applied.runner.id, deadline, settled).await?)
     }
 
-    /// Returns the settings in force in a project: the user's, with the project's file laid over them.
+    /// Returns how long a stop of a runner waits before it kills, as its project says.
+    pub async fn grace(&self, runner: &Runner) -> Duration {
+        // A stop must work whatever a project's file says by now.
+        let config = self.config_of(&runner.launch.cwd).await;
+        config.map_or_else(|_| self.config().stop_grace(), |config| config.stop_grace())
+    }
+
+    /// Returns the settings in force in a project's directory: the user's, with the project's file laid over them.
     ///
     /// # Errors
     /// [`BadConfig`] for what is wrong in that file.
-    pub async fn config_of(&self, project: &Project) -> Result<Config, BadConfig> {
-        let path = Path::new(&project.path).join(PROJECT_FILE);
+    pub async fn config_of(&self, directory: &str) -> Result<Config, BadConfig> {
+        let path = Path::new(directory).join(PROJECT_FILE);
         match tokio::fs::read_to_string(&path).await {
             Ok(text) => self.config().clone().with_project_file(&path, &text),
             // Not there, or not for us to read: the user's own settings hold. A launch will name the directory itself.
@@ -142,8 +147,8 @@ impl Supervisor {
     /// # Errors
     /// As [`stratavore_store::Store::apply`].
     pub async fn restart(&self, id: RunnerId) -> Result<RunnerView, StoreError> {
-        let grace = self.config().stop_grace();
-        let before = self.inner.store.runner(id).await?.runner.state.attempt();
+        let runner = self.inner.store.runner(id).await?.runner;
+        let (grace, before) = (self.grace(&runner).await, runner.state.attempt());
         self.apply(id, Input::Restart { grace }).await?;
         let deadline = Instant::now() + grace + STARTED_WITHIN;
         self.wait(id, deadline, |_, runner| {
@@ -193,6 +198,7 @@ fn whole(config: &Config, request: &LaunchRequest) -> Result<Launch, LaunchError
         restart: request.restart.unwrap_or_else(|| config.restart()),
         ceiling: request.ceiling.or_else(|| config.ceiling()),
         keep_descendants: request.keep_descendants,
+        history_lines: config.history_lines(),
         columns,
         rows,
     })

@@ -186,7 +186,7 @@ async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchS
         env: inner.environment().await.compose(&runner.launch, &own),
         columns: runner.launch.columns,
         rows: runner.launch.rows,
-        history_lines: config.history_lines(),
+        history_lines: runner.launch.history_lines,
         keep_descendants: runner.launch.keep_descendants,
         attempt_dir,
         socket,

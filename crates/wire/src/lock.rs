@@ -56,8 +56,8 @@ mod tests {
         let path = dir.join("lock");
         assert!(!is_held(&path).unwrap());
         let looker = File::create(&path).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let done = std::sync::atomic::AtomicBool::new(false);
             scope.spawn(|| {
                 while !done.load(std::sync::atomic::Ordering::Relaxed) {
                     let _ = looker.try_lock_shared();

@@ -81,7 +81,6 @@ fn the_menu_lists_runners_newest_first_then_projects_then_the_program() {
          ─\n\
          Quit, runners keep running\n\
          Stop all 2 runners and quit\n"
-            .replace("    ─", "    ─")
     );
 }
 

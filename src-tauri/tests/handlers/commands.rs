@@ -127,6 +127,7 @@ fn every_command_that_exists_is_permitted_and_every_permitted_one_exists() {
         .collect();
     assert!(permitted.len() > 20);
     let window = Window::open();
+    window.rig.desktop.presence.send_replace(Some(Presence::ALL));
     for command in &permitted {
         let answer = window.call(command, json!({}));
         let missing = format!("Command {command} not found");

@@ -83,8 +83,11 @@ impl Screen {
             partial_character(whole)
         };
         self.feed_whole(&whole[..whole.len() - broken]);
-        if broken > 0 {
+        if broken > 0 && self.scanner.at_rest() {
             self.feed_whole("\u{fffd}".as_bytes());
+        } else {
+            // Inside a string bytes are bytes.
+            self.feed_whole(&whole[whole.len() - broken..]);
         }
     }
 

@@ -132,8 +132,20 @@ fn color(color: Color, base: u16, out: &mut Vec<u8>) {
     };
 }
 
+/// Says whether a cell looks like one never written but for its character.
+fn is_plain(cell: &Cell) -> bool {
+    const NOTHING: (Color, Color) = (
+        Color::Named(NamedColor::Foreground),
+        Color::Named(NamedColor::Background),
+    );
+    cell.extra.is_none() && (cell.fg, cell.bg) == NOTHING && !cell.flags.intersects(STYLE)
+}
+
 /// Says whether a cell differs from one never written.
 fn written(cell: &Cell) -> bool {
+    if is_plain(cell) {
+        return !matches!(cell.c, ' ' | '\t');
+    }
     let marked = cell.zerowidth().is_some_and(|marks| !marks.is_empty());
     marked || !matches!(cell.c, ' ' | '\t') || Pen::of(cell) != Pen::default()
 }
@@ -173,10 +185,22 @@ pub(crate) fn row(row: &Row<Cell>, columns: usize, pen: &mut Pen, out: &mut Vec<
             .find(|column| written(&row[Column(*column)]))
             .map_or(0, |column| column + 1)
     };
+    let mut plain = false;
     let mut column = 0;
     while column < end {
         let here = &row[Column(column)];
+        if is_plain(here) && here.c.is_ascii() && !here.c.is_control() {
+            // Most of what is ever written.
+            if !plain {
+                pen.change(Pen::default(), out);
+                plain = true;
+            }
+            out.push(here.c as u8);
+            column += 1;
+            continue;
+        }
         pen.change(Pen::of(here), out);
+        plain = false;
         cell(here, out);
         let wide = here.flags.contains(Flags::WIDE_CHAR)
             && column + 1 < columns

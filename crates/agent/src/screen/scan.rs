@@ -72,6 +72,11 @@ impl Scanner {
         }
     }
 
+    /// Says whether no sequence has begun.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.state == State::Ground
+    }
+
     /// Consumes bytes up to the end of the next thing to act upon, or all of them.
     pub(crate) fn step(&mut self, bytes: &[u8]) -> Step {
         let shown = self.state != State::Cut;

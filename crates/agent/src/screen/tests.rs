@@ -349,7 +349,7 @@ proptest! {
         // Where a cursor was restored to the end of a line that goes on, writing the last character again ends the line.
         prop_assume!(!(cursor.input_needs_wrap && last.flags.contains(Flags::WRAPLINE)));
 
-        // REP repeats a character that only the original has seen; what the copy prints then is not the snapshot's fault.
+        // The streams hold no REP: it repeats a character that only the original has seen.
         original.feed(rest);
         copy.feed(rest);
         prop_assert_eq!(state(&mut copy), state(&mut original));

@@ -1,5 +1,10 @@
 //! Drives a real agent as a supervisor would.
-#![allow(dead_code, unreachable_pub)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test uses what it needs"
+)]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -40,7 +45,7 @@ pub fn until<T>(what: &str, mut fact: impl FnMut() -> Option<T>) -> T {
             return value;
         }
         assert!(Instant::now() < deadline, "{what} did not come about");
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::park_timeout(Duration::from_millis(2));
     }
 }
 
@@ -268,7 +273,7 @@ impl Line {
     }
 
     /// Gives the next message; `None` when the agent has closed.
-    pub fn next(&mut self) -> Option<Message> {
+    pub fn hear_or_end(&mut self) -> Option<Message> {
         let deadline = Instant::now() + PATIENCE;
         let mut buffer = [0; 64 * 1024];
         loop {
@@ -297,7 +302,7 @@ impl Line {
     }
 
     pub fn hear(&mut self) -> Message {
-        self.next().expect("the agent closed")
+        self.hear_or_end().expect("the agent closed")
     }
 
     pub fn hear_past_viewers(&mut self) -> Message {
@@ -348,7 +353,7 @@ impl Line {
     /// Waits for the end; nothing comes after `Ended`.
     pub fn ended(&mut self) {
         self.hear_of(|message| (message == Message::Ended).then_some(()));
-        assert_eq!(self.next(), None);
+        assert_eq!(self.hear_or_end(), None);
     }
 
     pub fn output_holds(&mut self, text: &str) {

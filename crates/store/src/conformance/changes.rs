@@ -222,6 +222,25 @@ pub async fn runners_are_listed_newest_first_and_filtered(store: Arc<dyn Store>)
     assert!(names(none).await.is_empty());
 }
 
+pub async fn runners_are_counted_by_state(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let project = world.project("api", None).await;
+    assert!(world.store.runner_counts().await.unwrap().is_empty());
+    for _ in 0..3 {
+        world.launch(&project).await;
+    }
+    let ended = world.launch(&project).await;
+    world.exit(&ended, 1).await;
+    let counts: Vec<(StateName, u64)> = world
+        .store
+        .runner_counts()
+        .await
+        .unwrap()
+        .into_iter()
+        .collect();
+    assert_eq!(counts, [(StateName::Starting, 3), (StateName::Failed, 1)]);
+}
+
 pub async fn random_commands_agree_with_the_model(store: Arc<dyn Store>) {
     model::compare(&World::new(store));
 }

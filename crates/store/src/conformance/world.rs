@@ -45,6 +45,7 @@ pub(super) fn a_launch() -> Launch {
         restart: RestartPolicy::Never,
         ceiling: None,
         keep_descendants: false,
+        history_lines: 10_000,
         columns: 80,
         rows: 24,
     }

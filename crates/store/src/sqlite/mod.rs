@@ -18,6 +18,7 @@ mod tests;
 mod trouble;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -31,7 +32,7 @@ use stratavore_core::fact::Fact;
 use stratavore_core::ids::{InstanceId, NoticeId, ProjectId, RunnerId};
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
-use stratavore_core::runner::Input;
+use stratavore_core::runner::{Input, StateName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -536,6 +537,17 @@ impl Store for SqliteStore {
     async fn outbox_depth(&self) -> Result<u64> {
         self.read_number("count the outbox", sql::outbox::DEPTH)
             .await
+    }
+
+    async fn runner_counts(&self) -> Result<BTreeMap<StateName, u64>> {
+        let counts: Vec<(StateName, u64)> = self
+            .read_all(
+                "count runners",
+                sqlx::query(sql::runner::COUNTS),
+                row::count,
+            )
+            .await?;
+        Ok(counts.into_iter().collect())
     }
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {

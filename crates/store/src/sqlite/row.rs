@@ -6,7 +6,7 @@ use stratavore_core::ids::{EventId, ProjectId, RunnerId};
 use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::project::Project;
-use stratavore_core::runner::{Runner, State};
+use stratavore_core::runner::{Runner, State, StateName, UnknownState};
 use uuid::Uuid;
 
 use crate::audit::{Checkpoint, Link, Seal};
@@ -261,4 +261,12 @@ impl From<CheckpointRow> for Checkpoint {
             mac: row.mac,
         }
     }
+}
+
+/// Reads how many runners are in a state.
+pub(super) fn count((state, count): (String, i64)) -> Result<(StateName, u64)> {
+    let name = state
+        .parse()
+        .map_err(|error: UnknownState| corrupt("a runner's state", error))?;
+    Ok((name, unsigned("a count of runners", count)?))
 }

@@ -96,6 +96,7 @@ pub(super) mod runner {
             "WHERE r.state IN (SELECT value FROM json_each(?3)) AND (?1 IS NULL OR r.project_id = ?1) \
              ORDER BY r.created_at DESC, r.id DESC LIMIT ?2"
         );
+        COUNTS = "SELECT state, count(*) FROM runners GROUP BY state";
         INTERRUPTED = select_runner!("WHERE r.unanswered = 1 ORDER BY r.created_at DESC");
         QUEUED = select_runner!("WHERE r.state = 'queued' ORDER BY r.created_at, r.id");
         ANSWER = "UPDATE runners SET unanswered = 0 WHERE unanswered = 1 RETURNING id";

@@ -1,0 +1,66 @@
+//! The rows of the table, in the order in which they are measured.
+
+mod attach;
+mod burst;
+mod desktop;
+mod echo;
+mod fleet;
+mod launch;
+mod memory;
+mod store;
+
+use crate::effort::Effort;
+use crate::table::{Cell, Row, head};
+use crate::{machine, tmux};
+
+/// Measures and prints row after row; tells whether all could be measured that this machine has the programs for.
+pub(crate) async fn print(effort: &Effort, only: Option<&str>) -> bool {
+    println!(
+        "Measured on {}.\n\n{}",
+        machine::describe(),
+        head(&tmux::version())
+    );
+    let mut whole = true;
+    let mut show = |measured: anyhow::Result<Vec<Row>>, name: &str| {
+        let rows = measured.unwrap_or_else(|error| {
+            vec![Row {
+                figure: name.to_owned(),
+                goal: "",
+                ours: Cell::of(Err(error)),
+                tmux: Cell::Inapplicable,
+            }]
+        });
+        for row in rows {
+            whole &= row.is_whole();
+            println!("{}", row.print());
+        }
+    };
+    let wanted = |name: &str| only.is_none_or(|only| name.starts_with(only));
+    if wanted("launch") {
+        show(launch::measure(effort).await, "launch");
+    }
+    if wanted("burst") {
+        show(burst::measure(effort).await, "burst");
+    }
+    if wanted("attach") {
+        show(attach::measure(effort).await, "attach");
+    }
+    if wanted("echo") {
+        show(echo::measure(effort).await, "echo");
+    }
+    if wanted("memory") {
+        show(memory::measure(effort).await, "memory");
+    }
+    if wanted("fleet") {
+        for size in effort.fleets {
+            show(fleet::measure(effort, *size).await, "fleet");
+        }
+    }
+    if wanted("store") {
+        show(store::measure(effort).await, "store");
+    }
+    if wanted("desktop") {
+        show(desktop::measure(effort).await, "desktop");
+    }
+    whole
+}
