@@ -37,9 +37,9 @@ endif
 test: need-test form licences ui-test rust-lint rust-test ## run every check and every test
 	$(say) 'All checks and tests passed.'
 
-bench: need-test ## measure, and print the table of figures
-	cargo build --locked --release --workspace --bins --features stratavore-desktop/custom-protocol
-	cargo bench --locked --package stratavore-testkit
+bench: need-test ui/dist/index.html ## measure, and print the table of figures
+	cargo build $(everything) --release --bins
+	@STRATAVORE_TEST_BINARIES=$(abspath $(target))/release $(target)/release/stratavore-bench
 
 deb: need-build ui/node_modules/.package-lock.json ## build the Debian package
 	ui/node_modules/.bin/tauri build --bundles deb -- --locked

@@ -15,13 +15,21 @@ pub fn present(window: &ApplicationWindow, token: Option<&str>) {
 
 /// Wayland: GDK 3 activates a focused surface with the display's startup id, which only this function sets.
 fn on_wayland(token: &str) {
-    let Some(display) = gdk::Display::default() else { return };
-    let (true, Ok(token)) = (display.type_().name() == "GdkWaylandDisplay", std::ffi::CString::new(token)) else {
+    let Some(display) = gdk::Display::default() else {
+        return;
+    };
+    let (true, Ok(token)) = (
+        display.type_().name() == "GdkWaylandDisplay",
+        std::ffi::CString::new(token),
+    ) else {
         return;
     };
     // SAFETY: the display was found to be Wayland's and lives as long as the program; GDK copies the text.
     unsafe {
-        gdk_wayland_sys::gdk_wayland_display_set_startup_notification_id(display.as_ptr().cast(), token.as_ptr());
+        gdk_wayland_sys::gdk_wayland_display_set_startup_notification_id(
+            display.as_ptr().cast(),
+            token.as_ptr(),
+        );
     }
 }
 

@@ -20,9 +20,13 @@ mod tests {
 
     #[test]
     fn a_runner_to_attach_asks_for_the_window_and_hidden_for_none() {
-        let parse = |args: &[&str]| Arguments::try_parse_from([&["stratavore-desktop"], args].concat());
+        let parse =
+            |args: &[&str]| Arguments::try_parse_from([&["stratavore-desktop"], args].concat());
         assert_eq!(parse(&[]).unwrap(), Arguments::default());
-        assert_eq!(parse(&["--attach", "a1"]).unwrap().attach.as_deref(), Some("a1"));
+        assert_eq!(
+            parse(&["--attach", "a1"]).unwrap().attach.as_deref(),
+            Some("a1")
+        );
         assert!(parse(&["--hidden"]).unwrap().hidden);
         assert!(parse(&["--hidden", "--attach", "a1"]).is_err());
     }

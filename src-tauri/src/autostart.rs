@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use stratavore_api::{Code, Failure};
 
 /// What makes an instance another one; an entry for it must start that one again.
-const OVERRIDES: [&str; 3] = ["STRATAVORE_DATA_DIR", "STRATAVORE_RUNTIME_DIR", "STRATAVORE_CONFIG"];
+const OVERRIDES: [&str; 3] = [
+    "STRATAVORE_DATA_DIR",
+    "STRATAVORE_RUNTIME_DIR",
+    "STRATAVORE_CONFIG",
+];
 
 /// The autostart entry of this instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +48,10 @@ impl Autostart {
         }
         exec.push_str(&quoted(&program.to_string_lossy()));
         exec.push_str(" --hidden");
-        Self { entry: directory.join(format!("stratavore{instance}.desktop")), exec }
+        Self {
+            entry: directory.join(format!("stratavore{instance}.desktop")),
+            exec,
+        }
     }
 
     /// Tells whether Stratavore starts at login.
@@ -52,7 +59,12 @@ impl Autostart {
     pub fn is_enabled(&self) -> bool {
         // A desktop's own settings switch an entry off by one of these lines.
         std::fs::read_to_string(&self.entry).is_ok_and(|text| {
-            !text.lines().any(|line| matches!(line.trim(), "Hidden=true" | "X-GNOME-Autostart-enabled=false"))
+            !text.lines().any(|line| {
+                matches!(
+                    line.trim(),
+                    "Hidden=true" | "X-GNOME-Autostart-enabled=false"
+                )
+            })
         })
     }
 
@@ -61,11 +73,18 @@ impl Autostart {
     /// # Errors
     /// The entry could not be written or removed.
     pub fn set(&self, enabled: bool) -> Result<(), Failure> {
-        let done = if enabled { self.write() } else { remove(&self.entry) };
+        let done = if enabled {
+            self.write()
+        } else {
+            remove(&self.entry)
+        };
         done.map_err(|error| {
             let act = if enabled { "write" } else { "remove" };
-            Failure::new(Code::Unavailable, format!("cannot {act} {}: {error}", self.entry.display()))
-                .hint("see who owns that directory and whether it can be written")
+            Failure::new(
+                Code::Unavailable,
+                format!("cannot {act} {}: {error}", self.entry.display()),
+            )
+            .hint("see who owns that directory and whether it can be written")
         })
     }
 
@@ -119,21 +138,29 @@ mod tests {
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn it_is_switched_on_and_off_and_heeds_the_desktops_own_switch() {
         let home = tempfile::tempdir().unwrap();
-        let autostart =
-            Autostart::new(&env(&[("HOME", home.path().to_str().unwrap())]), Path::new("/opt/a b/stratavore-desktop"));
+        let autostart = Autostart::new(
+            &env(&[("HOME", home.path().to_str().unwrap())]),
+            Path::new("/opt/a b/stratavore-desktop"),
+        );
         assert!(!autostart.is_enabled());
         autostart.set(false).unwrap();
         autostart.set(true).unwrap();
         assert!(autostart.is_enabled());
         let entry = home.path().join(".config/autostart/stratavore.desktop");
         let text = std::fs::read_to_string(&entry).unwrap();
-        assert!(text.contains("\nExec=\"/opt/a b/stratavore-desktop\" --hidden\n"), "{text}");
+        assert!(
+            text.contains("\nExec=\"/opt/a b/stratavore-desktop\" --hidden\n"),
+            "{text}"
+        );
         std::fs::write(&entry, text + "Hidden=true\n").unwrap();
         assert!(!autostart.is_enabled());
         autostart.set(false).unwrap();
@@ -143,19 +170,34 @@ mod tests {
     #[test]
     fn another_instance_has_an_entry_of_its_own_that_starts_it_again() {
         let autostart = Autostart::new(
-            &env(&[("XDG_CONFIG_HOME", "/c"), ("STRATAVORE_DATA_DIR", "/d/100%\"x")]),
+            &env(&[
+                ("XDG_CONFIG_HOME", "/c"),
+                ("STRATAVORE_DATA_DIR", "/d/100%\"x"),
+            ]),
             Path::new("/bin/s"),
         );
-        assert_eq!(autostart.entry, Path::new("/c/autostart/stratavore-d-100--x.desktop"));
-        assert_eq!(autostart.exec, r#"env "STRATAVORE_DATA_DIR=/d/100%%\\"x" "/bin/s" --hidden"#);
+        assert_eq!(
+            autostart.entry,
+            Path::new("/c/autostart/stratavore-d-100--x.desktop")
+        );
+        assert_eq!(
+            autostart.exec,
+            r#"env "STRATAVORE_DATA_DIR=/d/100%%\\"x" "/bin/s" --hidden"#
+        );
     }
 
     #[test]
     fn a_directory_that_cannot_be_written_is_named() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join(".config"), "").unwrap();
-        let autostart = Autostart::new(&env(&[("HOME", home.path().to_str().unwrap())]), Path::new("/bin/s"));
+        let autostart = Autostart::new(
+            &env(&[("HOME", home.path().to_str().unwrap())]),
+            Path::new("/bin/s"),
+        );
         let failure = autostart.set(true).unwrap_err();
-        assert!(failure.message.contains("stratavore.desktop") && failure.hint.is_some(), "{failure:?}");
+        assert!(
+            failure.message.contains("stratavore.desktop") && failure.hint.is_some(),
+            "{failure:?}"
+        );
     }
 }

@@ -100,7 +100,11 @@ impl Desktop {
         let mut presence = self.presence.subscribe();
         let known = timeout(PATIENCE, presence.wait_for(Option::is_some)).await;
         // A bus that says nothing is no reason to say that something is missing.
-        let presence = known.ok().and_then(Result::ok).and_then(|known| *known).unwrap_or(Presence::ALL);
+        let presence = known
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|known| *known)
+            .unwrap_or(Presence::ALL);
         let mut attach = None;
         for letter in self.mailbox.collect() {
             match letter {
@@ -109,7 +113,12 @@ impl Desktop {
             }
         }
         let embedded = self.slot.seat().is_some_and(|seat| seat.embedded);
-        DesktopState { tray: presence.tray, notifications: presence.notifications, embedded, attach }
+        DesktopState {
+            tray: presence.tray,
+            notifications: presence.notifications,
+            embedded,
+            attach,
+        }
     }
 
     /// Tells whether somebody is there to answer when the window asks a question.
@@ -145,7 +154,12 @@ impl Desktop {
         // The window comes at once: entitlement by the token does not last.
         self.surroundings.raise(token);
         let found = match self.slot.api().await {
-            Ok(api) => api.runner(v1::RunnerRef { runner: runner.to_owned() }).await,
+            Ok(api) => {
+                api.runner(v1::RunnerRef {
+                    runner: runner.to_owned(),
+                })
+                .await
+            }
             Err(failure) => Err(failure),
         };
         self.post(match found {
@@ -167,7 +181,11 @@ impl Desktop {
     /// Tells whether a person looks at this runner's terminal now.
     #[must_use]
     pub fn is_watched(&self, runner: &str) -> bool {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(runner)
+        self.shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_deref()
+            == Some(runner)
             && self.surroundings.is_focused()
     }
 
@@ -177,8 +195,11 @@ impl Desktop {
     /// What the host said against stopping.
     pub async fn quit(&self, stop_runners: bool) -> Result<(), Failure> {
         if stop_runners {
-            let everything =
-                v1::StopRequest { target: Some(v1::stop_request::Target::All(true)), grace_seconds: None, wait: true };
+            let everything = v1::StopRequest {
+                target: Some(v1::stop_request::Target::All(true)),
+                grace_seconds: None,
+                wait: true,
+            };
             self.slot.api().await?.stop(everything).await?;
         }
         self.surroundings.end();
@@ -187,7 +208,10 @@ impl Desktop {
 
     /// Says that something of the desktop itself changed, such as starting at login.
     pub fn nudge_self(&self) {
-        let _ = self.nudges.send(v1::Nudge { entity: SELF.to_owned(), id: String::new() });
+        let _ = self.nudges.send(v1::Nudge {
+            entity: SELF.to_owned(),
+            id: String::new(),
+        });
     }
 }
 

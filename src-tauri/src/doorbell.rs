@@ -82,9 +82,17 @@ impl Doorbell {
         let path = places.data_dir.join("desktop.lock");
         let failed = |operation| {
             let path = path.clone();
-            move |source| DoorbellError::Place { operation, path, source }
+            move |source| DoorbellError::Place {
+                operation,
+                path,
+                source,
+            }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(&places.data_dir).map_err(failed("make the directory of"))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&places.data_dir)
+            .map_err(failed("make the directory of"))?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
@@ -104,11 +112,16 @@ impl Doorbell {
                 Err(errno) => return Err(failed("lock")(errno.into())),
             }
             let mut socket = Vec::new();
-            lock.rewind().and_then(|()| lock.read_to_end(&mut socket)).map_err(failed("read"))?;
+            lock.rewind()
+                .and_then(|()| lock.read_to_end(&mut socket))
+                .map_err(failed("read"))?;
             // Nothing is written there while the first is starting.
             if !socket.is_empty() {
                 let socket = PathBuf::from(std::ffi::OsString::from_vec(socket));
-                if timeout(LONGEST_TALK, call(&socket, ring)).await.is_ok_and(|called| called.is_ok()) {
+                if timeout(LONGEST_TALK, call(&socket, ring))
+                    .await
+                    .is_ok_and(|called| called.is_ok())
+                {
                     return Ok(Start::Rung);
                 }
             }
@@ -135,22 +148,35 @@ impl Doorbell {
         }
         let failed = |operation| {
             let path = socket.clone();
-            move |source| DoorbellError::Place { operation, path, source }
+            move |source| DoorbellError::Place {
+                operation,
+                path,
+                source,
+            }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(sockets).map_err(failed("make the directory of"))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(sockets)
+            .map_err(failed("make the directory of"))?;
         // Left by one that was killed: the lock is ours, so nobody listens there.
         match std::fs::remove_file(&socket) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("replace")(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("replace")(error));
+            }
             _ => {}
         }
         let listener = UnixListener::bind(&socket).map_err(failed("listen at"))?;
-        std::fs::set_permissions(&socket, Permissions::from_mode(0o600)).map_err(failed("protect"))?;
+        std::fs::set_permissions(&socket, Permissions::from_mode(0o600))
+            .map_err(failed("protect"))?;
         self.publish(&socket)?;
         while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok((stream, _)) => match timeout(LONGEST_TALK, answer(stream)).await {
                     Ok(Ok(ring)) => rung(ring),
-                    Ok(Err(error)) => tracing::warn!(%error, "a caller at the doorbell was not understood"),
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "a caller at the doorbell was not understood")
+                    }
                     Err(_) => tracing::warn!("a caller at the doorbell said nothing"),
                 },
                 Err(error) => {
@@ -164,11 +190,13 @@ impl Doorbell {
     }
 
     fn publish(&mut self, socket: &Path) -> Result<(), DoorbellError> {
-        self.lock.write_all(socket.as_os_str().as_bytes()).map_err(|source| DoorbellError::Place {
-            operation: "write",
-            path: self.path.clone(),
-            source,
-        })
+        self.lock
+            .write_all(socket.as_os_str().as_bytes())
+            .map_err(|source| DoorbellError::Place {
+                operation: "write",
+                path: self.path.clone(),
+                source,
+            })
     }
 }
 
@@ -180,17 +208,26 @@ async fn call(socket: &Path, ring: &Ring) -> io::Result<()> {
     stream.write_all(&line).await?;
     let mut answer = String::new();
     stream.take(16).read_to_string(&mut answer).await?;
-    if answer == "ok\n" { Ok(()) } else { Err(io::Error::other("not understood")) }
+    if answer == "ok\n" {
+        Ok(())
+    } else {
+        Err(io::Error::other("not understood"))
+    }
 }
 
 /// Hears one caller out.
 async fn answer(mut stream: UnixStream) -> io::Result<Ring> {
     if stream.peer_cred()?.uid() != rustix::process::geteuid().as_raw() {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it belongs to another user",
+        ));
     }
     let (read, mut write) = stream.split();
     let mut line = String::new();
-    BufReader::new(read.take(LONGEST_RING)).read_line(&mut line).await?;
+    BufReader::new(read.take(LONGEST_RING))
+        .read_line(&mut line)
+        .await?;
     let ring = serde_json::from_str(&line)?;
     write.write_all(b"ok\n").await?;
     Ok(ring)

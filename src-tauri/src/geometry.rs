@@ -39,7 +39,12 @@ pub struct Screen {
 
 impl Default for Geometry {
     fn default() -> Self {
-        Self { width: 1280.0, height: 800.0, at: None, maximized: false }
+        Self {
+            width: 1280.0,
+            height: 800.0,
+            at: None,
+            maximized: false,
+        }
     }
 }
 
@@ -47,8 +52,11 @@ impl Geometry {
     /// Reads what was remembered; the default when nothing usable was.
     #[must_use]
     pub fn load(path: &Path) -> Self {
-        let read = std::fs::read(path).ok().and_then(|text| serde_json::from_slice::<Self>(&text).ok());
-        read.filter(|geometry| geometry.width.is_finite() && geometry.height.is_finite()).unwrap_or_default()
+        let read = std::fs::read(path)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Self>(&text).ok());
+        read.filter(|geometry| geometry.width.is_finite() && geometry.height.is_finite())
+            .unwrap_or_default()
     }
 
     /// Remembers it.
@@ -65,12 +73,21 @@ impl Geometry {
     /// Fits it to the screens there are now: one may have been unplugged.
     #[must_use]
     pub fn fitted(self, screens: &[Screen]) -> Self {
-        let widest = screens.iter().map(|screen| screen.width).fold(SMALLEST.0, f64::max);
-        let highest = screens.iter().map(|screen| screen.height).fold(SMALLEST.1, f64::max);
+        let widest = screens
+            .iter()
+            .map(|screen| screen.width)
+            .fold(SMALLEST.0, f64::max);
+        let highest = screens
+            .iter()
+            .map(|screen| screen.height)
+            .fold(SMALLEST.1, f64::max);
         let (width, height) = if screens.is_empty() {
             (self.width.max(SMALLEST.0), self.height.max(SMALLEST.1))
         } else {
-            (self.width.clamp(SMALLEST.0, widest), self.height.clamp(SMALLEST.1, highest))
+            (
+                self.width.clamp(SMALLEST.0, widest),
+                self.height.clamp(SMALLEST.1, highest),
+            )
         };
         let at = self.at.filter(|(x, y)| {
             screens.iter().any(|screen| {
@@ -80,7 +97,12 @@ impl Geometry {
                     && *y <= screen.y + screen.height - GRIP
             })
         });
-        Self { width, height, at, maximized: self.maximized }
+        Self {
+            width,
+            height,
+            at,
+            maximized: self.maximized,
+        }
     }
 }
 
@@ -88,14 +110,24 @@ impl Geometry {
 mod tests {
     use super::*;
 
-    const SCREEN: Screen = Screen { x: 0.0, y: 0.0, width: 1920.0, height: 1080.0 };
+    const SCREEN: Screen = Screen {
+        x: 0.0,
+        y: 0.0,
+        width: 1920.0,
+        height: 1080.0,
+    };
 
     #[test]
     fn it_is_remembered_and_nonsense_is_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("window.json");
         assert_eq!(Geometry::load(&path), Geometry::default());
-        let geometry = Geometry { width: 900.0, height: 700.0, at: Some((10.0, 20.0)), maximized: true };
+        let geometry = Geometry {
+            width: 900.0,
+            height: 700.0,
+            at: Some((10.0, 20.0)),
+            maximized: true,
+        };
         geometry.store(&path).unwrap();
         assert_eq!(Geometry::load(&path), geometry);
         std::fs::write(&path, "{\"width\":\"wide\"}").unwrap();
@@ -104,10 +136,26 @@ mod tests {
 
     #[test]
     fn it_is_fitted_to_the_screens_there_are() {
-        let geometry = Geometry { width: 3000.0, height: 100.0, at: Some((2500.0, 10.0)), maximized: false };
+        let geometry = Geometry {
+            width: 3000.0,
+            height: 100.0,
+            at: Some((2500.0, 10.0)),
+            maximized: false,
+        };
         let fitted = geometry.fitted(&[SCREEN]);
-        assert_eq!(fitted, Geometry { width: 1920.0, height: 320.0, at: None, maximized: false });
-        let second = Screen { x: 1920.0, ..SCREEN };
+        assert_eq!(
+            fitted,
+            Geometry {
+                width: 1920.0,
+                height: 320.0,
+                at: None,
+                maximized: false
+            }
+        );
+        let second = Screen {
+            x: 1920.0,
+            ..SCREEN
+        };
         assert_eq!(geometry.fitted(&[SCREEN, second]).at, Some((2500.0, 10.0)));
     }
 }

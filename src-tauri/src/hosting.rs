@@ -74,7 +74,12 @@ pub enum Ended {
 }
 
 /// Keeps a host in the slot until `stop`, and passes its nudges on.
-pub async fn keep(hosts: &dyn Hosts, slot: &Slot, nudges: &Nudges, stop: &CancellationToken) -> Ended {
+pub async fn keep(
+    hosts: &dyn Hosts,
+    slot: &Slot,
+    nudges: &Nudges,
+    stop: &CancellationToken,
+) -> Ended {
     let mut pause = FIRST_PAUSE;
     let mut ever = false;
     loop {
@@ -82,7 +87,10 @@ pub async fn keep(hosts: &dyn Hosts, slot: &Slot, nudges: &Nudges, stop: &Cancel
             None => return Ended::Cancelled,
             Some(Ok(Found::Own(host))) => {
                 let api = host.api();
-                slot.fill(Seat { api: api.clone(), embedded: true });
+                slot.fill(Seat {
+                    api: api.clone(),
+                    embedded: true,
+                });
                 renew(nudges);
                 let ended = tokio::select! {
                     () = stop.cancelled() => Ended::Cancelled,
@@ -95,9 +103,16 @@ pub async fn keep(hosts: &dyn Hosts, slot: &Slot, nudges: &Nudges, stop: &Cancel
             }
             Some(Ok(Found::Other(api))) => {
                 (ever, pause) = (true, FIRST_PAUSE);
-                slot.fill(Seat { api: api.clone(), embedded: false });
+                slot.fill(Seat {
+                    api: api.clone(),
+                    embedded: false,
+                });
                 renew(nudges);
-                if stop.run_until_cancelled(pass_on(&api, nudges)).await.is_none() {
+                if stop
+                    .run_until_cancelled(pass_on(&api, nudges))
+                    .await
+                    .is_none()
+                {
                     return Ended::Cancelled;
                 }
                 tracing::info!("the host went away: looking for another, or taking over");
@@ -138,7 +153,10 @@ async fn pass_on_for_ever(api: &Arc<dyn Api>, nudges: &Nudges) {
 /// Nudges for everything: what was known of an earlier host may be old.
 fn renew(nudges: &Nudges) {
     for entity in ["status", "notifications"] {
-        let _ = nudges.send(v1::Nudge { entity: entity.to_owned(), id: String::new() });
+        let _ = nudges.send(v1::Nudge {
+            entity: entity.to_owned(),
+            id: String::new(),
+        });
     }
 }
 
@@ -156,10 +174,15 @@ impl Hosts for DataDirectory {
         let (places, config) = (self.places.clone(), self.config.clone());
         // Opening the store blocks: migrations are copied and run.
         let runtime = Handle::current();
-        let started = spawn_blocking(move || runtime.block_on(Host::start(places, HostKind::Desktop, config))).await;
+        let started = spawn_blocking(move || {
+            runtime.block_on(Host::start(places, HostKind::Desktop, config))
+        })
+        .await;
         match started {
             Ok(Ok(host)) => Ok(Found::Own(Box::new(host))),
-            Ok(Err(HostError::Held(_))) => reach(self.places.clone()).await.map_err(|error| NoHost::NotYet(chain(&error))),
+            Ok(Err(HostError::Held(_))) => reach(self.places.clone())
+                .await
+                .map_err(|error| NoHost::NotYet(chain(&error))),
             Ok(Err(error)) => Err(NoHost::Refused(chain(&error))),
             Err(error) => Err(NoHost::Refused(chain(&error))),
         }

@@ -24,7 +24,10 @@ pub struct Presence {
 
 impl Presence {
     /// Nothing is missing.
-    pub const ALL: Self = Self { tray: true, notifications: true };
+    pub const ALL: Self = Self {
+        tray: true,
+        notifications: true,
+    };
 }
 
 /// Keeps `presence` true until `stop`. Without a session bus there is neither, and nothing to wait for.
@@ -54,18 +57,34 @@ async fn follow_bus(
 ) -> zbus::Result<()> {
     let dbus = DBusProxy::new(bus).await?;
     // Listening comes before asking: what changes between the two would otherwise be missed.
-    let trays = dbus.receive_name_owner_changed_with_args(&[(0, TRAY)]).await?;
-    let services = dbus.receive_name_owner_changed_with_args(&[(0, NOTIFICATIONS)]).await?;
+    let trays = dbus
+        .receive_name_owner_changed_with_args(&[(0, TRAY)])
+        .await?;
+    let services = dbus
+        .receive_name_owner_changed_with_args(&[(0, NOTIFICATIONS)])
+        .await?;
     let mut changes = futures::stream::select(trays, services);
-    let startable = dbus.list_activatable_names().await?.iter().any(|name| name.as_str() == NOTIFICATIONS);
+    let startable = dbus
+        .list_activatable_names()
+        .await?
+        .iter()
+        .any(|name| name.as_str() == NOTIFICATIONS);
     let mut owned = HashMap::new();
     for name in [TRAY, NOTIFICATIONS] {
-        owned.insert(name.to_owned(), dbus.name_has_owner(name.try_into()?).await?);
+        owned.insert(
+            name.to_owned(),
+            dbus.name_has_owner(name.try_into()?).await?,
+        );
     }
     loop {
-        let now = Presence { tray: has_tray_library && owned[TRAY], notifications: startable || owned[NOTIFICATIONS] };
+        let now = Presence {
+            tray: has_tray_library && owned[TRAY],
+            notifications: startable || owned[NOTIFICATIONS],
+        };
         presence.send_if_modified(|known| known.replace(now) != Some(now));
-        let Some(Some(change)) = stop.run_until_cancelled(changes.next()).await else { return Ok(()) };
+        let Some(Some(change)) = stop.run_until_cancelled(changes.next()).await else {
+            return Ok(());
+        };
         let change = change.args()?;
         owned.insert(change.name.to_string(), change.new_owner.is_some());
     }

@@ -32,7 +32,11 @@ impl Surroundings for Shell {
         dialog.pick_folder(move |folder| {
             let _ = picked.send(folder);
         });
-        answer.await.ok().flatten().and_then(|folder| folder.into_path().ok())
+        answer
+            .await
+            .ok()
+            .flatten()
+            .and_then(|folder| folder.into_path().ok())
     }
 
     fn open_link(&self, url: &str) -> Result<(), String> {
@@ -58,7 +62,9 @@ impl Surroundings for Shell {
     }
 
     fn is_focused(&self) -> bool {
-        self.app.get_webview_window(window::LABEL).is_some_and(|window| window.is_focused().unwrap_or(false))
+        self.app
+            .get_webview_window(window::LABEL)
+            .is_some_and(|window| window.is_focused().unwrap_or(false))
     }
 
     fn end(&self) {

@@ -27,7 +27,9 @@ pub struct Slot {
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { seat: watch::Sender::new(None) }
+        Self {
+            seat: watch::Sender::new(None),
+        }
     }
 }
 
@@ -55,10 +57,15 @@ impl Slot {
     pub async fn api(&self) -> Result<Arc<dyn Api>, Failure> {
         let mut seats = self.seat.subscribe();
         let filled = timeout(PATIENCE, seats.wait_for(Option::is_some)).await;
-        match filled.as_ref().map(|seat| seat.as_ref().map(|seat| seat.as_ref().map(|seat| seat.api.clone()))) {
+        match filled.as_ref().map(|seat| {
+            seat.as_ref()
+                .map(|seat| seat.as_ref().map(|seat| seat.api.clone()))
+        }) {
             Ok(Ok(Some(api))) => Ok(api),
-            _ => Err(Failure::new(Code::Unavailable, "no host answers for this data directory")
-                .hint("it is tried again without end; `stratavore doctor` tells what is wrong")),
+            _ => Err(
+                Failure::new(Code::Unavailable, "no host answers for this data directory")
+                    .hint("it is tried again without end; `stratavore doctor` tells what is wrong"),
+            ),
         }
     }
 

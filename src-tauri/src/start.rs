@@ -23,8 +23,8 @@ use crate::arguments::Arguments;
 use crate::autostart::Autostart;
 use crate::desktop::{Desktop, SELF};
 use crate::doorbell::{Doorbell, Ring, Start};
-use crate::mailbox::Letter;
 use crate::hosting::{DataDirectory, Ended};
+use crate::mailbox::Letter;
 use crate::shell::Shell;
 use crate::tray::{self, Applied, Panel};
 use crate::{activation, commands, hosting, notifications, presence, window};
@@ -58,17 +58,35 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         .context("cannot start threads")?;
     tauri::async_runtime::set(runtime.handle().clone());
 
-    let ring = Ring { attach: arguments.attach.clone(), token: activation::token_of(&env) };
+    let ring = Ring {
+        attach: arguments.attach.clone(),
+        token: activation::token_of(&env),
+    };
     let doorbell = match runtime.block_on(Doorbell::take(&places, &ring))? {
         Start::First(doorbell) => doorbell,
         Start::Rung => return Ok(()),
     };
-    let _logs = stratavore_api::logs::begin(&places, HostKind::Desktop, config.log_level(), std::io::stderr().is_terminal())?;
+    let _logs = stratavore_api::logs::begin(
+        &places,
+        HostKind::Desktop,
+        config.log_level(),
+        std::io::stderr().is_terminal(),
+    )?;
     if gtk::init().is_err() {
-        bail!("cannot reach the display that DISPLAY or WAYLAND_DISPLAY names; without one, run stratavored");
+        bail!(
+            "cannot reach the display that DISPLAY or WAYLAND_DISPLAY names; without one, run stratavored"
+        );
     }
     let program = std::env::current_exe().context("cannot tell this program's own path")?;
-    let parts = Parts { autostart: Autostart::new(&env, &program), places, config, env, arguments, ring, doorbell };
+    let parts = Parts {
+        autostart: Autostart::new(&env, &program),
+        places,
+        config,
+        env,
+        arguments,
+        ring,
+        doorbell,
+    };
     let stop = CancellationToken::new();
     // Returns instead of leaving the process, so that the log is written to its end.
     build(parts, &stop)?.run_return(move |app, event| react(app, &event, &stop));
@@ -100,7 +118,11 @@ fn build(parts: Parts, stop: &CancellationToken) -> anyhow::Result<App> {
         })
         .on_window_event(move |window, event| heed(window, event, &on_event))
         .setup(move |app| {
-            let shell = Shell { app: app.handle().clone(), memory, stop: stop.clone() };
+            let shell = Shell {
+                app: app.handle().clone(),
+                memory,
+                stop: stop.clone(),
+            };
             let desktop = Arc::new(Desktop::new(parts.autostart.clone(), Arc::new(shell)));
             app.manage(desktop.clone());
             begin(app, parts, &desktop, &stop);
@@ -112,7 +134,15 @@ fn build(parts: Parts, stop: &CancellationToken) -> anyhow::Result<App> {
 
 /// Starts the tasks; the crate's documentation lists them.
 fn begin(app: &App, parts: Parts, desktop: &Arc<Desktop>, stop: &CancellationToken) {
-    let Parts { places, config, env, arguments, ring, doorbell, .. } = parts;
+    let Parts {
+        places,
+        config,
+        env,
+        arguments,
+        ring,
+        doorbell,
+        ..
+    } = parts;
     let runtime = tauri::async_runtime::handle();
     let runtime = runtime.inner();
     let tasks = &desktop.tasks;
@@ -121,20 +151,46 @@ fn begin(app: &App, parts: Parts, desktop: &Arc<Desktop>, stop: &CancellationTok
     let (seen, seeing) = watch::channel(0);
     app.manage(Seen(seen));
 
-    tasks.spawn_on(keep_host(app.clone(), places.clone(), config.clone(), desktop.clone(), stop.clone()), runtime);
-    tasks.spawn_on(listen_at_door(doorbell, places.clone(), desktop.clone(), stop.clone()), runtime);
-    tasks.spawn_on(pass_nudges(app.clone(), desktop.clone(), stop.clone()), runtime);
+    tasks.spawn_on(
+        keep_host(
+            app.clone(),
+            places.clone(),
+            config.clone(),
+            desktop.clone(),
+            stop.clone(),
+        ),
+        runtime,
+    );
+    tasks.spawn_on(
+        listen_at_door(doorbell, places.clone(), desktop.clone(), stop.clone()),
+        runtime,
+    );
+    tasks.spawn_on(
+        pass_nudges(app.clone(), desktop.clone(), stop.clone()),
+        runtime,
+    );
     tasks.spawn_on(heed_signals(stop.clone()), runtime);
 
     let panel = watch::Sender::new(Panel::of(desktops(&env), None));
     if has_tray_library {
         let directory = places.data_dir.join("tray");
         tasks.spawn_on(
-            show_tray(app.clone(), directory, tray::Follow { desktop: desktop.clone(), seen: seeing }, panel.clone(), stop.clone()),
+            show_tray(
+                app.clone(),
+                directory,
+                tray::Follow {
+                    desktop: desktop.clone(),
+                    seen: seeing,
+                },
+                panel.clone(),
+                stop.clone(),
+            ),
             runtime,
         );
     } else {
-        tracing::warn!("no tray: neither libayatana-appindicator3 nor libappindicator3 is installed");
+        tracing::warn!(
+            "no tray: neither libayatana-appindicator3 nor libappindicator3 is installed"
+        );
     }
     let on_bus = {
         let (desktop, stop) = (desktop.clone(), stop.clone());
@@ -154,7 +210,13 @@ fn begin(app: &App, parts: Parts, desktop: &Arc<Desktop>, stop: &CancellationTok
             let on_bus = async {
                 if let Some(bus) = &bus {
                     tokio::join!(
-                        notifications::follow(&desktop, bus, &SystemClock, config.notifications(), &stop),
+                        notifications::follow(
+                            &desktop,
+                            bus,
+                            &SystemClock,
+                            config.notifications(),
+                            &stop
+                        ),
                         tray::follow_panel(bus, desktops(&env), &panel, &stop),
                     );
                 }
@@ -163,7 +225,10 @@ fn begin(app: &App, parts: Parts, desktop: &Arc<Desktop>, stop: &CancellationTok
         }
     };
     tasks.spawn_on(on_bus, runtime);
-    tasks.spawn_on(first_window(arguments, ring, desktop.clone(), stop.clone()), runtime);
+    tasks.spawn_on(
+        first_window(arguments, ring, desktop.clone(), stop.clone()),
+        runtime,
+    );
 
     // Not among the tasks: it waits for them, and ends the program.
     let (desktop, stop) = (desktop.clone(), stop.clone());
@@ -182,7 +247,13 @@ fn desktops(env: &BTreeMap<String, String>) -> &str {
     env.get("XDG_CURRENT_DESKTOP").map_or("", String::as_str)
 }
 
-async fn keep_host(app: AppHandle, places: Places, config: Config, desktop: Arc<Desktop>, stop: CancellationToken) {
+async fn keep_host(
+    app: AppHandle,
+    places: Places,
+    config: Config,
+    desktop: Arc<Desktop>,
+    stop: CancellationToken,
+) {
     let hosts = DataDirectory { places, config };
     match hosting::keep(&hosts, &desktop.slot, &desktop.nudges, &stop).await {
         Ended::Cancelled => {}
@@ -199,7 +270,12 @@ async fn keep_host(app: AppHandle, places: Places, config: Config, desktop: Arc<
     }
 }
 
-async fn listen_at_door(doorbell: Doorbell, places: Places, desktop: Arc<Desktop>, stop: CancellationToken) {
+async fn listen_at_door(
+    doorbell: Doorbell,
+    places: Places,
+    desktop: Arc<Desktop>,
+    stop: CancellationToken,
+) {
     // The sockets stand under the instance's id, which only the store knows.
     let sockets = loop {
         let asked = async { desktop.slot.api().await?.status().await };
@@ -224,9 +300,14 @@ async fn listen_at_door(doorbell: Doorbell, places: Places, desktop: Arc<Desktop
     };
     let listened = async {
         // Nobody holds the receiver but the future beside this one.
-        let listened = doorbell.listen(&sockets, move |ring| drop(rung.send(ring)), &stop).await;
+        let listened = doorbell
+            .listen(&sockets, move |ring| drop(rung.send(ring)), &stop)
+            .await;
         if let Err(error) = listened {
-            tracing::error!(error = hosting::chain(&error), "a second start cannot reach this one");
+            tracing::error!(
+                error = hosting::chain(&error),
+                "a second start cannot reach this one"
+            );
             stop.cancelled().await;
         }
     };
@@ -241,7 +322,10 @@ async fn pass_nudges(app: AppHandle, desktop: Arc<Desktop>, stop: CancellationTo
             None | Some(Err(RecvError::Closed)) => return,
             Some(Ok(nudge)) if nudge.entity == SELF => continue,
             Some(Ok(nudge)) => nudge,
-            Some(Err(RecvError::Lagged(_))) => v1::Nudge { entity: "status".into(), ..v1::Nudge::default() },
+            Some(Err(RecvError::Lagged(_))) => v1::Nudge {
+                entity: "status".into(),
+                ..v1::Nudge::default()
+            },
         };
         if app.get_webview_window(window::LABEL).is_some()
             && let Err(error) = app.emit_to(window::LABEL, "nudge", &nudge)
@@ -254,7 +338,10 @@ async fn pass_nudges(app: AppHandle, desktop: Arc<Desktop>, stop: CancellationTo
 /// Ends as a person's quit does when the session or the shell asks.
 async fn heed_signals(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         return tracing::warn!("cannot listen for signals");
     };
     tokio::select! {
@@ -279,7 +366,10 @@ async fn show_tray(
         while let Some(Some(action)) = stop.run_until_cancelled(clicks.recv()).await {
             let desktop = desktop.clone();
             // A stop that waits must not hold back the next click.
-            desktop.clone().tasks.spawn(async move { tray::act(&desktop, action).await });
+            desktop
+                .clone()
+                .tasks
+                .spawn(async move { tray::act(&desktop, action).await });
         }
     };
     let applying = async {
@@ -295,16 +385,27 @@ async fn show_tray(
             if stop.run_until_cancelled(changed).await != Some(true) {
                 break;
             }
-            let Some(menu) = menus.borrow_and_update().clone() else { continue };
+            let Some(menu) = menus.borrow_and_update().clone() else {
+                continue;
+            };
             let panel = *panels.borrow_and_update();
-            let (main, applied, directory, clicked) = (app.clone(), applied.clone(), directory.clone(), clicked.clone());
+            let (main, applied, directory, clicked) = (
+                app.clone(),
+                applied.clone(),
+                directory.clone(),
+                clicked.clone(),
+            );
             let asked = app.run_on_main_thread(move || {
-                let mut applied = applied.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut applied = applied
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 let done = (|| {
                     let tray = match &mut *applied {
                         Some(tray) => tray,
                         none => {
-                            let icon = tray::build(&main, &directory, move |action| drop(clicked.send(action)))?;
+                            let icon = tray::build(&main, &directory, move |action| {
+                                drop(clicked.send(action))
+                            })?;
                             none.insert(Applied::new(main.clone(), icon))
                         }
                     };
@@ -329,27 +430,49 @@ async fn tell_losses(desktop: &Desktop, stop: &CancellationToken) {
     let (mut tray_told, mut notifications_told) = (false, false);
     let mut before = presence::Presence::default();
     while let Some(Ok(())) = stop.run_until_cancelled(presence.changed()).await {
-        let Some(now) = *presence.borrow_and_update() else { continue };
+        let Some(now) = *presence.borrow_and_update() else {
+            continue;
+        };
         if before.tray && !now.tray && !std::mem::replace(&mut tray_told, true) {
-            desktop.post(Letter::Problem("the tray went away: closing the window asks what to do".into()));
+            desktop.post(Letter::Problem(
+                "the tray went away: closing the window asks what to do".into(),
+            ));
         }
-        if before.notifications && !now.notifications && !std::mem::replace(&mut notifications_told, true) {
-            desktop.post(Letter::Problem("the notification service went away: what ends is told in this window".into()));
+        if before.notifications
+            && !now.notifications
+            && !std::mem::replace(&mut notifications_told, true)
+        {
+            desktop.post(Letter::Problem(
+                "the notification service went away: what ends is told in this window".into(),
+            ));
         }
         before = now;
     }
 }
 
 /// Opens the window that this start asks for. Hidden, it opens none, unless there is no tray to find Stratavore in.
-async fn first_window(arguments: Arguments, ring: Ring, desktop: Arc<Desktop>, stop: CancellationToken) {
+async fn first_window(
+    arguments: Arguments,
+    ring: Ring,
+    desktop: Arc<Desktop>,
+    stop: CancellationToken,
+) {
     if let Some(runner) = arguments.attach {
-        stop.run_until_cancelled(desktop.attach(&runner, ring.token)).await;
+        stop.run_until_cancelled(desktop.attach(&runner, ring.token))
+            .await;
     } else if !arguments.hidden {
         desktop.show(None, ring.token);
     } else {
         let mut presence = desktop.presence.subscribe();
-        let tray = timeout(TRAY_AT_LOGIN, presence.wait_for(|known| known.is_some_and(|known| known.tray)));
-        if let Some(Err(_)) = stop.run_until_cancelled(tray).await.map(|waited| waited.map(drop)) {
+        let tray = timeout(
+            TRAY_AT_LOGIN,
+            presence.wait_for(|known| known.is_some_and(|known| known.tray)),
+        );
+        if let Some(Err(_)) = stop
+            .run_until_cancelled(tray)
+            .await
+            .map(|waited| waited.map(drop))
+        {
             desktop.show(None, None);
         }
     }
@@ -377,11 +500,17 @@ fn heed(window: &tauri::Window, event: &WindowEvent, memory: &Path) {
 
 /// Until it is known, a tray is taken to be there: nothing is lost by living on.
 fn has_tray(desktop: &Desktop) -> bool {
-    desktop.presence.borrow().is_none_or(|presence| presence.tray)
+    desktop
+        .presence
+        .borrow()
+        .is_none_or(|presence| presence.tray)
 }
 
 fn react(app: &AppHandle, event: &RunEvent, stop: &CancellationToken) {
-    if let RunEvent::ExitRequested { code: None, api, .. } = event {
+    if let RunEvent::ExitRequested {
+        code: None, api, ..
+    } = event
+    {
         // The last window closed.
         api.prevent_exit();
         if !has_tray(&app.state::<Arc<Desktop>>()) {

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use tauri::{AppHandle, LogicalPosition, LogicalSize, Manager, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Window};
+use tauri::{
+    AppHandle, LogicalPosition, LogicalSize, Manager, WebviewUrl, WebviewWindow,
+    WebviewWindowBuilder, Window,
+};
 
 use crate::activation;
 use crate::geometry::{Geometry, SMALLEST, Screen};
@@ -35,7 +38,11 @@ fn open(app: &AppHandle, memory: &Path) -> tauri::Result<WebviewWindow> {
         .min_inner_size(SMALLEST.0, SMALLEST.1)
         .maximized(geometry.maximized)
         // Links are opened in the browser; the window itself never leaves its page.
-        .on_navigation(|url| ORIGINS.iter().any(|origin| url.as_str().starts_with(origin)));
+        .on_navigation(|url| {
+            ORIGINS
+                .iter()
+                .any(|origin| url.as_str().starts_with(origin))
+        });
     builder = match geometry.at {
         Some((x, y)) => builder.position(x, y),
         None => builder.center(),
@@ -47,7 +54,12 @@ fn screens(app: &AppHandle) -> tauri::Result<Vec<Screen>> {
     let screens = app.available_monitors()?.into_iter().map(|monitor| {
         let at: LogicalPosition<f64> = monitor.position().to_logical(monitor.scale_factor());
         let size: LogicalSize<f64> = monitor.size().to_logical(monitor.scale_factor());
-        Screen { x: at.x, y: at.y, width: size.width, height: size.height }
+        Screen {
+            x: at.x,
+            y: at.y,
+            width: size.width,
+            height: size.height,
+        }
     });
     Ok(screens.collect())
 }
@@ -57,12 +69,24 @@ pub fn remember(window: &Window, memory: &Path) {
     let measured = || -> tauri::Result<Geometry> {
         let maximized = window.is_maximized()?;
         if maximized {
-            return Ok(Geometry { maximized, ..Geometry::load(memory) });
+            return Ok(Geometry {
+                maximized,
+                ..Geometry::load(memory)
+            });
         }
         let scale = window.scale_factor()?;
         let size: LogicalSize<f64> = window.inner_size()?.to_logical(scale);
-        let at = window.outer_position().ok().map(|at| at.to_logical::<f64>(scale)).map(|at| (at.x, at.y));
-        Ok(Geometry { width: size.width, height: size.height, at, maximized })
+        let at = window
+            .outer_position()
+            .ok()
+            .map(|at| at.to_logical::<f64>(scale))
+            .map(|at| (at.x, at.y));
+        Ok(Geometry {
+            width: size.width,
+            height: size.height,
+            at,
+            maximized,
+        })
     };
     match measured() {
         Ok(geometry) => {

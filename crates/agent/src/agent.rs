@@ -37,6 +37,8 @@ const FRAME_TIMEOUT: Duration = Duration::from_millis(150);
 const RESCAN: Duration = Duration::from_millis(10);
 /// What an exited program left behind has this long to end by itself.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+/// When the first heartbeat comes, so that a person who launches sees soon what it takes.
+const FIRST_BEAT: Duration = Duration::from_secs(1);
 /// A machine that shuts down waits longer than this.
 const TERMINATE_GRACE: Duration = Duration::from_secs(5);
 /// At the end, peers that do not take what they are told are waited for this long.
@@ -103,6 +105,7 @@ pub struct Agent {
     next_peer: u64,
     frozen: bool,
     stopping: Option<Stopping>,
+    interrupted: bool,
     exited: Option<Exited>,
     tree_empty: bool,
     beat_at: Instant,
@@ -136,9 +139,10 @@ impl Agent {
             next_peer,
             frozen: false,
             stopping: None,
+            interrupted: false,
             exited: None,
             tree_empty: false,
-            beat_at: now + Duration::from_millis(parts.launch.heartbeat_ms),
+            beat_at: now + Duration::from_millis(parts.launch.heartbeat_ms).min(FIRST_BEAT),
             beaten: (now, 0),
             reported_viewers: Viewers {
                 count: 0,
@@ -161,6 +165,8 @@ impl Agent {
                 self.reap();
             }
             if arrived.terminate {
+                // Nobody of ours asks so: the machine or the login session goes down.
+                self.interrupted = self.interrupted || self.stopping.is_none();
                 self.stop(TERMINATE_GRACE, true);
             }
             self.accept();
@@ -725,7 +731,9 @@ impl Agent {
         self.read_terminal(&mut vec![0; 16 * 1024], DRAIN_MAX);
         let leftovers = self.parts.tree.descendants().len() as u32;
         let stopped = self.stopping.is_some();
-        let end = if stopped {
+        let end = if self.interrupted {
+            End::Interrupted { exit }
+        } else if stopped {
             End::Stopped { exit }
         } else {
             End::Exited { exit }
@@ -751,6 +759,7 @@ impl Agent {
             exit,
             at,
             stopped,
+            interrupted: self.interrupted,
             leftovers,
         };
         self.exited = Some(exited.clone());

@@ -138,10 +138,11 @@ fn a_pause_stops_the_whole_tree_and_a_continue_continues_it() {
         _ => None,
     });
     assert_eq!((frozen.frozen, frozen.processes), (true, 4));
+    // A shell inside of vfork waits for its child, stopped before it executes anything, and is as still as that.
     until("all to be stopped", || {
         states(&rig)
             .iter()
-            .all(|state| *state == b'T')
+            .all(|state| matches!(state, b'T' | b'D'))
             .then_some(())
     });
 
@@ -183,7 +184,7 @@ fn a_paused_tree_can_be_stopped() {
 }
 
 #[test]
-fn a_machine_that_shuts_down_stops_the_runner() {
+fn a_machine_that_shuts_down_interrupts_the_runner() {
     let rig = Rig::script("echo ready; exec cat");
     let (mut line, _) = rig.start();
     rig.shows("ready");
@@ -192,9 +193,9 @@ fn a_machine_that_shuts_down_stops_the_runner() {
         .process
         .signal(rustix::process::Signal::TERM);
     let exited = line.exited();
-    assert!(exited.stopped);
+    assert!(exited.interrupted);
     line.ended();
-    assert_eq!(rig.exit().end.reason(), "stopped");
+    assert_eq!(rig.exit().end.reason(), "interrupted");
 }
 
 #[test]

@@ -141,6 +141,7 @@ impl Scene {
             exit,
             at: Timestamp(0),
             stopped: false,
+            interrupted: false,
             leftovers: 0,
         };
         self.agent.send(&Message::Exited(exited));

@@ -41,6 +41,8 @@ pub enum End {
         /// When.
         at: Timestamp,
     },
+    /// It was ended together with the machine or the login session.
+    Interrupted,
     /// The program could not be executed.
     CouldNotStart {
         /// A word for it.
@@ -210,6 +212,10 @@ impl End {
     pub fn input(&self, attempt: u32) -> Input {
         match self.clone() {
             Self::Exited { exit, at } => Input::Exited { attempt, exit, at },
+            Self::Interrupted => Input::Lost {
+                attempt,
+                interrupted: true,
+            },
             Self::CouldNotStart { code, message, at } => Input::CouldNotStart {
                 attempt,
                 code,

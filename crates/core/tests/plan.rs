@@ -123,6 +123,7 @@ fn attempts() -> Vec<Attempt> {
         Attempt::Alive { connected: true },
         Attempt::Alive { connected: false },
         ended(),
+        Attempt::Ended(End::Interrupted),
         Attempt::Ended(End::CouldNotStart {
             code: "c".into(),
             message: "m".into(),

@@ -351,6 +351,28 @@ async fn after_a_reboot_runners_are_interrupted_and_offered_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_logout_ended_is_interrupted_and_offered() {
+    let mut host = Host::start().await;
+    let runner = host.launch("print ready; hold").await;
+    host.shows(&runner.id, "ready").await;
+    let (agent, program) = (host.agent(&runner), host.program(&runner));
+    // The end of a session: everybody is told, the host first.
+    host.terminate();
+    agent.signal(rustix::process::Signal::TERM).unwrap();
+    wait_until(SOON, "both have ended", || {
+        !agent.is_alive() && !program.is_alive()
+    });
+    host.begin().await;
+    let ended = host.state(&runner.id, "failed").await;
+    assert!(ended.exit.unwrap().reason.contains("interrupted"));
+    assert_eq!(host.status().await.interrupted.len(), 1);
+    let dismiss = v1::InterruptedAnswer { start: false };
+    host.client().answer_interrupted(dismiss).await.unwrap();
+    assert_eq!(host.status().await.interrupted, vec![]);
+    assert_eq!(host.runner(&runner.id).await.state, "failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn replacing_the_agents_binary_harms_no_running_agent() {
     let mut host = Host::start().await;
     // Programs of its own, so that replacing them disturbs no other test.

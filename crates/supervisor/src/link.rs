@@ -162,6 +162,13 @@ impl Task {
                 };
                 self.inner.tell(runner, input).await;
             }
+            Message::Exited(exited) if exited.interrupted => {
+                let input = Input::Lost {
+                    attempt,
+                    interrupted: true,
+                };
+                self.inner.tell(runner, input).await;
+            }
             Message::Exited(exited) => {
                 let input = Input::Exited {
                     attempt,

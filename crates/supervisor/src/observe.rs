@@ -73,6 +73,7 @@ fn end(record: &ExitRecord) -> End {
                 at,
             }
         }
+        stratavore_wire::End::Interrupted { .. } => End::Interrupted,
         stratavore_wire::End::SpawnFailed { failure, message } => End::CouldNotStart {
             code: failure.word().to_owned(),
             message: message.clone(),

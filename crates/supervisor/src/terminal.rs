@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use stratavore_core::runner::Runner;
 use stratavore_wire::client::{Connection, ConnectionError};
+use stratavore_wire::history::plain;
 use stratavore_wire::record::{HISTORY_FILE, OLDER_HISTORY_FILE, SCREEN_FILE, SCREEN_TEXT_FILE};
 use stratavore_wire::{GetHistory, GetScreen, Hello, Message, Role, lock};
 
@@ -122,13 +123,11 @@ impl Supervisor {
     /// [`TerminalError`].
     pub async fn history(&self, runner: &Runner, ansi: bool) -> Result<Vec<u8>, TerminalError> {
         if self.terminal(runner).is_none() {
-            let mut all = self
+            // The agent put the last screen behind what had scrolled off.
+            let all = self
                 .left(runner, &[OLDER_HISTORY_FILE, HISTORY_FILE])
                 .await?;
-            if !ansi {
-                all = without_sequences(&all);
-            }
-            all.extend(self.left(runner, &[SCREEN_TEXT_FILE]).await?);
+            let all = if ansi { all } else { plain(&all) };
             return Ok(all);
         }
         let mut connection = self.reach(runner).await?;
@@ -235,35 +234,5 @@ async fn read_or_nothing(path: &Path) -> Result<Vec<u8>, TerminalError> {
             path: path.to_owned(),
             source,
         }),
-    }
-}
-
-/// Drops the SGR sequences that history lines carry: they are the only ones in that file.
-fn without_sequences(bytes: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some(escape) = rest.iter().position(|byte| *byte == 0x1b) {
-        plain.extend_from_slice(&rest[..escape]);
-        let sequence = &rest[escape..];
-        let end = sequence
-            .iter()
-            .position(u8::is_ascii_alphabetic)
-            .map_or(sequence.len(), |at| at + 1);
-        rest = &sequence[end..];
-    }
-    plain.extend_from_slice(rest);
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_left_when_attributes_go() {
-        assert_eq!(
-            without_sequences(b"\x1b[1;31mred\x1b[0m plain\n\x1b[4"),
-            b"red plain\n"
-        );
     }
 }

@@ -69,6 +69,9 @@ pub struct Exited {
     /// Whether a stop had been asked for.
     #[serde(default)]
     pub stopped: bool,
+    /// Whether the agent was told to end from outside: the machine or the login session goes down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// Processes that it left running.
     #[serde(default)]
     pub leftovers: u32,

@@ -145,6 +145,12 @@ pub enum End {
         #[serde(flatten)]
         exit: Exit,
     },
+    /// The program ended because the agent was told to end from outside: the machine or the login session goes down.
+    Interrupted {
+        /// How.
+        #[serde(flatten)]
+        exit: Exit,
+    },
     /// The program could not be executed.
     SpawnFailed {
         /// Why, to branch on.
@@ -160,6 +166,7 @@ impl End {
         match self {
             Self::Exited { .. } => "exited",
             Self::Stopped { .. } => "stopped",
+            Self::Interrupted { .. } => "interrupted",
             Self::SpawnFailed { .. } => "spawn-failed",
         }
     }
@@ -167,7 +174,9 @@ impl End {
     /// Gives how the program ended, if it ever ran.
     pub fn exit(&self) -> Option<Exit> {
         match self {
-            Self::Exited { exit } | Self::Stopped { exit } => Some(*exit),
+            Self::Exited { exit } | Self::Stopped { exit } | Self::Interrupted { exit } => {
+                Some(*exit)
+            }
             Self::SpawnFailed { .. } => None,
         }
     }

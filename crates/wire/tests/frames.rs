@@ -178,6 +178,7 @@ fn messages() -> impl Strategy<Value = Message> {
                 exit,
                 at,
                 stopped,
+                interrupted: stopped,
                 leftovers
             })
         ),

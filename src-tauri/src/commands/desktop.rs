@@ -20,21 +20,36 @@ pub(super) fn set_shown_runner(desktop: Shared<'_>, runner: Option<String>) {
 
 #[tauri::command]
 pub(super) async fn pick_folder(desktop: Shared<'_>) -> Reply<Option<String>> {
-    match desktop.surroundings().pick_folder().await.map(|folder| folder.into_os_string().into_string()) {
+    match desktop
+        .surroundings()
+        .pick_folder()
+        .await
+        .map(|folder| folder.into_os_string().into_string())
+    {
         None => Ok(None),
         Some(Ok(folder)) => Ok(Some(folder)),
-        Some(Err(folder)) => Err(Failure::new(Code::Invalid, format!("the name of folder {folder:?} is not UTF-8"))
-            .hint("rename it, or choose another")),
+        Some(Err(folder)) => Err(Failure::new(
+            Code::Invalid,
+            format!("the name of folder {folder:?} is not UTF-8"),
+        )
+        .hint("rename it, or choose another")),
     }
 }
 
 #[tauri::command]
 pub(super) async fn open_link(desktop: Shared<'_>, url: String) -> Reply<()> {
-    if !LINKS.iter().any(|scheme| url.to_ascii_lowercase().starts_with(scheme)) {
-        return Err(Failure::new(Code::Invalid, format!("link {url:?} is not opened: only web and mail links are")));
+    if !LINKS
+        .iter()
+        .any(|scheme| url.to_ascii_lowercase().starts_with(scheme))
+    {
+        return Err(Failure::new(
+            Code::Invalid,
+            format!("link {url:?} is not opened: only web and mail links are"),
+        ));
     }
     desktop.surroundings().open_link(&url).map_err(|why| {
-        Failure::new(Code::Unavailable, format!("cannot open {url}: {why}")).hint("copy the link and open it yourself")
+        Failure::new(Code::Unavailable, format!("cannot open {url}: {why}"))
+            .hint("copy the link and open it yourself")
     })
 }
 

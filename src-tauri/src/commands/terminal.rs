@@ -18,8 +18,22 @@ pub(super) async fn terminal_open(
     read_only: bool,
     channel: Channel<InvokeResponseBody>,
 ) -> Reply<u32> {
-    let page = move |message: Message| channel.send(InvokeResponseBody::Raw(message.into_bytes())).is_ok();
-    let (attachment, carried) = open(&desktop, Request { runner, columns, rows, read_only }, page).await?;
+    let page = move |message: Message| {
+        channel
+            .send(InvokeResponseBody::Raw(message.into_bytes()))
+            .is_ok()
+    };
+    let (attachment, carried) = open(
+        &desktop,
+        Request {
+            runner,
+            columns,
+            rows,
+            read_only,
+        },
+        page,
+    )
+    .await?;
     desktop.tasks.spawn(carried);
     Ok(attachment)
 }
@@ -32,7 +46,12 @@ pub(super) fn terminal_input(desktop: Shared<'_>, request: Ipc<'_>) -> Reply<()>
         .get(ATTACHMENT)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse().ok())
-        .ok_or_else(|| Failure::new(Code::Invalid, "terminal input lacks the number of its terminal"))?;
+        .ok_or_else(|| {
+            Failure::new(
+                Code::Invalid,
+                "terminal input lacks the number of its terminal",
+            )
+        })?;
     match request.body() {
         InvokeBody::Raw(bytes) => desktop.attachments.input(attachment, bytes),
         InvokeBody::Json(_) => Err(Failure::new(Code::Invalid, "terminal input is not bytes")),
@@ -40,7 +59,12 @@ pub(super) fn terminal_input(desktop: Shared<'_>, request: Ipc<'_>) -> Reply<()>
 }
 
 #[tauri::command]
-pub(super) async fn terminal_resize(desktop: Shared<'_>, attachment: u32, columns: u16, rows: u16) -> Reply<()> {
+pub(super) async fn terminal_resize(
+    desktop: Shared<'_>,
+    attachment: u32,
+    columns: u16,
+    rows: u16,
+) -> Reply<()> {
     desktop.attachments.resize(attachment, columns, rows).await
 }
 

@@ -42,14 +42,25 @@ impl Card {
             && at < started
         {
             let (at, now) = (at.with_timezone(zone), now.with_timezone(zone));
-            let when = if at.date_naive() == now.date_naive() { "%H:%M" } else { "%-d %B, %H:%M" };
+            let when = if at.date_naive() == now.date_naive() {
+                "%H:%M"
+            } else {
+                "%-d %B, %H:%M"
+            };
             if !body.is_empty() {
                 body.push('\n');
             }
-            body.push_str(&format!("At {}, before Stratavore was started", at.format(when)));
+            body.push_str(&format!(
+                "At {}, before Stratavore was started",
+                at.format(when)
+            ));
         }
         Self {
-            icon: if notice.edge == "ended" { "stratavore-desktop" } else { "dialog-warning" },
+            icon: if notice.edge == "ended" {
+                "stratavore-desktop"
+            } else {
+                "dialog-warning"
+            },
             summary: notice.title.clone(),
             body: if markup { escaped(&body) } else { body },
             actions: match notice.runner_id {
@@ -62,7 +73,9 @@ impl Card {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -87,37 +100,93 @@ mod tests {
     }
 
     fn card(notice: &v1::Notification, markup: bool, started: &str, now: &str) -> Card {
-        Card::of(notice, markup, at(started), at(now), &FixedOffset::east_opt(3600).unwrap())
+        Card::of(
+            notice,
+            markup,
+            at(started),
+            at(now),
+            &FixedOffset::east_opt(3600).unwrap(),
+        )
     }
 
     #[test]
     fn what_happens_now_is_told_without_a_time_and_can_be_attached() {
-        let card = card(&notice(), false, "2026-03-01T22:00:00Z", "2026-03-01T22:31:00Z");
-        assert_eq!((card.summary.as_str(), card.body.as_str()), ("auth & co failed", "exit 1 after <b>3 min</b>"));
+        let card = card(
+            &notice(),
+            false,
+            "2026-03-01T22:00:00Z",
+            "2026-03-01T22:31:00Z",
+        );
+        assert_eq!(
+            (card.summary.as_str(), card.body.as_str()),
+            ("auth & co failed", "exit 1 after <b>3 min</b>")
+        );
         assert_eq!(card.actions, ["default", "Attach", "attach", "Attach"]);
-        assert_ne!(card.urgency, 2, "a critical notification would stay until it is dismissed");
+        assert_ne!(
+            card.urgency, 2,
+            "a critical notification would stay until it is dismissed"
+        );
     }
 
     #[test]
     fn markup_is_shown_and_not_obeyed() {
-        let card = card(&notice(), true, "2026-03-01T22:00:00Z", "2026-03-01T22:31:00Z");
+        let card = card(
+            &notice(),
+            true,
+            "2026-03-01T22:00:00Z",
+            "2026-03-01T22:31:00Z",
+        );
         assert_eq!(card.body, "exit 1 after &lt;b&gt;3 min&lt;/b&gt;");
-        assert_eq!(card.summary, "auth & co failed", "the summary is never markup");
+        assert_eq!(
+            card.summary, "auth & co failed",
+            "the summary is never markup"
+        );
     }
 
     #[test]
     fn what_ended_while_nothing_ran_is_told_with_its_time() {
-        let same_day = card(&notice(), false, "2026-03-01T22:45:00Z", "2026-03-01T22:46:00Z");
-        assert!(same_day.body.ends_with("\nAt 23:30, before Stratavore was started"), "{}", same_day.body);
+        let same_day = card(
+            &notice(),
+            false,
+            "2026-03-01T22:45:00Z",
+            "2026-03-01T22:46:00Z",
+        );
+        assert!(
+            same_day
+                .body
+                .ends_with("\nAt 23:30, before Stratavore was started"),
+            "{}",
+            same_day.body
+        );
         // An hour east of UTC the day has changed by now.
-        let next_day = card(&notice(), false, "2026-03-01T23:45:00Z", "2026-03-01T23:46:00Z");
-        assert!(next_day.body.ends_with("\nAt 1 March, 23:30, before Stratavore was started"), "{}", next_day.body);
+        let next_day = card(
+            &notice(),
+            false,
+            "2026-03-01T23:45:00Z",
+            "2026-03-01T23:46:00Z",
+        );
+        assert!(
+            next_day
+                .body
+                .ends_with("\nAt 1 March, 23:30, before Stratavore was started"),
+            "{}",
+            next_day.body
+        );
     }
 
     #[test]
     fn what_has_no_runner_opens_the_window() {
-        let notice = v1::Notification { runner_id: None, body: String::new(), ..notice() };
-        let card = card(&notice, false, "2026-03-01T22:45:00Z", "2026-03-01T22:46:00Z");
+        let notice = v1::Notification {
+            runner_id: None,
+            body: String::new(),
+            ..notice()
+        };
+        let card = card(
+            &notice,
+            false,
+            "2026-03-01T22:45:00Z",
+            "2026-03-01T22:46:00Z",
+        );
         assert_eq!(card.actions, ["default", "Open Stratavore"]);
         assert!(card.body.starts_with("At "), "{}", card.body);
     }

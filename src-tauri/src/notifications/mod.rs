@@ -52,10 +52,18 @@ trait Service {
 }
 
 /// Shows what the host has to tell, until `stop`.
-pub async fn follow(desktop: &Arc<Desktop>, bus: &Connection, clock: &dyn Clock, enabled: bool, stop: &CancellationToken) {
+pub async fn follow(
+    desktop: &Arc<Desktop>,
+    bus: &Connection,
+    clock: &dyn Clock,
+    enabled: bool,
+    stop: &CancellationToken,
+) {
     let mut teller = match Teller::new(desktop.clone(), bus, clock, enabled).await {
         Ok(teller) => teller,
-        Err(error) => return tracing::warn!(%error, "cannot reach the session bus for notifications"),
+        Err(error) => {
+            return tracing::warn!(%error, "cannot reach the session bus for notifications");
+        }
     };
     let ran = stop.run_until_cancelled(teller.run()).await;
     if let Some(Err(error)) = ran {
@@ -76,10 +84,23 @@ struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    async fn new(desktop: Arc<Desktop>, bus: &Connection, clock: &'a dyn Clock, enabled: bool) -> zbus::Result<Self> {
+    async fn new(
+        desktop: Arc<Desktop>,
+        bus: &Connection,
+        clock: &'a dyn Clock,
+        enabled: bool,
+    ) -> zbus::Result<Self> {
         let service = ServiceProxy::new(bus).await?;
         let started = clock.now();
-        Ok(Self { desktop, service, clock, started, enabled, shown: HashMap::new(), tokens: HashMap::new() })
+        Ok(Self {
+            desktop,
+            service,
+            clock,
+            started,
+            enabled,
+            shown: HashMap::new(),
+            tokens: HashMap::new(),
+        })
     }
 
     async fn run(&mut self) -> zbus::Result<()> {
@@ -90,7 +111,9 @@ impl<'a> Teller<'a> {
         let mut presence = self.desktop.presence.subscribe();
         loop {
             // Where nobody can show them they are left unclaimed, and told when somebody can.
-            let service_is_there = presence.borrow_and_update().is_some_and(|presence: Presence| presence.notifications);
+            let service_is_there = presence
+                .borrow_and_update()
+                .is_some_and(|presence: Presence| presence.notifications);
             seats.borrow_and_update();
             if (service_is_there || !self.enabled)
                 && let Err(failure) = self.tell().await
@@ -117,10 +140,17 @@ impl<'a> Teller<'a> {
 
     /// Claims and shows. What is claimed and not shown, because of a crash or a service that refuses, the host gives again.
     async fn tell(&mut self) -> Result<(), Failure> {
-        let Some(seat) = self.desktop.slot.seat() else { return Ok(()) };
-        let claim = v1::ClaimNotificationsRequest { consumer: CONSUMER.to_owned() };
+        let Some(seat) = self.desktop.slot.seat() else {
+            return Ok(());
+        };
+        let claim = v1::ClaimNotificationsRequest {
+            consumer: CONSUMER.to_owned(),
+        };
         for notice in seat.api.claim_notifications(claim).await?.notifications {
-            let watched = notice.runner_id.as_deref().is_some_and(|runner| self.desktop.is_watched(runner));
+            let watched = notice
+                .runner_id
+                .as_deref()
+                .is_some_and(|runner| self.desktop.is_watched(runner));
             // Who looks at the terminal saw it end; that something went wrong is said all the same.
             if self.enabled
                 && !(watched && notice.edge == "ended")
@@ -129,21 +159,43 @@ impl<'a> Teller<'a> {
                 tracing::warn!(%error, title = notice.title, "the notification service did not show it");
                 continue;
             }
-            seat.api.notification_shown(v1::NotificationShownRequest { id: notice.id }).await?;
+            seat.api
+                .notification_shown(v1::NotificationShownRequest { id: notice.id })
+                .await?;
         }
         Ok(())
     }
 
     async fn show(&mut self, notice: &v1::Notification) -> zbus::Result<()> {
-        let markup = self.service.get_capabilities().await?.iter().any(|capability| capability == "body-markup");
-        let card = Card::of(notice, markup, self.started, self.clock.now(), &chrono::Local);
+        let markup = self
+            .service
+            .get_capabilities()
+            .await?
+            .iter()
+            .any(|capability| capability == "body-markup");
+        let card = Card::of(
+            notice,
+            markup,
+            self.started,
+            self.clock.now(),
+            &chrono::Local,
+        );
         let hints = HashMap::from([
             ("desktop-entry", Value::from(DESKTOP_ENTRY)),
             ("urgency", Value::from(card.urgency)),
         ]);
         let id = self
             .service
-            .notify("Stratavore", 0, card.icon, &card.summary, &card.body, card.actions, hints, BY_THE_SERVICE)
+            .notify(
+                "Stratavore",
+                0,
+                card.icon,
+                &card.summary,
+                &card.body,
+                card.actions,
+                hints,
+                BY_THE_SERVICE,
+            )
             .await?;
         self.shown.insert(id, notice.runner_id.clone());
         Ok(())
@@ -163,7 +215,8 @@ impl<'a> Teller<'a> {
             Some("ActionInvoked") => {
                 let (id, _action): (u32, String) = body.deserialize()?;
                 if let Some(runner) = self.shown.get(&id) {
-                    self.desktop.show(runner.clone().map(Letter::Attach), self.tokens.remove(&id));
+                    self.desktop
+                        .show(runner.clone().map(Letter::Attach), self.tokens.remove(&id));
                 }
             }
             Some("NotificationClosed") => {

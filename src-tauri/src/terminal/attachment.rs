@@ -46,7 +46,11 @@ pub async fn open<P: Page>(
     page: P,
 ) -> Result<(u32, impl Future<Output = ()> + Send + use<P>), Failure> {
     let api = desktop.slot.api().await?;
-    let runner = api.runner(v1::RunnerRef { runner: request.runner.clone() }).await?;
+    let runner = api
+        .runner(v1::RunnerRef {
+            runner: request.runner.clone(),
+        })
+        .await?;
     let source = if ended::is_over(&runner) {
         Source::LastWords(ended::last_words(&api, runner, &request).await?)
     } else {
@@ -67,7 +71,8 @@ pub async fn open<P: Page>(
                 stop.cancelled().await;
             }
             Source::Agent(connection, runner) => {
-                stop.run_until_cancelled(carry(&desktop, *connection, &runner, ticket, &page)).await;
+                stop.run_until_cancelled(carry(&desktop, *connection, &runner, ticket, &page))
+                    .await;
             }
         }
         desktop.attachments.close(number);
@@ -80,22 +85,44 @@ enum Source {
 }
 
 async fn connect(api: &Arc<dyn Api>, request: &Request, name: &str) -> Result<Connection, Failure> {
-    let terminal = api.terminal(v1::RunnerRef { runner: request.runner.clone() }).await?;
+    let terminal = api
+        .terminal(v1::RunnerRef {
+            runner: request.runner.clone(),
+        })
+        .await?;
     let attached = async {
         let mut connection = Connection::connect(&terminal.socket).await?;
-        connection.greet(Hello::new(Role::Viewer, concat!("stratavore-desktop ", env!("CARGO_PKG_VERSION")))).await?;
-        let attach = Attach { columns: request.columns, rows: request.rows, read_only: request.read_only };
+        connection
+            .greet(Hello::new(
+                Role::Viewer,
+                concat!("stratavore-desktop ", env!("CARGO_PKG_VERSION")),
+            ))
+            .await?;
+        let attach = Attach {
+            columns: request.columns,
+            rows: request.rows,
+            read_only: request.read_only,
+        };
         connection.send(&Wire::Attach(attach)).await?;
         Ok::<_, ConnectionError>(connection)
     };
     attached.await.map_err(|error| {
-        Failure::new(Code::Unavailable, format!("cannot attach to {name}: {}", chain(&error)))
-            .hint("see how it fares with `stratavore show`, and open it again")
+        Failure::new(
+            Code::Unavailable,
+            format!("cannot attach to {name}: {}", chain(&error)),
+        )
+        .hint("see how it fares with `stratavore show`, and open it again")
     })
 }
 
 /// Carries both ways, and tells the page how it ended.
-async fn carry(desktop: &Desktop, connection: Connection, runner: &str, ticket: Ticket, page: &impl Page) {
+async fn carry(
+    desktop: &Desktop,
+    connection: Connection,
+    runner: &str,
+    ticket: Ticket,
+    page: &impl Page,
+) {
     let (sender, receiver) = connection.into_split();
     let typed = AtomicBool::new(false);
     let end = tokio::select! {
@@ -104,7 +131,9 @@ async fn carry(desktop: &Desktop, connection: Connection, runner: &str, ticket: 
     };
     page(Message::Control(match end {
         End::PageGone => return,
-        End::Ended => Control::Ended { exit: exit_of(desktop, runner).await },
+        End::Ended => Control::Ended {
+            exit: exit_of(desktop, runner).await,
+        },
         End::Lost(reason) => Control::Lost(reason),
     }));
 }
@@ -116,7 +145,11 @@ enum End {
 }
 
 /// Writes to the agent what the page asks. Reading goes on meanwhile: an agent that waits for us to read would not.
-async fn to_agent(mut sender: Sender, mut messages: mpsc::Receiver<Wire>, typed: &AtomicBool) -> ConnectionError {
+async fn to_agent(
+    mut sender: Sender,
+    mut messages: mpsc::Receiver<Wire>,
+    typed: &AtomicBool,
+) -> ConnectionError {
     while let Some(message) = messages.recv().await {
         let is_input = matches!(message, Wire::Input { .. });
         if let Err(error) = sender.send(&message).await {
@@ -165,10 +198,20 @@ async fn to_page(mut receiver: Receiver, page: &impl Page, typed: &AtomicBool) -
             return End::PageGone;
         }
         let tell = match message {
-            Ok(Some(Wire::Snapshot { columns, rows, bytes, .. })) => Message::Snapshot { columns, rows, bytes },
-            Ok(Some(Wire::Resized(size))) => {
-                Message::Control(Control::Resized { columns: size.columns, rows: size.rows })
-            }
+            Ok(Some(Wire::Snapshot {
+                columns,
+                rows,
+                bytes,
+                ..
+            })) => Message::Snapshot {
+                columns,
+                rows,
+                bytes,
+            },
+            Ok(Some(Wire::Resized(size))) => Message::Control(Control::Resized {
+                columns: size.columns,
+                rows: size.rows,
+            }),
             Ok(Some(Wire::Refused(refused))) => Message::Control(Control::Refused(refused.message)),
             // Output may follow: a background process may still write.
             Ok(Some(Wire::Exited(_))) => {
@@ -190,5 +233,10 @@ async fn to_page(mut receiver: Receiver, page: &impl Page, typed: &AtomicBool) -
 /// Asks how the runner ended. The agent's word comes before the host's record; the page learns of that by a nudge.
 async fn exit_of(desktop: &Desktop, runner: &str) -> Option<v1::Exit> {
     let api = desktop.slot.seat()?.api;
-    api.runner(v1::RunnerRef { runner: runner.to_owned() }).await.ok()?.exit
+    api.runner(v1::RunnerRef {
+        runner: runner.to_owned(),
+    })
+    .await
+    .ok()?
+    .exit
 }

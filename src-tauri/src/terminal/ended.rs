@@ -19,9 +19,18 @@ pub(super) async fn last_words(
     runner: v1::Runner,
     viewer: &Request,
 ) -> Result<[Message; 2], Failure> {
-    let history = api.history(v1::HistoryRequest { runner: runner.id, ansi: true }).await?;
+    let history = api
+        .history(v1::HistoryRequest {
+            runner: runner.id,
+            ansi: true,
+        })
+        .await?;
     Ok([
-        Message::Snapshot { columns: viewer.columns, rows: viewer.rows, bytes: as_typed(&history.content) },
+        Message::Snapshot {
+            columns: viewer.columns,
+            rows: viewer.rows,
+            bytes: as_typed(&history.content),
+        },
         Message::Control(Control::Ended { exit: runner.exit }),
     ])
 }

@@ -52,7 +52,11 @@ impl Message {
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
-            Self::Snapshot { columns, rows, bytes } => {
+            Self::Snapshot {
+                columns,
+                rows,
+                bytes,
+            } => {
                 let mut laid = Vec::with_capacity(bytes.len() + 5);
                 laid.push(SNAPSHOT);
                 laid.extend_from_slice(&columns.to_le_bytes());
@@ -83,14 +87,36 @@ mod tests {
     #[test]
     fn messages_are_laid_out_as_the_page_reads_them() {
         assert_eq!(
-            Message::Snapshot { columns: 300, rows: 2, bytes: b"ab".to_vec() }.into_bytes(),
+            Message::Snapshot {
+                columns: 300,
+                rows: 2,
+                bytes: b"ab".to_vec()
+            }
+            .into_bytes(),
             [0, 44, 1, 2, 0, b'a', b'b']
         );
         assert_eq!(Message::Output(b"x".to_vec()).into_bytes(), [1, b'x']);
         let control = |control| String::from_utf8(Message::Control(control).into_bytes()).unwrap();
-        assert_eq!(control(Control::Resized { columns: 80, rows: 24 }), "\u{2}{\"resized\":{\"columns\":80,\"rows\":24}}");
-        assert_eq!(control(Control::Lost("why".into())), "\u{2}{\"lost\":\"why\"}");
-        assert_eq!(control(Control::Ended { exit: None }), "\u{2}{\"ended\":{\"exit\":null}}");
-        assert!(control(Control::Ended { exit: Some(v1::Exit::default()) }).contains("\"ended\":{\"exit\":{"));
+        assert_eq!(
+            control(Control::Resized {
+                columns: 80,
+                rows: 24
+            }),
+            "\u{2}{\"resized\":{\"columns\":80,\"rows\":24}}"
+        );
+        assert_eq!(
+            control(Control::Lost("why".into())),
+            "\u{2}{\"lost\":\"why\"}"
+        );
+        assert_eq!(
+            control(Control::Ended { exit: None }),
+            "\u{2}{\"ended\":{\"exit\":null}}"
+        );
+        assert!(
+            control(Control::Ended {
+                exit: Some(v1::Exit::default())
+            })
+            .contains("\"ended\":{\"exit\":{")
+        );
     }
 }

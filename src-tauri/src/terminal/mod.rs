@@ -58,7 +58,13 @@ impl Attachments {
         let mut open = self.lock();
         open.last += 1;
         let id = open.last;
-        open.viewers.insert(id, Viewer { to_agent: sender, stop: stop.clone() });
+        open.viewers.insert(
+            id,
+            Viewer {
+                to_agent: sender,
+                stop: stop.clone(),
+            },
+        );
         Ticket { id, to_agent, stop }
     }
 
@@ -70,15 +76,20 @@ impl Attachments {
         let viewer = self.viewer(attachment)?;
         let pieces = bytes.len().div_ceil(PIECE);
         // All of it or nothing: half a paste is worse than none.
-        let permits = viewer.try_reserve_many(pieces).map_err(|error| match error {
-            TrySendError::Full(()) => {
-                Failure::new(Code::Unavailable, "what was typed was not taken: the program does not read its input")
-                    .hint("wait until it reads again, or stop the runner")
-            }
-            TrySendError::Closed(()) => closed(attachment),
-        })?;
+        let permits = viewer
+            .try_reserve_many(pieces)
+            .map_err(|error| match error {
+                TrySendError::Full(()) => Failure::new(
+                    Code::Unavailable,
+                    "what was typed was not taken: the program does not read its input",
+                )
+                .hint("wait until it reads again, or stop the runner"),
+                TrySendError::Closed(()) => closed(attachment),
+            })?;
         for (permit, piece) in permits.zip(bytes.chunks(PIECE)) {
-            permit.send(Wire::Input { bytes: piece.to_vec() });
+            permit.send(Wire::Input {
+                bytes: piece.to_vec(),
+            });
         }
         Ok(())
     }
@@ -88,7 +99,8 @@ impl Attachments {
     /// # Errors
     /// [`Code::NotFound`] when it is closed.
     pub async fn resize(&self, attachment: u32, columns: u16, rows: u16) -> Result<(), Failure> {
-        self.send(attachment, Wire::Resize(Resize { columns, rows })).await
+        self.send(attachment, Wire::Resize(Resize { columns, rows }))
+            .await
     }
 
     /// Tells a terminal how much was drawn.
@@ -127,7 +139,11 @@ impl Attachments {
     }
 
     fn viewer(&self, attachment: u32) -> Result<mpsc::Sender<Wire>, Failure> {
-        self.lock().viewers.get(&attachment).map(|viewer| viewer.to_agent.clone()).ok_or_else(|| closed(attachment))
+        self.lock()
+            .viewers
+            .get(&attachment)
+            .map(|viewer| viewer.to_agent.clone())
+            .ok_or_else(|| closed(attachment))
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -136,5 +152,6 @@ impl Attachments {
 }
 
 fn closed(attachment: u32) -> Failure {
-    Failure::new(Code::NotFound, format!("terminal {attachment} is closed")).hint("open the runner again")
+    Failure::new(Code::NotFound, format!("terminal {attachment} is closed"))
+        .hint("open the runner again")
 }

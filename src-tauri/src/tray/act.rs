@@ -19,7 +19,11 @@ pub async fn act(desktop: &Desktop, action: Action) {
 
 async fn attempt(desktop: &Desktop, action: Action) -> Result<(), Failure> {
     let named = |runner: String| v1::RunnerRef { runner };
-    let stop = |target| v1::StopRequest { target: Some(target), grace_seconds: None, wait: false };
+    let stop = |target| v1::StopRequest {
+        target: Some(target),
+        grace_seconds: None,
+        wait: false,
+    };
     match action {
         Action::Attach(runner) => desktop.show(Some(Letter::Attach(runner)), None),
         Action::Open => desktop.show(None, None),
@@ -31,13 +35,30 @@ async fn attempt(desktop: &Desktop, action: Action) -> Result<(), Failure> {
         }
         Action::Quit => desktop.quit(false).await?,
         Action::StopAndQuit => desktop.quit(true).await?,
-        Action::Stop(runner) => drop(desktop.slot.api().await?.stop(stop(Target::Runner(runner))).await?),
-        Action::StopProject(project) => drop(desktop.slot.api().await?.stop(stop(Target::Project(project))).await?),
+        Action::Stop(runner) => drop(
+            desktop
+                .slot
+                .api()
+                .await?
+                .stop(stop(Target::Runner(runner)))
+                .await?,
+        ),
+        Action::StopProject(project) => drop(
+            desktop
+                .slot
+                .api()
+                .await?
+                .stop(stop(Target::Project(project)))
+                .await?,
+        ),
         Action::Restart(runner) => drop(desktop.slot.api().await?.restart(named(runner)).await?),
         Action::Pause(runner) => drop(desktop.slot.api().await?.pause(named(runner)).await?),
         Action::Continue(runner) => drop(desktop.slot.api().await?.go_on(named(runner)).await?),
         Action::Launch(project) => {
-            let request = v1::LaunchRequest { project, ..v1::LaunchRequest::default() };
+            let request = v1::LaunchRequest {
+                project,
+                ..v1::LaunchRequest::default()
+            };
             let runner = desktop.slot.api().await?.launch(request).await?;
             // Who launches from the menu wants to work with it.
             desktop.show(Some(Letter::Attach(runner.id)), None);

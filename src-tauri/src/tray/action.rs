@@ -98,7 +98,10 @@ mod tests {
         ] {
             assert_eq!(Action::from_id(&action.id()), Some(action));
         }
-        assert_eq!(Action::from_id("attach r1 within"), Some(Action::Attach("r1".into())));
+        assert_eq!(
+            Action::from_id("attach r1 within"),
+            Some(Action::Attach("r1".into()))
+        );
         assert_eq!(Action::from_id("status"), None);
         assert_eq!(Action::from_id("stop"), None);
     }

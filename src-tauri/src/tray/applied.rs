@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use tauri::menu::{CheckMenuItem, IsMenuItem, Menu as RealMenu, MenuItem, PredefinedMenuItem, Submenu};
+use tauri::menu::{
+    CheckMenuItem, IsMenuItem, Menu as RealMenu, MenuItem, PredefinedMenuItem, Submenu,
+};
 use tauri::tray::TrayIcon;
 use tauri::{AppHandle, Wry};
 
@@ -22,14 +24,19 @@ pub struct Applied {
 enum Real {
     Item(MenuItem<Wry>),
     Check(CheckMenuItem<Wry>),
-    Submenu(Submenu<Wry>),
 }
 
 impl Applied {
     /// Takes charge of an icon.
     #[must_use]
     pub fn new(app: AppHandle, icon: TrayIcon<Wry>) -> Self {
-        Self { app, icon, picture: None, entries: None, real: HashMap::new() }
+        Self {
+            app,
+            icon,
+            picture: None,
+            entries: None,
+            real: HashMap::new(),
+        }
     }
 
     /// Makes the tray show `menu`: texts in place where the structure is the same, all anew where it is not.
@@ -38,11 +45,14 @@ impl Applied {
     /// GTK did not do it, or the picture could not be written.
     pub fn apply(&mut self, menu: &Menu, panel: Panel) -> tauri::Result<()> {
         if self.picture != Some((menu.mark, panel)) {
-            self.icon.set_icon(Some(icon::picture(menu.mark, panel, icon::scale())?))?;
+            self.icon
+                .set_icon(Some(icon::picture(menu.mark, panel, icon::scale())?))?;
             self.picture = Some((menu.mark, panel));
         }
         match self.entries.take() {
-            Some(shown) if are_built_alike(&shown, &menu.entries) => self.amend(&shown, &menu.entries)?,
+            Some(shown) if are_built_alike(&shown, &menu.entries) => {
+                self.amend(&shown, &menu.entries)?
+            }
             _ => self.rebuild(&menu.entries)?,
         }
         self.entries = Some(menu.entries.clone());
@@ -61,17 +71,29 @@ impl Applied {
         Ok(())
     }
 
-    fn build(&self, entries: &[Entry], real: &mut HashMap<String, Real>) -> tauri::Result<Vec<Box<dyn IsMenuItem<Wry>>>> {
+    fn build(
+        &self,
+        entries: &[Entry],
+        real: &mut HashMap<String, Real>,
+    ) -> tauri::Result<Vec<Box<dyn IsMenuItem<Wry>>>> {
         let mut built: Vec<Box<dyn IsMenuItem<Wry>>> = Vec::with_capacity(entries.len());
         for entry in entries {
             match entry {
                 Entry::Item { id, text, enabled } => {
-                    let item = MenuItem::with_id(&self.app, id, plain(text), *enabled, None::<&str>)?;
+                    let item =
+                        MenuItem::with_id(&self.app, id, plain(text), *enabled, None::<&str>)?;
                     real.insert(id.clone(), Real::Item(item.clone()));
                     built.push(Box::new(item));
                 }
                 Entry::Check { id, text, checked } => {
-                    let item = CheckMenuItem::with_id(&self.app, id, plain(text), true, *checked, None::<&str>)?;
+                    let item = CheckMenuItem::with_id(
+                        &self.app,
+                        id,
+                        plain(text),
+                        true,
+                        *checked,
+                        None::<&str>,
+                    )?;
                     real.insert(id.clone(), Real::Check(item.clone()));
                     built.push(Box::new(item));
                 }
@@ -80,7 +102,6 @@ impl Applied {
                     for item in &self.build(entries, real)? {
                         submenu.append(&**item)?;
                     }
-                    real.insert(id.clone(), Real::Submenu(submenu.clone()));
                     built.push(Box::new(submenu));
                 }
                 Entry::Separator => built.push(Box::new(PredefinedMenuItem::separator(&self.app)?)),
@@ -95,6 +116,11 @@ impl Applied {
             if was == entry && !matches!(entry, Entry::Check { .. }) {
                 continue;
             }
+            if let (Entry::Submenu { entries: shown, .. }, Entry::Submenu { entries, .. }) =
+                (was, entry)
+            {
+                self.amend(shown, entries)?;
+            }
             match (entry, entry.id().and_then(|id| self.real.get(id))) {
                 (Entry::Item { text, enabled, .. }, Some(Real::Item(item))) => {
                     item.set_text(plain(text))?;
@@ -103,12 +129,6 @@ impl Applied {
                 (Entry::Check { text, checked, .. }, Some(Real::Check(item))) => {
                     item.set_text(plain(text))?;
                     item.set_checked(*checked)?;
-                }
-                (Entry::Submenu { text, entries, .. }, Some(Real::Submenu(submenu))) => {
-                    submenu.set_text(plain(text))?;
-                    if let Entry::Submenu { entries: shown, .. } = was {
-                        self.amend(shown, entries)?;
-                    }
                 }
                 _ => {}
             }

@@ -45,7 +45,9 @@ pub async fn follow(follow: Follow, mut show: impl FnMut(Menu), stop: &Cancellat
             memory.failures_seen = memory.failures;
         }
         let seat = seats.borrow_and_update().clone();
-        let Some(known) = stop.run_until_cancelled(memory.look(seat, &desktop)).await else { return };
+        let Some(known) = stop.run_until_cancelled(memory.look(seat, &desktop)).await else {
+            return;
+        };
         let menu = model(&known);
         // A click on a check item changed the real one: it is put right even when nothing else is new.
         if own || shown.as_ref() != Some(&menu) {
@@ -111,8 +113,13 @@ impl Memory {
 
     async fn look(&mut self, seat: Option<Seat>, desktop: &Desktop) -> Snapshot {
         let autostart = desktop.autostart.is_enabled();
-        let nobody = Snapshot { autostart, ..Snapshot::default() };
-        let Some(Seat { api, .. }) = seat else { return nobody };
+        let nobody = Snapshot {
+            autostart,
+            ..Snapshot::default()
+        };
+        let Some(Seat { api, .. }) = seat else {
+            return nobody;
+        };
         let asked = futures::try_join!(
             api.status(),
             api.runners(v1::ListRunnersRequest::default()),
@@ -135,7 +142,9 @@ impl Memory {
         // What had failed before this desktop started is told by notifications, not by the icon.
         let failures = status.runners.get("failed").copied().unwrap_or(0);
         self.failures = Some(failures);
-        let seen = self.failures_seen.map_or(failures, |seen| seen.min(failures));
+        let seen = self
+            .failures_seen
+            .map_or(failures, |seen| seen.min(failures));
         self.failures_seen = Some(seen);
         Snapshot {
             status: Some(status),
@@ -150,7 +159,16 @@ impl Memory {
 
 /// Tells what a launch in a project runs when it names no program, as people call it.
 async fn default_program(api: &Arc<dyn Api>, project: &str) -> Option<String> {
-    let config = api.config(v1::ConfigRequest { project: Some(project.to_owned()) }).await.ok()?;
-    let name = config.settings.into_iter().find(|setting| setting.key == "launch.program")?.value;
+    let config = api
+        .config(v1::ConfigRequest {
+            project: Some(project.to_owned()),
+        })
+        .await
+        .ok()?;
+    let name = config
+        .settings
+        .into_iter()
+        .find(|setting| setting.key == "launch.program")?
+        .value;
     Some(program::find(&name).map_or(name, |program| program.title.to_owned()))
 }

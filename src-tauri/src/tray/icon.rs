@@ -53,8 +53,13 @@ pub(super) fn picture(mark: Mark, panel: Panel, scale: Scale) -> tauri::Result<I
 
 /// Tells how densely the screen with the panel is drawn, on the main thread.
 pub(super) fn scale() -> Scale {
-    let monitor = gtk::gdk::Display::default().and_then(|display| display.primary_monitor().or_else(|| display.monitor(0)));
-    if monitor.is_some_and(|monitor| monitor.scale_factor() > 1) { Scale::Double } else { Scale::Single }
+    let monitor = gtk::gdk::Display::default()
+        .and_then(|display| display.primary_monitor().or_else(|| display.monitor(0)));
+    if monitor.is_some_and(|monitor| monitor.scale_factor() > 1) {
+        Scale::Double
+    } else {
+        Scale::Single
+    }
 }
 
 #[cfg(test)]
@@ -68,8 +73,15 @@ mod tests {
             for panel in [Panel::Dark, Panel::Light] {
                 for (scale, size) in [(Scale::Single, 22), (Scale::Double, 44)] {
                     let picture = picture(mark, panel, scale).unwrap();
-                    assert_eq!((picture.width(), picture.height()), (size, size), "{mark:?} {panel:?}");
-                    assert!(!seen.contains(&picture.rgba().to_vec()), "{mark:?} {panel:?} looks like another");
+                    assert_eq!(
+                        (picture.width(), picture.height()),
+                        (size, size),
+                        "{mark:?} {panel:?}"
+                    );
+                    assert!(
+                        !seen.contains(&picture.rgba().to_vec()),
+                        "{mark:?} {panel:?} looks like another"
+                    );
                     seen.push(picture.rgba().to_vec());
                 }
             }

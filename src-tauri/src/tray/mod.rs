@@ -34,7 +34,9 @@ const LIBRARIES: [&str; 2] = ["libayatana-appindicator3.so.1", "libappindicator3
 pub fn has_library() -> bool {
     LIBRARIES.iter().any(|name| {
         // SAFETY: these are the libraries the tray crate loads itself; their initialisers do nothing beyond GObject's.
-        unsafe { libloading::Library::new(name) }.map(std::mem::forget).is_ok()
+        unsafe { libloading::Library::new(name) }
+            .map(std::mem::forget)
+            .is_ok()
     })
 }
 
@@ -42,7 +44,11 @@ pub fn has_library() -> bool {
 ///
 /// # Errors
 /// The picture could not be written there.
-pub fn build(app: &AppHandle, directory: &Path, clicked: impl Fn(Action) + Send + Sync + 'static) -> tauri::Result<TrayIcon<Wry>> {
+pub fn build(
+    app: &AppHandle,
+    directory: &Path,
+    clicked: impl Fn(Action) + Send + Sync + 'static,
+) -> tauri::Result<TrayIcon<Wry>> {
     TrayIconBuilder::with_id(ID)
         .temp_dir_path(directory)
         .icon(icon::picture(Mark::Quiet, Panel::Dark, icon::scale())?)

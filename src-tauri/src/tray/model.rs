@@ -76,7 +76,11 @@ pub enum Entry {
 
 impl Entry {
     fn click(action: &Action, text: impl Into<String>) -> Self {
-        Self::Item { id: action.id(), text: text.into(), enabled: true }
+        Self::Item {
+            id: action.id(),
+            text: text.into(),
+            enabled: true,
+        }
     }
 
     /// Returns its id; a rule has none.
@@ -88,15 +92,21 @@ impl Entry {
         }
     }
 
-    /// Tells whether one can be made the other by changing texts alone.
+    /// Tells whether one can be made the other by changing the texts of items alone. A submenu's own text cannot be changed
+    /// in place: muda puts it in a box, and then sets a label that GTK does not show.
     #[must_use]
     pub fn is_built_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Item { id, .. }, Self::Item { id: other, .. })
             | (Self::Check { id, .. }, Self::Check { id: other, .. }) => id == other,
-            (Self::Submenu { id, entries, .. }, Self::Submenu { id: other, entries: others, .. }) => {
-                id == other && are_built_alike(entries, others)
-            }
+            (
+                Self::Submenu { id, text, entries },
+                Self::Submenu {
+                    id: other_id,
+                    text: other_text,
+                    entries: others,
+                },
+            ) => id == other_id && text == other_text && are_built_alike(entries, others),
             (Self::Separator, Self::Separator) => true,
             _ => false,
         }
@@ -106,7 +116,11 @@ impl Entry {
 /// Tells whether one menu can be made the other by changing texts alone.
 #[must_use]
 pub(super) fn are_built_alike(entries: &[Entry], others: &[Entry]) -> bool {
-    entries.len() == others.len() && entries.iter().zip(others).all(|(entry, other)| entry.is_built_like(other))
+    entries.len() == others.len()
+        && entries
+            .iter()
+            .zip(others)
+            .all(|(entry, other)| entry.is_built_like(other))
 }
 
 /// Decides what the tray shows.
@@ -116,10 +130,20 @@ pub fn model(known: &Snapshot) -> Menu {
     let mut runners: Vec<&v1::Runner> = known.runners.iter().collect();
     runners.sort_by_key(|runner| (Reverse(&runner.created_at), &runner.id));
 
-    let mut entries = vec![Entry::Item { id: "status".into(), text: headline(known), enabled: false }, Entry::Separator];
+    let mut entries = vec![
+        Entry::Item {
+            id: "status".into(),
+            text: headline(known),
+            enabled: false,
+        },
+        Entry::Separator,
+    ];
     if !runners.is_empty() {
         entries.extend(
-            runners.iter().take(NEAR).map(|runner| Entry::click(&Action::Attach(runner.id.clone()), line(runner))),
+            runners
+                .iter()
+                .take(NEAR)
+                .map(|runner| Entry::click(&Action::Attach(runner.id.clone()), line(runner))),
         );
         entries.push(Entry::Separator);
         entries.push(Entry::Submenu {
@@ -133,7 +157,9 @@ pub fn model(known: &Snapshot) -> Menu {
         entries.push(Entry::Submenu {
             id: "projects".into(),
             text: "Projects".into(),
-            entries: shortened(&projects, "projects", |project| project_entry(project, known)),
+            entries: shortened(&projects, "projects", |project| {
+                project_entry(project, known)
+            }),
         });
     }
     if entries.last() != Some(&Entry::Separator) {
@@ -141,7 +167,11 @@ pub fn model(known: &Snapshot) -> Menu {
     }
     entries.extend([
         Entry::click(&Action::Open, "Open Stratavore"),
-        Entry::Check { id: Action::Autostart.id(), text: "Start at login".into(), checked: known.autostart },
+        Entry::Check {
+            id: Action::Autostart.id(),
+            text: "Start at login".into(),
+            checked: known.autostart,
+        },
         Entry::Separator,
         Entry::click(&Action::Quit, "Quit, runners keep running"),
         Entry::Item {
@@ -154,22 +184,46 @@ pub fn model(known: &Snapshot) -> Menu {
             enabled: !runners.is_empty(),
         },
     ]);
-    Menu { mark: mark(known), entries }
+    Menu {
+        mark: mark(known),
+        entries,
+    }
 }
 
 fn runner_entry(runner: &v1::Runner) -> Entry {
     let id = &runner.id;
-    let item = |action: Action, text: &str, enabled| Entry::Item { id: action.id(), text: text.into(), enabled };
+    let item = |action: Action, text: &str, enabled| Entry::Item {
+        id: action.id(),
+        text: text.into(),
+        enabled,
+    };
     let steady = matches!(runner.state.as_str(), "running" | "paused");
-    // Pause and Continue have a line each: which of them can be clicked changes without a rebuild.
+    // The state is a line of its own, and Pause and Continue have one each: all of that changes without a rebuild.
     Entry::Submenu {
         id: format!("runner {id}"),
-        text: line(runner),
+        text: format!("{} · {}", cut(&runner.name), cut(&runner.project)),
         entries: vec![
+            Entry::Item {
+                id: format!("state {id}"),
+                text: state(runner).into(),
+                enabled: false,
+            },
             // The first level may show the same runner: two items cannot have one id.
-            Entry::Item { id: format!("{} within", Action::Attach(id.clone()).id()), text: "Attach".into(), enabled: true },
-            item(Action::Pause(id.clone()), "Pause", runner.state == "running"),
-            item(Action::Continue(id.clone()), "Continue", runner.state == "paused"),
+            Entry::Item {
+                id: format!("{} within", Action::Attach(id.clone()).id()),
+                text: "Attach".into(),
+                enabled: true,
+            },
+            item(
+                Action::Pause(id.clone()),
+                "Pause",
+                runner.state == "running",
+            ),
+            item(
+                Action::Continue(id.clone()),
+                "Continue",
+                runner.state == "paused",
+            ),
             item(Action::Restart(id.clone()), "Restart", steady),
             item(Action::Stop(id.clone()), "Stop", runner.state != "stopping"),
         ],
@@ -177,14 +231,31 @@ fn runner_entry(runner: &v1::Runner) -> Entry {
 }
 
 fn project_entry(project: &v1::Project, known: &Snapshot) -> Entry {
-    let running = known.runners.iter().filter(|runner| runner.project_id == project.id).count();
-    let program = known.programs.get(&project.id).map_or("the default program", String::as_str);
+    let running = known
+        .runners
+        .iter()
+        .filter(|runner| runner.project_id == project.id)
+        .count();
+    let program = known
+        .programs
+        .get(&project.id)
+        .map_or("the default program", String::as_str);
     Entry::Submenu {
         id: format!("project {}", project.id),
-        text: if running == 0 { cut(&project.name) } else { format!("{} ({running})", cut(&project.name)) },
+        text: if running == 0 {
+            cut(&project.name)
+        } else {
+            format!("{} ({running})", cut(&project.name))
+        },
         entries: vec![
-            Entry::click(&Action::Launch(project.id.clone()), format!("Launch {program}")),
-            Entry::click(&Action::LaunchInWindow(project.id.clone()), "Launch in window…"),
+            Entry::click(
+                &Action::Launch(project.id.clone()),
+                format!("Launch {program}"),
+            ),
+            Entry::click(
+                &Action::LaunchInWindow(project.id.clone()),
+                "Launch in window…",
+            ),
             Entry::Separator,
             Entry::Item {
                 id: Action::StopProject(project.id.clone()).id(),
@@ -213,7 +284,12 @@ fn shortened<T>(things: &[T], list: &str, entry: impl Fn(&T) -> Entry) -> Vec<En
 }
 
 fn line(runner: &v1::Runner) -> String {
-    format!("{} · {}   {}", cut(&runner.name), cut(&runner.project), state(runner))
+    format!(
+        "{} · {}   {}",
+        cut(&runner.name),
+        cut(&runner.project),
+        state(runner)
+    )
 }
 
 /// Tells a runner's state in the words of the window.
@@ -229,10 +305,16 @@ fn state(runner: &v1::Runner) -> &str {
 }
 
 fn mark(known: &Snapshot) -> Mark {
-    let Some(status) = &known.status else { return Mark::Problem };
-    let troubled = known.runners.iter().any(|runner| runner.unreachable || runner.state == "backoff");
-    let host_troubled =
-        !(status.problems.is_empty() && status.dead_letters.is_empty() && status.interrupted.is_empty());
+    let Some(status) = &known.status else {
+        return Mark::Problem;
+    };
+    let troubled = known
+        .runners
+        .iter()
+        .any(|runner| runner.unreachable || runner.state == "backoff");
+    let host_troubled = !(status.problems.is_empty()
+        && status.dead_letters.is_empty()
+        && status.interrupted.is_empty());
     if troubled || host_troubled || known.unseen_failures > 0 {
         Mark::Problem
     } else if known.runners.is_empty() {
@@ -244,17 +326,37 @@ fn mark(known: &Snapshot) -> Mark {
 
 /// Sums up in one line, the worst first.
 fn headline(known: &Snapshot) -> String {
-    let Some(status) = &known.status else { return "No host answers; trying again".into() };
-    let count = |of: fn(&v1::Runner) -> bool| known.runners.iter().filter(|runner| of(runner)).count();
+    let Some(status) = &known.status else {
+        return "No host answers; trying again".into();
+    };
+    let count =
+        |of: fn(&v1::Runner) -> bool| known.runners.iter().filter(|runner| of(runner)).count();
     let parts: Vec<String> = [
         (status.interrupted.len(), "interrupted"),
         (known.unseen_failures as usize, "failed"),
         (count(|runner| runner.unreachable), "not answering"),
-        (count(|runner| !runner.unreachable && runner.state == "backoff"), "starting again"),
-        (count(|runner| !runner.unreachable && matches!(runner.state.as_str(), "running" | "stopping")), "running"),
-        (count(|runner| !runner.unreachable && runner.state == "starting"), "starting"),
-        (count(|runner| !runner.unreachable && runner.state == "paused"), "paused"),
-        (count(|runner| !runner.unreachable && runner.state == "queued"), "waiting in line"),
+        (
+            count(|runner| !runner.unreachable && runner.state == "backoff"),
+            "starting again",
+        ),
+        (
+            count(|runner| {
+                !runner.unreachable && matches!(runner.state.as_str(), "running" | "stopping")
+            }),
+            "running",
+        ),
+        (
+            count(|runner| !runner.unreachable && runner.state == "starting"),
+            "starting",
+        ),
+        (
+            count(|runner| !runner.unreachable && runner.state == "paused"),
+            "paused",
+        ),
+        (
+            count(|runner| !runner.unreachable && runner.state == "queued"),
+            "waiting in line",
+        ),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)

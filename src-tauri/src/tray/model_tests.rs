@@ -13,7 +13,11 @@ fn runner(id: &str, state: &str) -> v1::Runner {
 }
 
 fn known(runners: Vec<v1::Runner>) -> Snapshot {
-    let project = v1::Project { id: "p1".into(), name: "api-gateway".into(), ..v1::Project::default() };
+    let project = v1::Project {
+        id: "p1".into(),
+        name: "api-gateway".into(),
+        ..v1::Project::default()
+    };
     Snapshot {
         status: Some(v1::Status::default()),
         runners,
@@ -68,10 +72,10 @@ fn the_menu_lists_runners_newest_first_then_projects_then_the_program() {
          name-a · api-gateway   paused\n\
          ─\n\
          Runners (2) ›\n  \
-           name-bb · api-gateway   running ›\n    \
-             Attach\n    Pause\n    Continue (off)\n    Restart\n    Stop\n  \
-           name-a · api-gateway   paused ›\n    \
-             Attach\n    Pause (off)\n    Continue\n    Restart\n    Stop\n\
+           name-bb · api-gateway ›\n    \
+             running (off)\n    Attach\n    Pause\n    Continue (off)\n    Restart\n    Stop\n  \
+           name-a · api-gateway ›\n    \
+             paused (off)\n    Attach\n    Pause (off)\n    Continue\n    Restart\n    Stop\n\
          Projects ›\n  \
            api-gateway (2) ›\n    \
              Launch Claude Code\n    Launch in window…\n    ─\n    Stop all 2 runners\n\
@@ -86,7 +90,11 @@ fn the_menu_lists_runners_newest_first_then_projects_then_the_program() {
 
 #[test]
 fn with_nothing_at_all_the_menu_still_opens_and_quits() {
-    let menu = model(&Snapshot { status: Some(v1::Status::default()), autostart: true, ..Snapshot::default() });
+    let menu = model(&Snapshot {
+        status: Some(v1::Status::default()),
+        autostart: true,
+        ..Snapshot::default()
+    });
     assert_eq!(menu.mark, Mark::Quiet);
     assert_eq!(
         draw(&menu.entries, 0),
@@ -100,18 +108,36 @@ fn a_change_of_state_changes_texts_alone_and_a_new_runner_the_structure() {
     let before = model(&known(vec![runner("a", "running")]));
     for state in ["starting", "paused", "stopping", "backoff", "queued"] {
         let after = model(&known(vec![runner("a", state)]));
-        assert!(are_built_alike(&before.entries, &after.entries), "running to {state}");
+        assert!(
+            are_built_alike(&before.entries, &after.entries),
+            "running to {state}"
+        );
         assert_ne!(before, after);
     }
-    let more = model(&known(vec![runner("a", "running"), runner("bb", "running")]));
+    let more = model(&known(vec![
+        runner("a", "running"),
+        runner("bb", "running"),
+    ]));
     assert!(!are_built_alike(&before.entries, &more.entries));
+    let mut renamed = runner("a", "running");
+    renamed.name = "other".into();
+    let renamed = model(&known(vec![renamed]));
+    assert!(
+        !are_built_alike(&before.entries, &renamed.entries),
+        "a submenu's own text needs a rebuild"
+    );
     let other = model(&known(vec![runner("b", "running")]));
-    assert!(!are_built_alike(&before.entries, &other.entries), "another runner is not a change of text");
+    assert!(
+        !are_built_alike(&before.entries, &other.entries),
+        "another runner is not a change of text"
+    );
 }
 
 #[test]
 fn no_two_items_share_an_id() {
-    let runners = (0..60).map(|n| runner(&format!("r{n}"), "running")).collect();
+    let runners = (0..60)
+        .map(|n| runner(&format!("r{n}"), "running"))
+        .collect();
     let mut all = ids(&model(&known(runners)).entries);
     let count = all.len();
     all.sort_unstable();
@@ -121,16 +147,24 @@ fn no_two_items_share_an_id() {
 
 #[test]
 fn a_long_list_ends_in_the_window_and_a_long_name_is_cut() {
-    let runners: Vec<_> = (0..60).map(|n| runner(&format!("r{n:02}"), "running")).collect();
+    let runners: Vec<_> = (0..60)
+        .map(|n| runner(&format!("r{n:02}"), "running"))
+        .collect();
     let drawn = draw(&model(&known(runners)).entries, 0);
     assert_eq!(drawn.matches("   running\n").count(), NEAR);
-    assert_eq!(drawn.matches("   running ›\n").count(), LONGEST);
+    assert_eq!(drawn.matches(" · api-gateway ›\n").count(), LONGEST);
     assert!(drawn.contains("  35 more in the window…\n"), "{drawn}");
 
     let mut long = runner("a", "running");
     long.name = "é".repeat(100);
     let drawn = draw(&model(&known(vec![long])).entries, 0);
-    assert!(drawn.contains(&format!("{}… · api-gateway   running", "é".repeat(WIDEST - 1))), "{drawn}");
+    assert!(
+        drawn.contains(&format!(
+            "{}… · api-gateway   running",
+            "é".repeat(WIDEST - 1)
+        )),
+        "{drawn}"
+    );
 }
 
 #[test]
@@ -139,12 +173,37 @@ fn the_icon_shows_a_problem_for_whatever_a_person_should_look_at() {
     let mut silent = runner("a", "running");
     silent.unreachable = true;
     assert_eq!(model(&known(vec![silent])).mark, Mark::Problem);
-    assert_eq!(model(&known(vec![runner("a", "backoff")])).mark, Mark::Problem);
-    assert_eq!(model(&Snapshot { unseen_failures: 1, ..known(vec![]) }).mark, Mark::Problem);
-    let status = |status| Snapshot { status: Some(status), ..known(vec![]) };
+    assert_eq!(
+        model(&known(vec![runner("a", "backoff")])).mark,
+        Mark::Problem
+    );
+    assert_eq!(
+        model(&Snapshot {
+            unseen_failures: 1,
+            ..known(vec![])
+        })
+        .mark,
+        Mark::Problem
+    );
+    let status = |status| Snapshot {
+        status: Some(status),
+        ..known(vec![])
+    };
     for (troubled, headline) in [
-        (v1::Status { problems: vec!["the disk is full".into()], ..v1::Status::default() }, "the disk is full"),
-        (v1::Status { interrupted: vec![runner("a", "failed")], ..v1::Status::default() }, "1 interrupted"),
+        (
+            v1::Status {
+                problems: vec!["the disk is full".into()],
+                ..v1::Status::default()
+            },
+            "the disk is full",
+        ),
+        (
+            v1::Status {
+                interrupted: vec![runner("a", "failed")],
+                ..v1::Status::default()
+            },
+            "1 interrupted",
+        ),
     ] {
         let menu = model(&status(troubled));
         assert_eq!(menu.mark, Mark::Problem);

@@ -40,26 +40,47 @@ impl Panel {
     /// Tells the panel from the desktop's names and the person's preference; nothing known is taken for dark.
     #[must_use]
     pub fn of(desktops: &str, scheme: Option<u32>) -> Self {
-        let always_dark = desktops.split(':').any(|name| ALWAYS_DARK.iter().any(|dark| name.eq_ignore_ascii_case(dark)));
-        if !always_dark && scheme == Some(PREFERS_LIGHT) { Self::Light } else { Self::Dark }
+        let always_dark = desktops.split(':').any(|name| {
+            ALWAYS_DARK
+                .iter()
+                .any(|dark| name.eq_ignore_ascii_case(dark))
+        });
+        if !always_dark && scheme == Some(PREFERS_LIGHT) {
+            Self::Light
+        } else {
+            Self::Dark
+        }
     }
 }
 
 /// Keeps `panel` true until `stop`. Without a settings portal it stays as it is.
-pub async fn follow(bus: &Connection, desktops: &str, panel: &watch::Sender<Panel>, stop: &CancellationToken) {
-    let followed = stop.run_until_cancelled(follow_portal(bus, desktops, panel)).await;
+pub async fn follow(
+    bus: &Connection,
+    desktops: &str,
+    panel: &watch::Sender<Panel>,
+    stop: &CancellationToken,
+) {
+    let followed = stop
+        .run_until_cancelled(follow_portal(bus, desktops, panel))
+        .await;
     if let Some(Err(error)) = followed {
         tracing::debug!(%error, "no settings portal: the panel is taken for {:?}", *panel.borrow());
     }
 }
 
-async fn follow_portal(bus: &Connection, desktops: &str, panel: &watch::Sender<Panel>) -> zbus::Result<()> {
+async fn follow_portal(
+    bus: &Connection,
+    desktops: &str,
+    panel: &watch::Sender<Panel>,
+) -> zbus::Result<()> {
     let set = |value: OwnedValue| {
         let now = Panel::of(desktops, u32::try_from(value).ok());
         panel.send_if_modified(|known| std::mem::replace(known, now) != now);
     };
     let settings = SettingsProxy::new(bus).await?;
-    let mut changes = settings.receive_setting_changed_with_args(&[(0, APPEARANCE), (1, SCHEME)]).await?;
+    let mut changes = settings
+        .receive_setting_changed_with_args(&[(0, APPEARANCE), (1, SCHEME)])
+        .await?;
     set(settings.read_one(APPEARANCE, SCHEME).await?);
     while let Some(change) = changes.next().await {
         set(change.args()?.value);

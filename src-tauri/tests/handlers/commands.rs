@@ -2,14 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::support::Rig;
 use serde_json::{Value, json};
 use stratavore_api::{Code, Failure, v1};
 use stratavore_desktop::commands;
 use stratavore_desktop::mailbox::Letter;
 use stratavore_desktop::presence::Presence;
-use crate::support::Rig;
 use tauri::ipc::{CallbackFn, InvokeBody};
-use tauri::test::{INVOKE_KEY, MockRuntime, get_ipc_response, mock_builder, mock_context, noop_assets};
+use tauri::test::{
+    INVOKE_KEY, MockRuntime, get_ipc_response, mock_builder, mock_context, noop_assets,
+};
 use tauri::webview::InvokeRequest;
 use tauri::{App, WebviewWindow, WebviewWindowBuilder};
 
@@ -27,22 +29,36 @@ impl Window {
             .invoke_handler(commands::handler())
             .build(mock_context(noop_assets()))
             .unwrap();
-        let window = WebviewWindowBuilder::new(&app, "main", Default::default()).build().unwrap();
-        Self { window, rig, _app: app }
+        let window = WebviewWindowBuilder::new(&app, "main", Default::default())
+            .build()
+            .unwrap();
+        Self {
+            window,
+            rig,
+            _app: app,
+        }
     }
 
     fn call(&self, command: &str, arguments: Value) -> Result<Value, Value> {
         self.invoke(command, InvokeBody::Json(arguments), &[])
     }
 
-    fn invoke(&self, command: &str, body: InvokeBody, headers: &[(&str, &str)]) -> Result<Value, Value> {
+    fn invoke(
+        &self,
+        command: &str,
+        body: InvokeBody,
+        headers: &[(&str, &str)],
+    ) -> Result<Value, Value> {
         let request = InvokeRequest {
             cmd: command.into(),
             callback: CallbackFn(0),
             error: CallbackFn(1),
             url: "tauri://localhost".parse().unwrap(),
             body,
-            headers: headers.iter().map(|(key, value)| (key.parse().unwrap(), value.parse().unwrap())).collect::<tauri::http::HeaderMap>(),
+            headers: headers
+                .iter()
+                .map(|(key, value)| (key.parse().unwrap(), value.parse().unwrap()))
+                .collect::<tauri::http::HeaderMap>(),
             invoke_key: INVOKE_KEY.to_string(),
         };
         get_ipc_response(&self.window, request).map(|body| body.deserialize::<Value>().unwrap())
@@ -54,7 +70,12 @@ impl Window {
 }
 
 fn runner(id: &str) -> v1::Runner {
-    v1::Runner { id: id.into(), name: format!("name-{id}"), state: "running".into(), ..v1::Runner::default() }
+    v1::Runner {
+        id: id.into(),
+        name: format!("name-{id}"),
+        state: "running".into(),
+        ..v1::Runner::default()
+    }
 }
 
 /// The commands that ask the host, with arguments as the window sends them and what the host is then asked.
@@ -63,13 +84,37 @@ fn to_the_host() -> Vec<(&'static str, Value, &'static str)> {
         ("status", json!({}), "status"),
         ("doctor", json!({}), "doctor"),
         ("config", json!({}), "config None"),
-        ("events", json!({ "since": "c1", "limit": 5 }), "events Some(\"c1\") follow=false Some(5)"),
-        ("list_projects", json!({ "archived": true }), "projects archived=true"),
-        ("add_project", json!({ "request": { "name": "api", "path": "/p" } }), "add-project api /p"),
-        ("archive_project", json!({ "project": "api" }), "archive-project api"),
+        (
+            "events",
+            json!({ "since": "c1", "limit": 5 }),
+            "events Some(\"c1\") follow=false Some(5)",
+        ),
+        (
+            "list_projects",
+            json!({ "archived": true }),
+            "projects archived=true",
+        ),
+        (
+            "add_project",
+            json!({ "request": { "name": "api", "path": "/p" } }),
+            "add-project api /p",
+        ),
+        (
+            "archive_project",
+            json!({ "project": "api" }),
+            "archive-project api",
+        ),
         ("list_programs", json!({}), "programs"),
-        ("launch", json!({ "request": { "project": "api", "command": ["ls", "-l"] } }), "launch api [\"ls\", \"-l\"]"),
-        ("list_runners", json!({ "project": null, "all": true }), "runners None all=true"),
+        (
+            "launch",
+            json!({ "request": { "project": "api", "command": ["ls", "-l"] } }),
+            "launch api [\"ls\", \"-l\"]",
+        ),
+        (
+            "list_runners",
+            json!({ "project": null, "all": true }),
+            "runners None all=true",
+        ),
         ("get_runner", json!({ "runner": "r1" }), "runner r1"),
         (
             "stop",
@@ -79,7 +124,11 @@ fn to_the_host() -> Vec<(&'static str, Value, &'static str)> {
         ("pause", json!({ "runner": "r1" }), "pause r1"),
         ("continue_runner", json!({ "runner": "r1" }), "continue r1"),
         ("restart", json!({ "runner": "r1" }), "restart r1"),
-        ("answer_interrupted", json!({ "start": true }), "answer-interrupted true"),
+        (
+            "answer_interrupted",
+            json!({ "start": true }),
+            "answer-interrupted true",
+        ),
     ]
 }
 
@@ -88,7 +137,9 @@ fn each_command_asks_the_host_what_the_window_asked() {
     for (command, arguments, asked) in to_the_host() {
         let window = Window::open();
         window.rig.host.state().runners.push(runner("r1"));
-        window.call(command, arguments).unwrap_or_else(|error| panic!("{command} was refused: {error}"));
+        window
+            .call(command, arguments)
+            .unwrap_or_else(|error| panic!("{command} was refused: {error}"));
         assert_eq!(window.asked(), [asked], "{command}");
     }
 }
@@ -97,7 +148,8 @@ fn each_command_asks_the_host_what_the_window_asked() {
 fn a_refusal_reaches_the_window_whole() {
     for (command, arguments, _) in to_the_host() {
         let window = Window::open();
-        window.rig.host.state().refusal = Some(Failure::new(Code::QuotaFull, "no room").hint("stop one"));
+        window.rig.host.state().refusal =
+            Some(Failure::new(Code::QuotaFull, "no room").hint("stop one"));
         assert_eq!(
             window.call(command, arguments),
             Err(json!({ "code": "quota-full", "message": "no room", "hint": "stop one" })),
@@ -110,12 +162,25 @@ fn a_refusal_reaches_the_window_whole() {
 fn answers_come_as_the_window_reads_them() {
     let window = Window::open();
     window.rig.host.state().runners.push(runner("r1"));
-    window.rig.host.state().events.push(v1::Event { cursor: "c2".into(), r#type: "runner.started".into(), ..v1::Event::default() });
-    let runners = window.call("list_runners", json!({ "project": null, "all": false })).unwrap();
+    window.rig.host.state().events.push(v1::Event {
+        cursor: "c2".into(),
+        r#type: "runner.started".into(),
+        ..v1::Event::default()
+    });
+    let runners = window
+        .call("list_runners", json!({ "project": null, "all": false }))
+        .unwrap();
     assert_eq!(runners["runners"][0]["name"], "name-r1");
-    let events = window.call("events", json!({ "since": null, "limit": 5 })).unwrap();
-    assert_eq!((&events[0]["cursor"], &events[0]["type"]), (&json!("c2"), &json!("runner.started")));
-    let unknown = window.call("get_runner", json!({ "runner": "nobody" })).unwrap_err();
+    let events = window
+        .call("events", json!({ "since": null, "limit": 5 }))
+        .unwrap();
+    assert_eq!(
+        (&events[0]["cursor"], &events[0]["type"]),
+        (&json!("c2"), &json!("runner.started"))
+    );
+    let unknown = window
+        .call("get_runner", json!({ "runner": "nobody" }))
+        .unwrap_err();
     assert_eq!(unknown["code"], "not-found");
 }
 
@@ -127,13 +192,24 @@ fn every_command_that_exists_is_permitted_and_every_permitted_one_exists() {
         .collect();
     assert!(permitted.len() > 20);
     let window = Window::open();
-    window.rig.desktop.presence.send_replace(Some(Presence::ALL));
+    window
+        .rig
+        .desktop
+        .presence
+        .send_replace(Some(Presence::ALL));
     for command in &permitted {
         let answer = window.call(command, json!({}));
         let missing = format!("Command {command} not found");
-        assert_ne!(answer, Err(json!(missing)), "permitted, but there is no such command");
+        assert_ne!(
+            answer,
+            Err(json!(missing)),
+            "permitted, but there is no such command"
+        );
     }
-    assert_eq!(window.call("nonsense", json!({})), Err(json!("Command nonsense not found")));
+    assert_eq!(
+        window.call("nonsense", json!({})),
+        Err(json!("Command nonsense not found"))
+    );
     for (command, ..) in to_the_host() {
         assert!(permitted.contains(&command), "{command} is not permitted");
     }
@@ -144,26 +220,43 @@ fn the_desktop_state_waits_until_it_is_known_and_carries_the_runner_to_show() {
     let window = Window::open();
     window.rig.desktop.post(Letter::Problem("before".into()));
     window.rig.desktop.post(Letter::Attach("r1".into()));
-    window.rig.desktop.presence.send_replace(Some(Presence { tray: true, notifications: false }));
+    window.rig.desktop.presence.send_replace(Some(Presence {
+        tray: true,
+        notifications: false,
+    }));
     assert_eq!(
         window.call("desktop_state", json!({})),
         Ok(json!({ "tray": true, "notifications": false, "embedded": true, "attach": "r1" }))
     );
-    assert_eq!(*window.rig.shell.delivered.lock().unwrap(), [Letter::Problem("before".into())]);
-    assert_eq!(window.call("desktop_state", json!({})).unwrap()["attach"], Value::Null, "it is shown once");
+    assert_eq!(
+        *window.rig.shell.delivered.lock().unwrap(),
+        [Letter::Problem("before".into())]
+    );
+    assert_eq!(
+        window.call("desktop_state", json!({})).unwrap()["attach"],
+        Value::Null,
+        "it is shown once"
+    );
     // The page listens now.
     window.rig.desktop.post(Letter::Attach("r2".into()));
-    assert_eq!(window.rig.shell.delivered.lock().unwrap().last(), Some(&Letter::Attach("r2".into())));
+    assert_eq!(
+        window.rig.shell.delivered.lock().unwrap().last(),
+        Some(&Letter::Attach("r2".into()))
+    );
 }
 
 #[test]
 fn whose_terminal_is_looked_at_is_known_only_while_the_window_has_the_focus() {
     let window = Window::open();
-    window.call("set_shown_runner", json!({ "runner": "r1" })).unwrap();
+    window
+        .call("set_shown_runner", json!({ "runner": "r1" }))
+        .unwrap();
     assert!(!window.rig.desktop.is_watched("r1"));
     window.rig.shell.focused.store(true, Ordering::Relaxed);
     assert!(window.rig.desktop.is_watched("r1") && !window.rig.desktop.is_watched("r2"));
-    window.call("set_shown_runner", json!({ "runner": null })).unwrap();
+    window
+        .call("set_shown_runner", json!({ "runner": null }))
+        .unwrap();
     assert!(!window.rig.desktop.is_watched("r1"));
 }
 
@@ -172,20 +265,35 @@ fn a_folder_is_picked_or_not() {
     let window = Window::open();
     assert_eq!(window.call("pick_folder", json!({})), Ok(Value::Null));
     *window.rig.shell.folder.lock().unwrap() = Some("/home/me/api".into());
-    assert_eq!(window.call("pick_folder", json!({})), Ok(json!("/home/me/api")));
+    assert_eq!(
+        window.call("pick_folder", json!({})),
+        Ok(json!("/home/me/api"))
+    );
     use std::os::unix::ffi::OsStringExt;
-    *window.rig.shell.folder.lock().unwrap() = Some(std::ffi::OsString::from_vec(b"/\xff".to_vec()).into());
-    assert_eq!(window.call("pick_folder", json!({})).unwrap_err()["code"], "invalid");
+    *window.rig.shell.folder.lock().unwrap() =
+        Some(std::ffi::OsString::from_vec(b"/\xff".to_vec()).into());
+    assert_eq!(
+        window.call("pick_folder", json!({})).unwrap_err()["code"],
+        "invalid"
+    );
 }
 
 #[test]
 fn only_web_and_mail_links_are_opened() {
     let window = Window::open();
-    for url in ["https://example.com/a", "HTTP://example.com", "mailto:a@example.com"] {
+    for url in [
+        "https://example.com/a",
+        "HTTP://example.com",
+        "mailto:a@example.com",
+    ] {
         window.call("open_link", json!({ "url": url })).unwrap();
     }
     for url in ["file:///etc/passwd", "javascript:alert(1)", "/bin/sh", ""] {
-        assert_eq!(window.call("open_link", json!({ "url": url })).unwrap_err()["code"], "invalid", "{url:?}");
+        assert_eq!(
+            window.call("open_link", json!({ "url": url })).unwrap_err()["code"],
+            "invalid",
+            "{url:?}"
+        );
     }
     assert_eq!(window.rig.shell.links.lock().unwrap().len(), 3);
 }
@@ -195,16 +303,27 @@ fn starting_at_login_is_switched_and_the_tray_is_told() {
     let window = Window::open();
     let mut nudges = window.rig.desktop.nudges.subscribe();
     assert_eq!(window.call("autostart_get", json!({})), Ok(json!(false)));
-    window.call("autostart_set", json!({ "enabled": true })).unwrap();
+    window
+        .call("autostart_set", json!({ "enabled": true }))
+        .unwrap();
     assert_eq!(window.call("autostart_get", json!({})), Ok(json!(true)));
     assert_eq!(nudges.try_recv().unwrap().entity, "desktop");
-    assert!(window.rig.home.path().join(".config/autostart/stratavore.desktop").exists());
+    assert!(
+        window
+            .rig
+            .home
+            .path()
+            .join(".config/autostart/stratavore.desktop")
+            .exists()
+    );
 }
 
 #[test]
 fn quitting_keeps_runners_and_stopping_all_comes_before_the_end() {
     let window = Window::open();
-    window.call("quit", json!({ "stopRunners": false })).unwrap();
+    window
+        .call("quit", json!({ "stopRunners": false }))
+        .unwrap();
     assert!(window.rig.shell.ended.load(Ordering::Relaxed));
     assert_eq!(window.asked(), [] as [&str; 0]);
 
@@ -215,21 +334,50 @@ fn quitting_keeps_runners_and_stopping_all_comes_before_the_end() {
 
     let window = Window::open();
     window.rig.host.state().refusal = Some(Failure::new(Code::Internal, "cannot stop"));
-    window.call("quit", json!({ "stopRunners": true })).unwrap_err();
-    assert!(!window.rig.shell.ended.load(Ordering::Relaxed), "what runs on must not be quit over");
+    window
+        .call("quit", json!({ "stopRunners": true }))
+        .unwrap_err();
+    assert!(
+        !window.rig.shell.ended.load(Ordering::Relaxed),
+        "what runs on must not be quit over"
+    );
 }
 
 #[test]
 fn input_without_its_terminal_or_for_a_closed_one_is_refused() {
     let window = Window::open();
     let raw = || InvokeBody::Raw(b"x".to_vec());
-    assert_eq!(window.invoke("terminal_input", raw(), &[]).unwrap_err()["code"], "invalid");
-    assert_eq!(window.invoke("terminal_input", raw(), &[("attachment", "x")]).unwrap_err()["code"], "invalid");
+    assert_eq!(
+        window.invoke("terminal_input", raw(), &[]).unwrap_err()["code"],
+        "invalid"
+    );
+    assert_eq!(
+        window
+            .invoke("terminal_input", raw(), &[("attachment", "x")])
+            .unwrap_err()["code"],
+        "invalid"
+    );
     let json = InvokeBody::Json(json!({}));
-    assert_eq!(window.invoke("terminal_input", json, &[("attachment", "1")]).unwrap_err()["code"], "invalid");
-    assert_eq!(window.invoke("terminal_input", raw(), &[("attachment", "1")]).unwrap_err()["code"], "not-found");
+    assert_eq!(
+        window
+            .invoke("terminal_input", json, &[("attachment", "1")])
+            .unwrap_err()["code"],
+        "invalid"
+    );
+    assert_eq!(
+        window
+            .invoke("terminal_input", raw(), &[("attachment", "1")])
+            .unwrap_err()["code"],
+        "not-found"
+    );
     let closed = json!({ "attachment": 1, "columns": 80, "rows": 24, "bytes": 9 });
-    assert_eq!(window.call("terminal_resize", closed.clone()).unwrap_err()["code"], "not-found");
-    assert_eq!(window.call("terminal_ack", closed.clone()).unwrap_err()["code"], "not-found");
+    assert_eq!(
+        window.call("terminal_resize", closed.clone()).unwrap_err()["code"],
+        "not-found"
+    );
+    assert_eq!(
+        window.call("terminal_ack", closed.clone()).unwrap_err()["code"],
+        "not-found"
+    );
     window.call("terminal_close", closed).unwrap();
 }

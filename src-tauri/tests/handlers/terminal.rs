@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::support::Rig;
 use stratavore_api::{Code, v1};
 use stratavore_desktop::terminal::{Message, Request, open};
 use stratavore_wire::client::Connection;
-use stratavore_wire::{Ack, Attach, Exit, Exited, Message as Wire, Refusal, Refused, Resize, Resized, Role, Timestamp, Welcome};
-use crate::support::Rig;
+use stratavore_wire::{
+    Ack, Attach, Exit, Exited, Message as Wire, Refusal, Refused, Resize, Resized, Role, Timestamp,
+    Welcome,
+};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -54,15 +57,26 @@ impl Scene {
 
     async fn open(&self, read_only: bool) -> Page {
         let (sender, messages) = mpsc::unbounded_channel();
-        let request = Request { runner: "auth".into(), columns: 80, rows: 24, read_only };
+        let request = Request {
+            runner: "auth".into(),
+            columns: 80,
+            rows: 24,
+            read_only,
+        };
         let page = move |message: Message| sender.send(message.into_bytes()).is_ok();
         let (attachment, carried) = open(&self.rig.desktop, request, page).await.unwrap();
-        Page { attachment, messages, carried: tokio::spawn(carried) }
+        Page {
+            attachment,
+            messages,
+            carried: tokio::spawn(carried),
+        }
     }
 
     async fn accept(&self) -> (Connection, Attach) {
         let mut agent = Connection::from_stream(self.listener.accept().await.unwrap().0);
-        let Some(Wire::Hello(hello)) = agent.recv().await.unwrap() else { panic!("no greeting") };
+        let Some(Wire::Hello(hello)) = agent.recv().await.unwrap() else {
+            panic!("no greeting")
+        };
         assert_eq!(hello.role, Role::Viewer);
         let welcome = Welcome {
             version: 1,
@@ -78,14 +92,19 @@ impl Scene {
             stopping: false,
         };
         agent.send(&Wire::Welcome(welcome)).await.unwrap();
-        let Some(Wire::Attach(attach)) = agent.recv().await.unwrap() else { panic!("no attach") };
+        let Some(Wire::Attach(attach)) = agent.recv().await.unwrap() else {
+            panic!("no attach")
+        };
         (agent, attach)
     }
 }
 
 impl Page {
     async fn next(&mut self) -> Vec<u8> {
-        timeout(PATIENCE, self.messages.recv()).await.expect("nothing came").expect("the page was let go")
+        timeout(PATIENCE, self.messages.recv())
+            .await
+            .expect("nothing came")
+            .expect("the page was let go")
     }
 
     /// Reads output until it is `len` bytes, and counts the messages it came in.
@@ -102,7 +121,10 @@ impl Page {
 
     /// Waits until the attachment has ended by itself.
     async fn ended(self) {
-        timeout(PATIENCE, self.carried).await.expect("it goes on").unwrap();
+        timeout(PATIENCE, self.carried)
+            .await
+            .expect("it goes on")
+            .unwrap();
     }
 }
 
@@ -112,34 +134,71 @@ fn control(message: &[u8]) -> serde_json::Value {
 }
 
 fn output(text: &str) -> Wire {
-    Wire::Output { seq: 0, bytes: text.into() }
+    Wire::Output {
+        seq: 0,
+        bytes: text.into(),
+    }
 }
 
 #[tokio::test]
 async fn bytes_go_both_ways_and_control_stands_in_their_order() {
     let scene = Scene::new();
     let (mut page, mut agent) = scene.attach().await;
-    agent.send(&Wire::Snapshot { seq: 9, columns: 80, rows: 24, bytes: b"$ ".to_vec() }).await.unwrap();
+    agent
+        .send(&Wire::Snapshot {
+            seq: 9,
+            columns: 80,
+            rows: 24,
+            bytes: b"$ ".to_vec(),
+        })
+        .await
+        .unwrap();
     assert_eq!(page.next().await, [0, 80, 0, 24, 0, b'$', b' ']);
     // Output, then a size, then output: gathering must not carry bytes across.
     agent.send(&output("a")).await.unwrap();
-    agent.send(&Wire::Resized(Resized { columns: 100, rows: 30 })).await.unwrap();
+    agent
+        .send(&Wire::Resized(Resized {
+            columns: 100,
+            rows: 30,
+        }))
+        .await
+        .unwrap();
     agent.send(&output("b")).await.unwrap();
     assert_eq!(page.next().await, [1, b'a']);
-    assert_eq!(control(&page.next().await)["resized"], serde_json::json!({ "columns": 100, "rows": 30 }));
+    assert_eq!(
+        control(&page.next().await)["resized"],
+        serde_json::json!({ "columns": 100, "rows": 30 })
+    );
     assert_eq!(page.next().await, [1, b'b']);
 
     let attachments = &scene.rig.desktop.attachments;
     attachments.input(page.attachment, b"ls\r").unwrap();
     attachments.resize(page.attachment, 120, 40).await.unwrap();
     attachments.acknowledge(page.attachment, 7).await.unwrap();
-    assert_eq!(agent.recv().await.unwrap(), Some(Wire::Input { bytes: b"ls\r".to_vec() }));
-    assert_eq!(agent.recv().await.unwrap(), Some(Wire::Resize(Resize { columns: 120, rows: 40 })));
-    assert_eq!(agent.recv().await.unwrap(), Some(Wire::Ack(Ack { bytes: 7 })));
+    assert_eq!(
+        agent.recv().await.unwrap(),
+        Some(Wire::Input {
+            bytes: b"ls\r".to_vec()
+        })
+    );
+    assert_eq!(
+        agent.recv().await.unwrap(),
+        Some(Wire::Resize(Resize {
+            columns: 120,
+            rows: 40
+        }))
+    );
+    assert_eq!(
+        agent.recv().await.unwrap(),
+        Some(Wire::Ack(Ack { bytes: 7 }))
+    );
 
     let refused = Refused::new(Refusal::InputFull, "the program does not read");
     agent.send(&Wire::Refused(refused)).await.unwrap();
-    assert_eq!(control(&page.next().await)["refused"], "the program does not read");
+    assert_eq!(
+        control(&page.next().await)["refused"],
+        "the program does not read"
+    );
 }
 
 #[tokio::test]
@@ -178,11 +237,23 @@ async fn a_large_paste_arrives_whole_and_in_order() {
     let scene = Scene::new();
     let (page, mut agent) = scene.attach().await;
     let paste: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
-    scene.rig.desktop.attachments.input(page.attachment, &paste).unwrap();
-    scene.rig.desktop.attachments.input(page.attachment, b"\r").unwrap();
+    scene
+        .rig
+        .desktop
+        .attachments
+        .input(page.attachment, &paste)
+        .unwrap();
+    scene
+        .rig
+        .desktop
+        .attachments
+        .input(page.attachment, b"\r")
+        .unwrap();
     let mut typed = Vec::new();
     while typed.len() <= paste.len() {
-        let Some(Wire::Input { bytes }) = agent.recv().await.unwrap() else { panic!("not input") };
+        let Some(Wire::Input { bytes }) = agent.recv().await.unwrap() else {
+            panic!("not input")
+        };
         typed.extend_from_slice(&bytes);
     }
     assert_eq!(typed.split_last(), Some((&b'\r', &paste[..])));
@@ -192,8 +263,17 @@ async fn a_large_paste_arrives_whole_and_in_order() {
 async fn the_end_is_told_once_after_the_last_output_with_what_the_host_knows_of_it() {
     let scene = Scene::new();
     let (mut page, mut agent) = scene.attach().await;
-    scene.rig.host.state().runners[0].exit = Some(v1::Exit { code: Some(3), ..v1::Exit::default() });
-    let exited = Exited { exit: Exit::Code(3), at: Timestamp(0), stopped: false, leftovers: 0 };
+    scene.rig.host.state().runners[0].exit = Some(v1::Exit {
+        code: Some(3),
+        ..v1::Exit::default()
+    });
+    let exited = Exited {
+        exit: Exit::Code(3),
+        at: Timestamp(0),
+        stopped: false,
+        interrupted: false,
+        leftovers: 0,
+    };
     agent.send(&Wire::Exited(exited)).await.unwrap();
     agent.send(&output("bye")).await.unwrap();
     agent.send(&Wire::Ended).await.unwrap();
@@ -208,7 +288,12 @@ async fn an_agent_that_dies_is_told_as_lost() {
     let scene = Scene::new();
     let (mut page, agent) = scene.attach().await;
     drop(agent);
-    assert!(control(&page.next().await)["lost"].as_str().unwrap().contains("closed the connection"));
+    assert!(
+        control(&page.next().await)["lost"]
+            .as_str()
+            .unwrap()
+            .contains("closed the connection")
+    );
     page.ended().await;
 }
 
@@ -217,12 +302,18 @@ async fn closing_lets_the_agent_go_and_so_does_a_page_that_went() {
     let scene = Scene::new();
     let (page, mut agent) = scene.attach().await;
     scene.rig.desktop.attachments.close(page.attachment);
-    assert_eq!(timeout(PATIENCE, agent.recv()).await.unwrap().unwrap(), None);
+    assert_eq!(
+        timeout(PATIENCE, agent.recv()).await.unwrap().unwrap(),
+        None
+    );
     page.ended().await;
 
     let (page, mut agent) = scene.attach().await;
     scene.rig.desktop.page_gone();
-    assert_eq!(timeout(PATIENCE, agent.recv()).await.unwrap().unwrap(), None);
+    assert_eq!(
+        timeout(PATIENCE, agent.recv()).await.unwrap().unwrap(),
+        None
+    );
     page.ended().await;
 
     // A page that takes nothing any more.
@@ -237,7 +328,14 @@ async fn closing_lets_the_agent_go_and_so_does_a_page_that_went() {
 async fn a_reader_says_so_to_the_agent() {
     let scene = Scene::new();
     let (_page, (_agent, attach)) = tokio::join!(scene.open(true), scene.accept());
-    assert_eq!(attach, Attach { columns: 80, rows: 24, read_only: true });
+    assert_eq!(
+        attach,
+        Attach {
+            columns: 80,
+            rows: 24,
+            read_only: true
+        }
+    );
 }
 
 #[tokio::test]
@@ -246,14 +344,26 @@ async fn a_runner_that_has_ended_shows_what_it_showed_last() {
     {
         let mut state = scene.rig.host.state();
         state.runners[0].state = "failed".into();
-        state.runners[0].exit = Some(v1::Exit { signal: Some("KILL".into()), ..v1::Exit::default() });
+        state.runners[0].exit = Some(v1::Exit {
+            signal: Some("KILL".into()),
+            ..v1::Exit::default()
+        });
         state.history = b"one\ntwo\n".to_vec();
     }
     let mut page = scene.open(false).await;
     assert_eq!(page.next().await, b"\x00\x50\x00\x18\x00one\r\ntwo");
-    assert_eq!(control(&page.next().await)["ended"]["exit"]["signal"], "KILL");
+    assert_eq!(
+        control(&page.next().await)["ended"]["exit"]["signal"],
+        "KILL"
+    );
     // The page goes on to resize and acknowledge until it closes.
-    scene.rig.desktop.attachments.resize(page.attachment, 10, 10).await.unwrap();
+    scene
+        .rig
+        .desktop
+        .attachments
+        .resize(page.attachment, 10, 10)
+        .await
+        .unwrap();
     scene.rig.desktop.attachments.close(page.attachment);
     page.ended().await;
 }
@@ -261,14 +371,36 @@ async fn a_runner_that_has_ended_shows_what_it_showed_last() {
 #[tokio::test]
 async fn an_agent_that_cannot_be_reached_is_named() {
     let scene = Scene::new();
-    scene.rig.host.state().socket = scene.rig.home.path().join("nobody.sock").to_str().unwrap().to_owned();
-    let request = Request { runner: "auth".into(), columns: 80, rows: 24, read_only: false };
-    let Err(failure) = open(&scene.rig.desktop, request.clone(), |_| true).await else { panic!("attached to nobody") };
+    scene.rig.host.state().socket = scene
+        .rig
+        .home
+        .path()
+        .join("nobody.sock")
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let request = Request {
+        runner: "auth".into(),
+        columns: 80,
+        rows: 24,
+        read_only: false,
+    };
+    let Err(failure) = open(&scene.rig.desktop, request.clone(), |_| true).await else {
+        panic!("attached to nobody")
+    };
     assert_eq!(failure.code, Code::Unavailable);
-    assert!(failure.message.contains("auth") && failure.message.contains("nobody.sock"), "{failure:?}");
+    assert!(
+        failure.message.contains("auth") && failure.message.contains("nobody.sock"),
+        "{failure:?}"
+    );
 
-    let unknown = Request { runner: "who".into(), ..request };
-    let Err(failure) = open(&scene.rig.desktop, unknown, |_| true).await else { panic!("attached to nobody") };
+    let unknown = Request {
+        runner: "who".into(),
+        ..request
+    };
+    let Err(failure) = open(&scene.rig.desktop, unknown, |_| true).await else {
+        panic!("attached to nobody")
+    };
     assert_eq!(failure.code, Code::NotFound);
     assert_eq!(scene.rig.desktop.attachments.count(), 0);
 }

@@ -29,10 +29,20 @@ impl Tray {
         let (shown, menus) = mpsc::unbounded_channel();
         let (seen, seeing) = watch::channel(0);
         let stop = CancellationToken::new();
-        let followed = Follow { desktop: rig.desktop.clone(), seen: seeing };
+        let followed = Follow {
+            desktop: rig.desktop.clone(),
+            seen: seeing,
+        };
         let ended = stop.clone();
-        rig.desktop.tasks.spawn(async move { follow(followed, move |menu| drop(shown.send(menu)), &ended).await });
-        let mut tray = Self { rig, menus, seen, stop };
+        rig.desktop.tasks.spawn(async move {
+            follow(followed, move |menu| drop(shown.send(menu)), &ended).await
+        });
+        let mut tray = Self {
+            rig,
+            menus,
+            seen,
+            stop,
+        };
         tray.until(|menu| menu.mark == Mark::Quiet).await;
         tray
     }
@@ -46,19 +56,29 @@ impl Tray {
     }
 
     fn nudge(&self, entity: &str) {
-        let _ = self.rig.desktop.nudges.send(v1::Nudge { entity: entity.into(), id: String::new() });
+        let _ = self.rig.desktop.nudges.send(v1::Nudge {
+            entity: entity.into(),
+            id: String::new(),
+        });
     }
 }
 
 fn runner(id: &str) -> v1::Runner {
-    v1::Runner { id: id.into(), name: id.into(), state: "running".into(), ..v1::Runner::default() }
+    v1::Runner {
+        id: id.into(),
+        name: id.into(),
+        state: "running".into(),
+        ..v1::Runner::default()
+    }
 }
 
 fn says(menu: &Menu, text: &str) -> bool {
     fn any(entries: &[Entry], text: &str) -> bool {
         entries.iter().any(|entry| match entry {
             Entry::Item { text: own, .. } | Entry::Check { text: own, .. } => own.contains(text),
-            Entry::Submenu { text: own, entries, .. } => own.contains(text) || any(entries, text),
+            Entry::Submenu {
+                text: own, entries, ..
+            } => own.contains(text) || any(entries, text),
             Entry::Separator => false,
         })
     }
@@ -70,16 +90,24 @@ fn says(menu: &Menu, text: &str) -> bool {
 async fn a_change_shows_within_200_ms_even_in_a_burst() {
     let mut tray = Tray::start().await;
     for count in 1..=20 {
-        tray.rig.host.state().runners.push(runner(&format!("r{count}")));
+        tray.rig
+            .host
+            .state()
+            .runners
+            .push(runner(&format!("r{count}")));
         for _ in 0..30 {
             tray.nudge("runner");
         }
-        let took = tray.until(|menu| says(menu, &format!("Runners ({count})"))).await;
+        let took = tray
+            .until(|menu| says(menu, &format!("Runners ({count})")))
+            .await;
         assert!(took <= SOON, "took {took:?}");
     }
     tray.stop.cancel();
     tray.rig.desktop.tasks.close();
-    timeout(PATIENCE, tray.rig.desktop.tasks.wait()).await.expect("it goes on after the end");
+    timeout(PATIENCE, tray.rig.desktop.tasks.wait())
+        .await
+        .expect("it goes on after the end");
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +131,8 @@ async fn a_failure_is_a_problem_until_the_window_was_in_front() {
     let mut tray = Tray::start().await;
     tray.rig.host.state().failed = 2;
     tray.nudge("runner");
-    tray.until(|menu| menu.mark == Mark::Problem && says(menu, "2 failed")).await;
+    tray.until(|menu| menu.mark == Mark::Problem && says(menu, "2 failed"))
+        .await;
     tray.seen.send_modify(|times| *times += 1);
     tray.until(|menu| menu.mark == Mark::Quiet).await;
     // One of them is started again, and fails again.
@@ -114,7 +143,8 @@ async fn a_failure_is_a_problem_until_the_window_was_in_front() {
     tray.rig.host.state().failed = 2;
     tray.rig.host.state().runners.clear();
     tray.nudge("runner");
-    tray.until(|menu| menu.mark == Mark::Problem && says(menu, "1 failed")).await;
+    tray.until(|menu| menu.mark == Mark::Problem && says(menu, "1 failed"))
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +152,8 @@ async fn without_a_host_it_says_so_and_comes_back() {
     let mut tray = Tray::start().await;
     let seat = tray.rig.desktop.slot.seat().unwrap();
     tray.rig.desktop.slot.vacate();
-    tray.until(|menu| menu.mark == Mark::Problem && says(menu, "No host answers")).await;
+    tray.until(|menu| menu.mark == Mark::Problem && says(menu, "No host answers"))
+        .await;
     tray.rig.desktop.slot.fill(seat);
     tray.until(|menu| menu.mark == Mark::Quiet).await;
 }
@@ -130,7 +161,11 @@ async fn without_a_host_it_says_so_and_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn a_project_names_the_program_that_it_launches() {
     let mut tray = Tray::start().await;
-    tray.rig.host.state().projects.push(v1::Project { id: "p1".into(), name: "api".into(), ..v1::Project::default() });
+    tray.rig.host.state().projects.push(v1::Project {
+        id: "p1".into(),
+        name: "api".into(),
+        ..v1::Project::default()
+    });
     tray.nudge("project");
     tray.until(|menu| says(menu, "Launch Codex")).await;
 }
@@ -138,8 +173,14 @@ async fn a_project_names_the_program_that_it_launches() {
 #[tokio::test]
 async fn each_click_does_what_its_item_says() {
     for (action, asked) in [
-        (Action::Stop("r1".into()), "stop Some(Runner(\"r1\")) wait=false"),
-        (Action::StopProject("p1".into()), "stop Some(Project(\"p1\")) wait=false"),
+        (
+            Action::Stop("r1".into()),
+            "stop Some(Runner(\"r1\")) wait=false",
+        ),
+        (
+            Action::StopProject("p1".into()),
+            "stop Some(Project(\"p1\")) wait=false",
+        ),
         (Action::Restart("r1".into()), "restart r1"),
         (Action::Pause("r1".into()), "pause r1"),
         (Action::Continue("r1".into()), "continue r1"),
@@ -150,7 +191,10 @@ async fn each_click_does_what_its_item_says() {
         rig.host.state().runners.push(runner("r1"));
         act(&rig.desktop, action.clone()).await;
         assert_eq!(rig.host.state().asked, [asked], "{action:?}");
-        assert_eq!(rig.shell.ended.load(Ordering::Relaxed), action == Action::StopAndQuit);
+        assert_eq!(
+            rig.shell.ended.load(Ordering::Relaxed),
+            action == Action::StopAndQuit
+        );
     }
 }
 
@@ -158,9 +202,18 @@ async fn each_click_does_what_its_item_says() {
 async fn clicks_that_show_something_bring_the_window_up_on_it() {
     for (action, letters) in [
         (Action::Open, vec![]),
-        (Action::Attach("r1".into()), vec![Letter::Attach("r1".into())]),
-        (Action::LaunchInWindow("p1".into()), vec![Letter::Launch("p1".into())]),
-        (Action::Launch("p1".into()), vec![Letter::Attach("r9".into())]),
+        (
+            Action::Attach("r1".into()),
+            vec![Letter::Attach("r1".into())],
+        ),
+        (
+            Action::LaunchInWindow("p1".into()),
+            vec![Letter::Launch("p1".into())],
+        ),
+        (
+            Action::Launch("p1".into()),
+            vec![Letter::Attach("r9".into())],
+        ),
     ] {
         let rig = Rig::new();
         rig.desktop.presence.send_replace(Some(Default::default()));
@@ -190,7 +243,10 @@ async fn a_click_that_fails_is_told_in_the_window_unless_a_notification_tells_it
         let delivered = rig.shell.delivered.lock().unwrap().clone();
         (delivered, rig.shell.raised.lock().unwrap().len())
     };
-    assert_eq!(told(Code::Conflict).await, (vec![Letter::Problem("cannot launch: do this".into())], 1));
+    assert_eq!(
+        told(Code::Conflict).await,
+        (vec![Letter::Problem("cannot launch: do this".into())], 1)
+    );
     assert_eq!(told(Code::QuotaFull).await, (vec![], 0));
 }
 
@@ -199,11 +255,21 @@ async fn a_runner_named_on_the_command_line_is_found_or_said_to_be_unknown() {
     let rig = Rig::new();
     rig.desktop.presence.send_replace(Some(Default::default()));
     rig.desktop.greet().await;
-    rig.host.state().runners.push(v1::Runner { id: "0199".into(), name: "auth".into(), ..v1::Runner::default() });
+    rig.host.state().runners.push(v1::Runner {
+        id: "0199".into(),
+        name: "auth".into(),
+        ..v1::Runner::default()
+    });
     rig.desktop.attach("auth", Some("token".into())).await;
     rig.desktop.attach("nobody", None).await;
-    assert_eq!(*rig.shell.raised.lock().unwrap(), [Some("token".into()), None]);
+    assert_eq!(
+        *rig.shell.raised.lock().unwrap(),
+        [Some("token".into()), None]
+    );
     let delivered = rig.shell.delivered.lock().unwrap().clone();
     assert_eq!(delivered[0], Letter::Attach("0199".into()));
-    assert!(matches!(&delivered[1], Letter::Problem(text) if text.contains("nobody")), "{delivered:?}");
+    assert!(
+        matches!(&delivered[1], Letter::Problem(text) if text.contains("nobody")),
+        "{delivered:?}"
+    );
 }

@@ -97,6 +97,8 @@ async fn no_frequent_statement_reads_a_whole_table() {
     let whole = [
         "project::LIST",
         "runner::LIST",
+        // Over an index that holds nothing but states.
+        "runner::COUNTS",
         "audit::CHAINS",
         "audit::HEADS",
         "audit::CHECKPOINTS",

@@ -62,7 +62,10 @@ impl FakeHost {
 
     /// Nudges.
     pub(crate) fn nudge(&self, entity: &str) {
-        let _ = self.nudges.send(v1::Nudge { entity: entity.to_owned(), id: String::new() });
+        let _ = self.nudges.send(v1::Nudge {
+            entity: entity.to_owned(),
+            id: String::new(),
+        });
     }
 
     fn ask(&self, what: impl Into<String>) -> Result<MutexGuard<'_, State>> {
@@ -84,7 +87,10 @@ impl FakeHost {
             .iter()
             .find(|known| known.id == runner || known.name == runner)
             .cloned()
-            .ok_or_else(|| Failure::new(Code::NotFound, format!("no runner {runner:?}")).hint("run `stratavore runners`"))
+            .ok_or_else(|| {
+                Failure::new(Code::NotFound, format!("no runner {runner:?}"))
+                    .hint("run `stratavore runners`")
+            })
     }
 }
 
@@ -104,44 +110,67 @@ impl Api for FakeHost {
     }
     async fn config(&self, request: v1::ConfigRequest) -> Result<v1::Config> {
         drop(self.ask(format!("config {:?}", request.project))?);
-        let setting = v1::Setting { key: "launch.program".into(), value: "codex".into(), source: "default".into() };
-        Ok(v1::Config { settings: vec![setting] })
+        let setting = v1::Setting {
+            key: "launch.program".into(),
+            value: "codex".into(),
+            source: "default".into(),
+        };
+        Ok(v1::Config {
+            settings: vec![setting],
+        })
     }
     async fn add_project(&self, request: v1::AddProjectRequest) -> Result<v1::Project> {
         let mut state = self.ask(format!("add-project {} {}", request.name, request.path))?;
-        let project = v1::Project { id: "p9".into(), name: request.name, path: request.path, ..v1::Project::default() };
+        let project = v1::Project {
+            id: "p9".into(),
+            name: request.name,
+            path: request.path,
+            ..v1::Project::default()
+        };
         state.projects.push(project.clone());
         Ok(project)
     }
     async fn projects(&self, request: v1::ListProjectsRequest) -> Result<v1::Projects> {
         let state = self.ask(format!("projects archived={}", request.archived))?;
-        Ok(v1::Projects { projects: state.projects.clone() })
+        Ok(v1::Projects {
+            projects: state.projects.clone(),
+        })
     }
     async fn project(&self, request: v1::ProjectRef) -> Result<v1::Project> {
-        self.ask(format!("project {}", request.project)).map(|_| v1::Project::default())
+        self.ask(format!("project {}", request.project))
+            .map(|_| v1::Project::default())
     }
     async fn archive_project(&self, request: v1::ProjectRef) -> Result<v1::Project> {
-        self.ask(format!("archive-project {}", request.project)).map(|_| v1::Project::default())
+        self.ask(format!("archive-project {}", request.project))
+            .map(|_| v1::Project::default())
     }
     async fn programs(&self) -> Result<v1::Programs> {
         self.ask("programs").map(|_| v1::Programs::default())
     }
     async fn launch(&self, request: v1::LaunchRequest) -> Result<v1::Runner> {
         let mut state = self.ask(format!("launch {} {:?}", request.project, request.command))?;
-        let runner = v1::Runner { id: "r9".into(), project: request.project, ..v1::Runner::default() };
+        let runner = v1::Runner {
+            id: "r9".into(),
+            project: request.project,
+            ..v1::Runner::default()
+        };
         state.runners.push(runner.clone());
         Ok(runner)
     }
     async fn runners(&self, request: v1::ListRunnersRequest) -> Result<v1::Runners> {
         let state = self.ask(format!("runners {:?} all={}", request.project, request.all))?;
-        Ok(v1::Runners { runners: state.runners.clone() })
+        Ok(v1::Runners {
+            runners: state.runners.clone(),
+        })
     }
     async fn runner(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
         self.one("runner", &request.runner)
     }
     async fn stop(&self, request: v1::StopRequest) -> Result<v1::Runners> {
         let mut state = self.ask(format!("stop {:?} wait={}", request.target, request.wait))?;
-        Ok(v1::Runners { runners: std::mem::take(&mut state.runners) })
+        Ok(v1::Runners {
+            runners: std::mem::take(&mut state.runners),
+        })
     }
     async fn pause(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
         self.one("pause", &request.runner)
@@ -153,11 +182,15 @@ impl Api for FakeHost {
         self.one("restart", &request.runner)
     }
     async fn answer_interrupted(&self, request: v1::InterruptedAnswer) -> Result<v1::Runners> {
-        self.ask(format!("answer-interrupted {}", request.start)).map(|_| v1::Runners::default())
+        self.ask(format!("answer-interrupted {}", request.start))
+            .map(|_| v1::Runners::default())
     }
     async fn terminal(&self, request: v1::RunnerRef) -> Result<v1::Terminal> {
         let state = self.ask(format!("terminal {}", request.runner))?;
-        Ok(v1::Terminal { socket: state.socket.clone(), ..v1::Terminal::default() })
+        Ok(v1::Terminal {
+            socket: state.socket.clone(),
+            ..v1::Terminal::default()
+        })
     }
     async fn send(&self, _: v1::SendRequest) -> Result<()> {
         self.ask("send").map(drop)
@@ -167,24 +200,37 @@ impl Api for FakeHost {
     }
     async fn history(&self, request: v1::HistoryRequest) -> Result<v1::History> {
         let state = self.ask(format!("history {}", request.runner))?;
-        Ok(v1::History { content: state.history.clone() })
+        Ok(v1::History {
+            content: state.history.clone(),
+        })
     }
-    async fn events(&self, request: v1::EventsRequest) -> Result<BoxStream<'static, Result<v1::Event>>> {
-        let state = self.ask(format!("events {:?} follow={} {:?}", request.since, request.follow, request.limit))?;
+    async fn events(
+        &self,
+        request: v1::EventsRequest,
+    ) -> Result<BoxStream<'static, Result<v1::Event>>> {
+        let state = self.ask(format!(
+            "events {:?} follow={} {:?}",
+            request.since, request.follow, request.limit
+        ))?;
         Ok(stream::iter(state.events.clone().into_iter().map(Ok)).boxed())
     }
     async fn watch(&self) -> Result<BoxStream<'static, Result<v1::Nudge>>> {
         drop(self.ask("watch")?);
         let nudges = self.nudges.subscribe();
         let gone = self.gone.clone();
-        Ok(stream::unfold(nudges, |mut nudges| async move { Some((Ok(nudges.recv().await.ok()?), nudges)) })
-            .take_until(gone.cancelled_owned())
-            .boxed())
+        Ok(stream::unfold(nudges, |mut nudges| async move {
+            Some((Ok(nudges.recv().await.ok()?), nudges))
+        })
+        .take_until(gone.cancelled_owned())
+        .boxed())
     }
     async fn verify_audit(&self) -> Result<v1::AuditReport> {
         self.ask("verify-audit").map(|_| v1::AuditReport::default())
     }
-    async fn claim_notifications(&self, _: v1::ClaimNotificationsRequest) -> Result<v1::Notifications> {
+    async fn claim_notifications(
+        &self,
+        _: v1::ClaimNotificationsRequest,
+    ) -> Result<v1::Notifications> {
         self.ask("claim").map(|_| v1::Notifications::default())
     }
     async fn notification_shown(&self, _: v1::NotificationShownRequest) -> Result<()> {

@@ -63,9 +63,20 @@ impl Rig {
         let home = tempfile::tempdir().unwrap();
         let env = BTreeMap::from([("HOME".to_owned(), home.path().to_str().unwrap().to_owned())]);
         let shell = Arc::new(FakeShell::default());
-        let desktop = Arc::new(Desktop::new(Autostart::new(&env, "/bin/stratavore-desktop".as_ref()), shell.clone()));
+        let desktop = Arc::new(Desktop::new(
+            Autostart::new(&env, "/bin/stratavore-desktop".as_ref()),
+            shell.clone(),
+        ));
         let host = Arc::new(FakeHost::new("first"));
-        desktop.slot.fill(Seat { api: host.clone(), embedded: true });
-        Self { desktop, host, shell, home }
+        desktop.slot.fill(Seat {
+            api: host.clone(),
+            embedded: true,
+        });
+        Self {
+            desktop,
+            host,
+            shell,
+            home,
+        }
     }
 }
