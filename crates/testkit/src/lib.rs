@@ -7,11 +7,11 @@
 //! | module | feature | apt packages |
 //! |---|---|---|
 //! | [`home`], [`process`], [`wait`], [`binary`], [`cache`], [`faults`] | none | none |
-//! | [`terminal`] | `terminal` | none |
-//! | [`model_api`], [`claude`], [`closed_proxy`] | `model` | none (`npm` for [`claude`]) |
-//! | [`bus`], [`tray`], [`notifications`] | `desktop` | `dbus-daemon` |
-//! | [`display`] | `desktop` | `xvfb imagemagick` |
-//! | [`webdriver`] | `desktop` | `webkit2gtk-driver` |
+//! | `terminal` | `terminal` | none |
+//! | `model_api`, `claude`, `closed_proxy` | `model` | none (`npm` for `claude`) |
+//! | `bus`, `tray`, `notifications` | `desktop` | `dbus-daemon` |
+//! | `display` | `desktop` | `xvfb imagemagick` |
+//! | `webdriver` | `desktop` | `webkit2gtk-driver` |
 
 pub mod binary;
 pub mod cache;
