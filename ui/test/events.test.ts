@@ -65,6 +65,19 @@ describe("the event log", () => {
 describe("an event in words", () => {
   it("is told by its own name when it is new to us", () =>
     expect(happening(event(1, { type: "node.joined" })).words).toBe("node.joined"));
+  it("tells how a program ended", () => {
+    const words = (type: string, data: object) => happening(event(1, { type, data: JSON.stringify(data) })).words;
+    expect(words("runner.terminated", { exit: { code: 0 } })).toBe("ended: exit 0");
+    expect(words("runner.failed", { failure: { why: "exited", exit: { signal: "KILL" } } })).toBe(
+      "failed: killed by SIGKILL",
+    );
+    expect(words("runner.failed", { failure: { why: "agent-lost" } })).toBe("failed: agent lost");
+    expect(words("runner.backoff", { failure: { why: "exited", exit: { code: 3 } } })).toBe(
+      "failed: exit 3, starts again",
+    );
+    expect(words("runner.terminated", { exit: "not_started" })).toBe("ended");
+    expect(words("runner.failed", [])).toBe("failed");
+  });
   it("names its subject by what is known best", () => {
     expect(subject(event(1), "auth")).toBe("p · auth");
     expect(subject(event(1, { data: '{"name":"old"}' }), undefined)).toBe("p · old");

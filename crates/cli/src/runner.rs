@@ -179,7 +179,12 @@ fn state(runner: &v1::Runner, now: DateTime<Utc>) -> String {
         text.push_str(&format!(" (again in {seconds}s)"));
     }
     if has_ended(runner) && runner.exit.is_some() {
-        text.push_str(&format!(" ({})", exit_text(runner)));
+        // A column has no room for the whole story; `show` tells it.
+        let how = exit_text(runner);
+        let short = how
+            .split_once(": ")
+            .map_or(how.as_str(), |(short, _)| short);
+        text.push_str(&format!(" ({short})"));
     }
     if runner.unreachable {
         text.push_str(" (unreachable)");

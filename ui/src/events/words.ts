@@ -20,7 +20,31 @@ const WORDS: Record<string, { words: string; tone: Tone }> = {
 
 /** Tells what happened; an event this version does not know by its own name. */
 export function happening(event: Event): { words: string; tone: Tone } {
-  return WORDS[event.type] ?? { words: event.type, tone: "quiet" };
+  const known = WORDS[event.type] ?? { words: event.type, tone: "quiet" };
+  const how = outcome(data(event));
+  return how === null ? known : { ...known, words: known.words.replace(/,|$/, `: ${how}$&`) };
+}
+
+interface Data {
+  name?: unknown;
+  exit?: { code?: number; signal?: string };
+  failure?: { why?: string; exit?: Data["exit"] };
+}
+
+function data(event: Event): Data {
+  try {
+    return (JSON.parse(event.data) as Data | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** Tells how a program ended, as far as the event says. */
+function outcome({ exit, failure }: Data): string | null {
+  const ended = exit ?? failure?.exit;
+  if (ended?.code !== undefined) return `exit ${ended.code}`;
+  if (ended?.signal !== undefined) return `killed by SIG${ended.signal}`;
+  return failure?.why?.replaceAll("-", " ") ?? null;
 }
 
 /** Writes an event's payload for reading. */
@@ -32,18 +56,10 @@ export function payload(event: Event): string {
   }
 }
 
-function field(event: Event, name: string): string | null {
-  try {
-    const value = (JSON.parse(event.data) as Record<string, unknown> | null)?.[name];
-    return typeof value === "string" ? value : null;
-  } catch {
-    return null;
-  }
-}
-
 /** Names what the event happened to, as far as it or the fleet can say. */
 export function subject(event: Event, runnerName: string | undefined): string {
-  const name = runnerName ?? field(event, "name");
+  const said = data(event).name;
+  const name = runnerName ?? (typeof said === "string" ? said : null);
   if (event.aggregate === "project") return event.project ?? name ?? event.aggregate_id;
   return [event.project, name ?? event.aggregate_id.slice(0, 8)].filter((part) => part != null).join(" · ");
 }

@@ -47,6 +47,8 @@ export class Desk {
   /** Rises whenever the terminal should take the focus; what was served is not asked again. */
   focusAsked = $state(0);
   focusServed = 0;
+  /** The runner whose terminal had the focus last. */
+  typedTo: string | null = null;
 
   readonly backend: Backend;
   readonly memory: Memory;

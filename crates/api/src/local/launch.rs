@@ -11,6 +11,8 @@ use crate::{Code, Failure, Result, v1};
 
 /// The terminal's size when nobody says: what a viewer will change when it attaches.
 const SIZE: (u16, u16) = (120, 40);
+/// The agent's word for a program that is not there.
+const NOT_FOUND: &str = "not-found";
 /// The largest width or height of a terminal.
 const MAX_SIZE: u32 = 2000;
 
@@ -122,16 +124,21 @@ fn ceiling(config: &Config, ceiling: &v1::Ceiling) -> Result<Ceiling> {
 pub(super) fn started(runner: &Runner) -> Result<()> {
     match &runner.state {
         State::Failed {
-            failure: RunnerFailure::CouldNotStart { message, .. },
+            failure: RunnerFailure::CouldNotStart { code, message },
             ..
-        } => Err(Failure::new(
-            Code::CouldNotStart,
-            format!("cannot start {}: {message}", runner.name),
-        )
-        .hint(format!(
-            "it is kept as failed; mend the cause, then `stratavore restart {}`",
-            runner.name
-        ))),
+        } => {
+            let message = format!("cannot start {}: {message}", runner.name);
+            let mend = program::find(&runner.launch.program)
+                .filter(|_| code == NOT_FOUND)
+                .map_or_else(
+                    || "mend the cause".to_owned(),
+                    |known| format!("`{}`", known.install),
+                );
+            Err(Failure::new(Code::CouldNotStart, message).hint(format!(
+                "{mend}, then `stratavore restart {}`: it is kept as failed",
+                runner.name
+            )))
+        }
         state if state.name() == StateName::Starting => Err(Failure::new(
             Code::Timeout,
             format!(
