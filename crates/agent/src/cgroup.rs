@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where control groups are.
-const ROOT: &str = "/sys/fs/cgroup";
+/// Where control groups of version 2 are: by themselves, or beside those of version 1.
+const ROOTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 /// The group of the program below the scope: freezing or killing the scope itself would hit the agent too.
 const TREE: &str = "tree";
 
@@ -30,7 +30,9 @@ fn scope(listing: &str, runner_id: &str) -> Option<String> {
 impl Cgroup {
     /// Makes the program's group inside the scope; `None` where that may not be or the kernel is too old to kill by it.
     pub fn create(scope: &str) -> Option<Self> {
-        Self::create_in(Path::new(ROOT), scope)
+        ROOTS
+            .iter()
+            .find_map(|root| Self::create_in(Path::new(root), scope))
     }
 
     fn create_in(root: &Path, scope: &str) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! Lines that scrolled off, on disk: they survive the agent, and take no memory.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ const WAITING_MAX: usize = 1024 * 1024;
 
 /// Keeps at least the last `limit` lines in two files, the older of which is complete.
 ///
+/// Every byte has a position in all that was ever appended, so that a reader who was away goes on where it was.
+///
 /// Every round of the agent's loop hands over what scrolled off in it, which is written at once: a killed agent has lost at
 /// most the lines of the round it was killed in.
 #[derive(Debug)]
@@ -23,6 +25,11 @@ pub struct History {
     file: Option<File>,
     limit: u32,
     lines: u32,
+    /// Where the older file begins.
+    begin: u64,
+    /// Bytes in the older file.
+    older: u64,
+    /// Bytes in the newer one.
     bytes: u64,
     waiting: Vec<u8>,
 }
@@ -35,6 +42,8 @@ impl History {
             file: None,
             limit,
             lines: 0,
+            begin: 0,
+            older: 0,
             bytes: 0,
             waiting: Vec::new(),
         }
@@ -43,8 +52,10 @@ impl History {
     /// Adds lines, after erasing all earlier ones when told so.
     pub fn append(&mut self, erased: bool, lines: &[u8]) {
         if erased {
+            self.begin = self.end();
             self.waiting.clear();
             self.lines = 0;
+            self.older = 0;
             self.bytes = 0;
             if let Some(file) = &mut self.file {
                 // A truncation that fails leaves more history than the program wanted, no less.
@@ -59,6 +70,7 @@ impl History {
         if self.write().is_err() && self.waiting.len() > WAITING_MAX {
             let excess = self.waiting.len() - WAITING_MAX;
             self.waiting.drain(..excess);
+            self.begin += excess as u64;
         }
     }
 
@@ -89,7 +101,8 @@ impl History {
             fs::rename(&path, self.directory.join(OLDER_HISTORY_FILE))?;
             self.file = None;
             self.lines = 0;
-            self.bytes = 0;
+            self.begin += self.older;
+            self.older = std::mem::take(&mut self.bytes);
         }
         Ok(())
     }
@@ -112,6 +125,48 @@ impl History {
         history.drain(..start);
         history
     }
+
+    /// Gives the position behind the last byte.
+    pub fn end(&self) -> u64 {
+        self.begin + self.older + self.bytes + self.waiting.len() as u64
+    }
+
+    /// Gives what follows a position, at most `max` bytes, cut behind a line when there is more; and where that ends.
+    /// What is not kept any more is passed over.
+    pub fn since(&self, position: u64, max: usize) -> (Vec<u8>, u64) {
+        let start = position.clamp(self.begin, self.end());
+        let mut found = Vec::new();
+        let mut offset = start - self.begin;
+        let left = |found: &Vec<u8>| (max - found.len()) as u64;
+        if offset < self.older {
+            let path = self.directory.join(OLDER_HISTORY_FILE);
+            read_at(&path, offset, left(&found), &mut found);
+            offset = self.older;
+        }
+        offset -= self.older;
+        if offset < self.bytes && left(&found) > 0 {
+            let path = self.directory.join(HISTORY_FILE);
+            read_at(&path, offset, left(&found), &mut found);
+            offset = self.bytes;
+        }
+        let waiting = &self.waiting[(offset - self.bytes.min(offset)) as usize..];
+        found.extend_from_slice(&waiting[..waiting.len().min(max - found.len())]);
+        let end = start + found.len() as u64;
+        if end < self.end() {
+            let cut = found.iter().rposition(|byte| *byte == b'\n');
+            found.truncate(cut.map_or(found.len(), |at| at + 1));
+        }
+        let end = start + found.len() as u64;
+        (found, end)
+    }
+}
+
+/// Appends at most `max` bytes of a file from `offset`; what cannot be read is not there.
+fn read_at(path: &Path, offset: u64, max: u64, out: &mut Vec<u8>) {
+    let _ = File::open(path).and_then(|mut file| {
+        file.seek(SeekFrom::Start(offset))?;
+        file.take(max).read_to_end(out)
+    });
 }
 
 /// Appends a file's content; what cannot be read is not there.
@@ -170,6 +225,33 @@ mod tests {
         history.append(false, b"two\n");
         assert_eq!(fs::read(gone.join(HISTORY_FILE)).unwrap(), b"one\ntwo\n");
         assert_eq!(history.last(9), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_reader_goes_on_where_it_was_across_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut history = History::new(directory.path(), 4);
+        let (mut at, mut read) = (0, Vec::new());
+        for line in 0..20 {
+            history.append(false, format!("line {line}\n").as_bytes());
+            if line % 3 == 0 {
+                loop {
+                    let (piece, end) = history.since(at, 15);
+                    at = end;
+                    if piece.is_empty() {
+                        break;
+                    }
+                    assert!(piece.ends_with(b"\n"));
+                    read.extend(piece);
+                }
+            }
+        }
+        read.extend(history.since(at, 100).0);
+        let all: String = (0..20).map(|line| format!("line {line}\n")).collect();
+        assert_eq!(String::from_utf8(read).unwrap(), all);
+        history.append(true, b"after\n");
+        assert_eq!(history.since(0, 100), (b"after\n".to_vec(), history.end()));
+        assert_eq!(history.since(u64::MAX, 100), (vec![], history.end()));
     }
 
     #[test]

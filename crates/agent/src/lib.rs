@@ -12,6 +12,7 @@ pub mod peer;
 pub mod place;
 pub mod process;
 pub mod pty;
+pub mod recording;
 pub mod screen;
 pub mod signals;
 pub mod start;

@@ -37,10 +37,10 @@ pub struct Peer {
     /// Who it is, once it has greeted.
     pub role: Option<Role>,
     acknowledges: bool,
-    /// Whether its snapshots carry history.
-    pub scrollback: bool,
     /// What it looks at, once attached.
     pub viewer: Option<Viewer>,
+    /// Which history it is sent as it comes about.
+    pub follows: Option<Follow>,
     /// A screen that it asked for and that is not sent inside of a frame: whether with colours.
     pub wants_screen: Option<bool>,
     /// It is to be closed when everything is sent.
@@ -50,17 +50,28 @@ pub struct Peer {
 }
 
 /// Says which snapshot a viewer waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wanted {
-    /// The screen alone: its scrollback is as it should be.
+    /// The screen alone.
     Screen,
-    /// Scrollback too, if it takes that.
-    All,
+    /// The last lines of history too, so many at most.
+    History(u32),
+}
+
+/// Holds how far a reader of history is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follow {
+    /// With colours and attributes, rather than text.
+    pub ansi: bool,
+    /// What it was sent, as a position in all history.
+    pub position: u64,
 }
 
 /// Holds what a viewer is shown.
 #[derive(Debug)]
 pub struct Viewer {
+    /// Where it is, in its own words.
+    pub place: String,
     /// Its window.
     pub size: Size,
     /// Whether it only watches.
@@ -73,34 +84,37 @@ pub struct Viewer {
     gathered: Vec<u8>,
     gathered_from: u64,
     unacknowledged: u64,
+    /// How much of that is history, which is no output that it is behind with.
+    past: u64,
 }
 
 impl Viewer {
     /// Starts with nothing shown.
-    pub fn new(size: Size, read_only: bool, activity: u64) -> Self {
+    pub fn new(place: String, size: Size, read_only: bool, activity: u64) -> Self {
         Self {
+            place,
             size,
             read_only,
             activity,
-            wants: Some(Wanted::All),
+            wants: Some(Wanted::Screen),
             lagging: false,
             gathered: Vec::new(),
             gathered_from: 0,
             unacknowledged: 0,
+            past: 0,
         }
     }
 
     /// Asks for a snapshot, unless a larger one is asked for already.
     pub fn want(&mut self, wanted: Wanted) {
-        if self.wants != Some(Wanted::All) {
-            self.wants = Some(wanted);
-        }
+        self.wants = self.wants.max(Some(wanted));
         self.gathered = Vec::new();
     }
 
     /// Counts what the viewer says it has shown.
     pub fn acknowledge(&mut self, bytes: u64) {
         self.unacknowledged = self.unacknowledged.saturating_sub(bytes);
+        self.past = self.past.min(self.unacknowledged);
     }
 
     /// Says whether it has output waiting to be sent.
@@ -122,8 +136,8 @@ impl Peer {
             since: now,
             role: None,
             acknowledges: false,
-            scrollback: false,
             viewer: None,
+            follows: None,
             wants_screen: None,
             leaving: false,
             gone: false,
@@ -140,7 +154,6 @@ impl Peer {
         };
         self.role = Some(hello.role);
         self.acknowledges = can(capability::ACK);
-        self.scrollback = can(capability::SCROLLBACK);
         self.decoder.set_limit(MAX_FRAME);
     }
 
@@ -225,12 +238,13 @@ impl Peer {
         self.out.len() - self.sent
     }
 
-    /// Hands a viewer what the program wrote, at `position` of all its output.
+    /// Hands a viewer output, at `position` of all that viewers were ever fed.
     pub fn show(&mut self, position: u64, bytes: &[u8]) {
         let behind = self.unsent();
         let Some(viewer) = &mut self.viewer else {
             return;
         };
+        let past = viewer.past as usize;
         if viewer.lagging || viewer.wants.is_some() {
             return;
         }
@@ -239,7 +253,7 @@ impl Peer {
         } else {
             behind
         };
-        if unshown.max(behind) + viewer.gathered.len() + bytes.len() > BEHIND_MAX {
+        if unshown.max(behind) + viewer.gathered.len() + bytes.len() > BEHIND_MAX + past {
             viewer.lagging = true;
             viewer.gathered = Vec::new();
             return;
@@ -278,18 +292,19 @@ impl Peer {
             && (!acknowledges || viewer.unacknowledged <= DRAINED)
         {
             viewer.lagging = false;
-            viewer.want(Wanted::All);
+            viewer.want(Wanted::Screen);
         }
     }
 
-    /// Sends a viewer the snapshot that it waits for.
-    pub fn send_snapshot(&mut self, position: u64, size: Size, bytes: Vec<u8>) {
+    /// Sends a viewer the snapshot that it waits for, `past` bytes of which are history.
+    pub fn send_snapshot(&mut self, position: u64, size: Size, bytes: Vec<u8>, past: usize) {
         let Some(viewer) = &mut self.viewer else {
             return;
         };
         viewer.wants = None;
         viewer.gathered = Vec::new();
         viewer.unacknowledged += bytes.len() as u64;
+        viewer.past = past as u64;
         self.send(&Message::Snapshot {
             seq: position,
             columns: size.columns,

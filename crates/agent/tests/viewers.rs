@@ -4,16 +4,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use stratavore_agent::screen::{Screen, Size};
 use stratavore_wire::hello::capability;
 use stratavore_wire::*;
-use support::{Line, Rig, until};
-
-fn shown(size: (u16, u16), bytes: &[u8]) -> Screen {
-    let mut screen = Screen::new(Size::bounded(size.0, size.1));
-    screen.feed(bytes);
-    screen
-}
+use support::{Line, Rig, shown, until};
 
 #[test]
 fn attaching_shows_the_screen_at_once_and_then_what_is_written() {
@@ -85,6 +78,7 @@ fn a_viewer_that_never_reads_stalls_nobody_and_is_shown_the_present_when_it_does
             columns: 80,
             rows: 24,
             read_only: false,
+            ..Attach::default()
         }));
         sleeper = Some(line);
     }
@@ -122,6 +116,7 @@ fn a_viewer_that_does_not_acknowledge_is_dropped_to_a_snapshot() {
         columns: 80,
         rows: 24,
         read_only: false,
+        ..Attach::default()
     }));
     let first = line.snapshot().len() as u64;
     rig.connect(Role::Client).type_in("\n");
@@ -187,11 +182,14 @@ fn the_one_that_typed_or_attached_last_decides_the_size() {
         .then_some(())
     });
     line.hear_of(|message| {
-        (message
-            == Message::Viewers(Viewers {
+        matches!(
+            message,
+            Message::Viewers(Viewers {
                 count: 2,
                 read_only: 1,
-            }))
+                ..
+            })
+        )
         .then_some(())
     });
 }
@@ -303,6 +301,7 @@ fn a_frame_is_not_shown_half_drawn() {
         columns: 80,
         rows: 24,
         read_only: false,
+        ..Attach::default()
     }));
     first.type_in("x");
     let seen = shown((80, 24), &second.snapshot()).text();
@@ -310,63 +309,6 @@ fn a_frame_is_not_shown_half_drawn() {
     if began.elapsed() < Duration::from_millis(100) {
         assert_eq!(seen, "half whole\n");
     }
-}
-
-#[test]
-fn history_is_given_as_text_and_with_colours() {
-    let rig = Rig::script(
-        "i=0; while [ $i -lt 200 ]; do i=$((i+1)); printf '\\033[32mline %d\\033[m\\n' $i; done; exec cat",
-    );
-    let (_line, _) = rig.start();
-    rig.shows("line 200");
-    let text = rig.history(false);
-    let expected: String = (1..=200).map(|line| format!("line {line}\n")).collect();
-    assert_eq!(text, expected);
-    assert!(
-        rig.history(true)
-            .starts_with("\x1b[0;32mline 1\x1b[m\n\x1b[0;32mline 2")
-    );
-
-    let mut line = rig.connect(Role::Client);
-    line.say(&Message::GetHistory(GetHistory {
-        ansi: false,
-        lines: Some(2),
-    }));
-    assert_eq!(
-        line.hear(),
-        Message::History {
-            ansi: false,
-            last: true,
-            bytes: b"line 199\nline 200\n".to_vec()
-        }
-    );
-
-    // A viewer whose scrollback is ours gets it with the snapshot; one with its own keeps that.
-    let mut hello = Hello::new(Role::Viewer, "window");
-    hello.capabilities.push(capability::SCROLLBACK.to_owned());
-    let mut window = rig.greet(hello);
-    window.say(&Message::Attach(Attach {
-        columns: 80,
-        rows: 24,
-        read_only: false,
-    }));
-    let snapshot = window.snapshot();
-    let mut screen = shown((80, 24), &snapshot);
-    let (erased, scrolled) = screen.take_scrolled();
-    assert!(erased);
-    let scrolled = String::from_utf8(stratavore_wire::history::plain(&scrolled)).unwrap();
-    assert!(scrolled.starts_with("line 1\nline 2\n"), "{scrolled}");
-    let (_other, snapshot) = rig.attach(80, 24, true);
-    assert!(!String::from_utf8(snapshot).unwrap().contains("\x1b[3J"));
-}
-
-#[test]
-fn erased_history_stays_erased() {
-    let rig = Rig::script("seq 1 100; printf '\\033[2J\\033[3J\\033[H'; seq 201 230; exec cat");
-    let (_line, _) = rig.start();
-    rig.shows("230");
-    let expected: String = (201..=230).map(|line| format!("{line}\n")).collect();
-    assert_eq!(rig.history(false), expected);
 }
 
 #[test]

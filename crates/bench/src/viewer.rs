@@ -35,6 +35,7 @@ impl Viewer {
             columns,
             rows,
             read_only: false,
+            ..Attach::default()
         })
         .encode(&mut bytes)?;
         viewer.stream.write_all(&bytes)?;

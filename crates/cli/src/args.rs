@@ -6,6 +6,9 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::terminal::keys::Key;
+use stratavore_core::command::{self, BadCommand};
+
 /// What each exit code means; shown by `--help`.
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -71,6 +74,8 @@ pub(crate) enum Command {
     Screen(ScreenArgs),
     /// Print what scrolled off a runner's terminal, and its screen after it
     Logs(LogsArgs),
+    /// Play the recording of a runner launched with --record
+    Play(PlayArgs),
     /// Wait until a runner has come to a state
     Wait(WaitArgs),
     /// Stop runners, with every process they started
@@ -172,6 +177,9 @@ pub(crate) struct LaunchArgs {
     /// Leave alive what the program leaves behind when it exits normally
     #[arg(long)]
     pub(crate) keep_descendants: bool,
+    /// Record all that it writes to its terminal, for `stratavore play`
+    #[arg(long)]
+    pub(crate) record: bool,
     /// The terminal's first size; default: this terminal's
     #[arg(long, value_name = "COLSxROWS")]
     pub(crate) size: Option<Size>,
@@ -219,6 +227,12 @@ pub(crate) struct AttachArgs {
     /// Only watch: type nothing, and leave its size alone
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// The key that detaches
+    #[arg(long, value_name = "KEY", default_value_t = Key::DETACH)]
+    pub(crate) detach_key: Key,
+    /// The key that takes over the size while it is another viewer's; typing does too
+    #[arg(long, value_name = "KEY", default_value_t = Key::TAKE_OVER)]
+    pub(crate) take_over_key: Key,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +263,28 @@ pub(crate) struct LogsArgs {
     /// With colours
     #[arg(long)]
     pub(crate) ansi: bool,
+    /// Go on with the lines that scroll off later, until it ends or ctrl-c
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// At most this many of the last lines
+    #[arg(long, value_name = "N")]
+    pub(crate) lines: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlayArgs {
+    /// The runner, or a file: a path with a slash or ending in .cast
+    #[arg(value_name = "RUNNER|FILE", conflicts_with = "json")]
+    pub(crate) what: String,
+    /// How many times as fast
+    #[arg(long, value_name = "X", default_value = "1")]
+    pub(crate) speed: Speed,
+    /// Wait at most this many seconds between two changes
+    #[arg(long, value_name = "S")]
+    pub(crate) idle_limit: Option<Seconds>,
+    /// Which attempt of the runner; default: the newest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -394,14 +430,9 @@ impl Awaited {
 pub(crate) struct CommandWords(pub(crate) Vec<String>);
 
 impl FromStr for CommandWords {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let words = shell_words::split(text)
-            .map_err(|_| "a quote is not closed, or a backslash ends it".to_owned())?;
-        if words.first().is_none_or(String::is_empty) {
-            return Err("it names no program".to_owned());
-        }
-        Ok(Self(words))
+    type Err = BadCommand;
+    fn from_str(text: &str) -> Result<Self, BadCommand> {
+        command::split(text).map(Self)
     }
 }
 
@@ -472,6 +503,21 @@ impl FromStr for Seconds {
     }
 }
 
+/// How many times as fast as it was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Speed(pub(crate) f64);
+
+impl FromStr for Speed {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<f64>()
+            .ok()
+            .filter(|speed| (0.01..=1000.0).contains(speed))
+            .map(Self)
+            .ok_or_else(|| "write a number from 0.01 to 1000, such as 2 or 0.5".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -534,6 +580,14 @@ mod tests {
         assert_eq!("0.5".parse(), Ok(Seconds(0.5)));
         for bad in ["", "-1", "inf", "NaN", "1s"] {
             assert!(bad.parse::<Seconds>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_speed_is_neither_nothing_nor_everything() {
+        assert_eq!("0.5".parse(), Ok(Speed(0.5)));
+        for bad in ["", "0", "-1", "inf", "NaN", "2x"] {
+            assert!(bad.parse::<Speed>().is_err(), "{bad:?}");
         }
     }
 }

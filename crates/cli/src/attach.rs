@@ -1,10 +1,8 @@
 //! Attaches the user's terminal to a runner's.
 
-pub(crate) mod guard;
-mod keys;
-mod modes;
+mod asked;
+mod display;
 mod relay;
-mod tty;
 mod viewer;
 mod viewing;
 
@@ -12,100 +10,101 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use stratavore_rpc::v1;
+use tokio::time::Instant;
 
-use self::guard::Guard;
-use self::tty::{Tty, Typeahead};
+use self::asked::{Policy, Requests};
 use self::viewer::Viewer;
+pub(crate) use self::viewing::Manner;
 use self::viewing::{Ending, Viewing};
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Host;
 use crate::invocation::Invocation;
 use crate::runner;
+use crate::terminal::signals::Signal;
+use crate::terminal::tty::{Tty, Typeahead};
+use crate::terminal::{occupy, unusable};
 use crate::text::printable;
-
-pub(crate) use self::tty::size_of_stdout;
 
 /// How long the host may take to learn what the closed connection has told us already.
 const END_DEADLINE: Duration = Duration::from_secs(5);
-
-/// Refuses where nobody sits in front of a terminal.
-pub(crate) fn require_terminal(what: &str, instead: &str) -> Result {
-    if tty::is_interactive() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Kind::Failed,
-        format!("cannot {what}: stdin and stdout are not a terminal"),
-    )
-    .hint(instead))
-}
+/// A connection that broke after less than this is not made again: it would break again.
+const STEADY: Duration = Duration::from_secs(1);
 
 /// Shows a runner's terminal on the user's until the user detaches or the runner ends.
 pub(crate) async fn attach(
     call: &Invocation,
     host: &mut Host,
     runner: &v1::Runner,
-    read_only: bool,
+    manner: Manner,
 ) -> Result<ExitCode> {
     let name = printable(&runner.name).into_owned();
-    let cannot = |error: &dyn std::error::Error| {
-        Failure::caused(Kind::Failed, "cannot use this terminal", error)
-    };
     let terminal = host.terminal(&runner.id).await?;
-    let tty = Tty::open().map_err(|error| cannot(&error))?;
-    let viewer = Viewer::attach(terminal.socket.as_ref(), tty.size(), read_only)
-        .await
-        .map_err(|error| {
-            Failure::caused(
-                Kind::Unavailable,
-                format!("cannot attach to {name}"),
-                &error,
-            )
-            .hint(format!("see how it fares with `stratavore show {name}`"))
-        })?;
-
-    // Nothing before this line changes the terminal; nothing after it returns without restoring it.
-    let guard = Guard::start().ok();
-    tty::restore_on_panic();
-    let ending = match tty.enter() {
-        Ok(()) => Viewing::new(&tty, viewer, read_only).run().await,
-        Err(error) => Err(error),
+    let policy = Policy::of(&host.settings(Some(&runner.project)).await?);
+    let tty = Tty::open().map_err(|error| unusable(&error))?;
+    let connect = async || {
+        let socket = terminal.socket.as_ref();
+        Viewer::attach(socket, tty.size(), manner.read_only).await
     };
-    let typeahead = match ending {
-        Ok(Ending::Detached) => Typeahead::Keep,
-        Ok(Ending::Signalled(_) | Ending::Closed { .. } | Ending::TerminalClosed) | Err(_) => {
-            Typeahead::Drop
+    let mut viewer = connect().await.map_err(|error| {
+        Failure::caused(
+            Kind::Unavailable,
+            format!("cannot attach to {name}"),
+            &error,
+        )
+        .hint(format!("see how it fares with `stratavore show {name}`"))
+    })?;
+    let mut viewing = Viewing::new(&tty, manner, Requests::new(policy))
+        .map_err(|error| Failure::caused(Kind::Failed, "cannot heed signals", &error))?;
+    let view = async || {
+        loop {
+            let begun = Instant::now();
+            let ending = viewing.run(viewer).await?;
+            let steady = begun.elapsed() >= STEADY;
+            match (&ending, steady) {
+                // A connection can break while the agent lives.
+                (Ending::Lost { .. }, true) => match connect().await {
+                    Ok(another) => viewer = another,
+                    Err(_) => return Ok(ending),
+                },
+                _ => return Ok(ending),
+            }
         }
     };
-    tty::leave(typeahead);
-    if let Some(guard) = guard {
-        guard.dismiss();
+    let ending = occupy(&tty, view, |ending| match ending {
+        Ending::Detached => Typeahead::Keep,
+        _ => Typeahead::Drop,
+    })
+    .await?;
+    if let Some(undone) = viewing.requests().left_undone(&name) {
+        call.output.note(undone);
     }
-
-    match ending.map_err(|error| cannot(&error))? {
+    let again = format!("attach again with `stratavore attach {name}`");
+    match ending {
         Ending::Detached => {
-            call.output.note(format!(
-                "detached from {name} (still running); attach again with `stratavore attach {name}`"
-            ));
+            call.output
+                .note(format!("detached from {name} (still running); {again}"));
             Ok(ExitCode::SUCCESS)
         }
         Ending::Signalled(signal) => {
+            let signal_name = signal.name();
             call.output.note(format!(
-                "detached from {name} (still running) by {}; attach again with `stratavore attach {name}`",
-                signal.name()
+                "detached from {name} (still running) by {signal_name}; {again}"
             ));
             Ok(ExitCode::from(signal.exit_code()))
         }
-        Ending::TerminalClosed => Ok(ExitCode::from(viewing::Signal::Hangup.exit_code())),
-        Ending::Closed { exit, refusal } => {
-            if let Some(refusal) = refusal {
-                return Err(Failure::new(
-                    Kind::Unavailable,
-                    format!("the agent of {name} refused: {refusal}"),
-                ));
-            }
-            tell_end(call, host, runner, &name, terminal.attempt, exit).await
+        Ending::TerminalClosed => Ok(ExitCode::from(Signal::Hangup.exit_code())),
+        Ending::Exited(exit) => {
+            tell_end(call, host, runner, &name, terminal.attempt, Some(exit)).await
         }
+        Ending::Lost { why } if connect().await.is_ok() => {
+            let why = why.map_or_else(String::new, |why| format!(": {}", printable(&why)));
+            Err(Failure::new(
+                Kind::Unavailable,
+                format!("the connection to {name} was lost{why}; {name} still runs"),
+            )
+            .hint(again))
+        }
+        Ending::Lost { .. } => tell_end(call, host, runner, &name, terminal.attempt, None).await,
     }
 }
 

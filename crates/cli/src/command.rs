@@ -3,6 +3,8 @@
 mod doctor;
 mod events;
 mod launch;
+mod logs;
+mod play;
 mod project;
 mod shell;
 mod smart;
@@ -57,7 +59,8 @@ pub(crate) async fn run(call: &Invocation, cli: Cli) -> Result<ExitCode> {
         Command::Attach(args) => return terminal::attach(call, &args).await,
         Command::Send(args) => terminal::send(call, args).await?,
         Command::Screen(args) => terminal::screen(call, args).await?,
-        Command::Logs(args) => terminal::logs(call, args).await?,
+        Command::Logs(args) => return logs::run(call, args).await,
+        Command::Play(args) => return play::run(call, args).await,
         Command::Wait(args) => wait::run(call, &args).await?,
         Command::Stop(args) => steer::stop(call, args).await?,
         Command::Pause(args) => steer::pause(call, args.runner).await?,

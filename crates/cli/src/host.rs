@@ -169,6 +169,17 @@ impl Host {
             .runners)
     }
 
+    /// Gives every setting, with a project's own.
+    pub(crate) async fn settings(&mut self, project: Option<&str>) -> Result<Vec<v1::Setting>> {
+        let request = v1::ConfigRequest {
+            project: project.map(str::to_owned),
+        };
+        Ok(self
+            .ask(async |client| client.get_config(request).await)
+            .await?
+            .settings)
+    }
+
     pub(crate) async fn terminal(&mut self, runner: &str) -> Result<v1::Terminal> {
         let runner = runner.to_owned();
         self.ask(async |client| client.get_terminal(v1::RunnerRef { runner }).await)

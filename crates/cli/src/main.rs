@@ -8,8 +8,11 @@ mod failure;
 mod host;
 mod invocation;
 mod output;
+mod picture;
+mod play;
 mod runner;
 mod table;
+mod terminal;
 mod text;
 
 use std::process::ExitCode;
@@ -23,9 +26,9 @@ use crate::invocation::Invocation;
 fn main() -> ExitCode {
     if std::env::args_os()
         .nth(1)
-        .is_some_and(|argument| argument == attach::guard::ARGUMENT)
+        .is_some_and(|argument| argument == terminal::guard::ARGUMENT)
     {
-        return match attach::guard::run() {
+        return match terminal::guard::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         };

@@ -88,6 +88,13 @@ pub(crate) fn card(runner: &v1::Runner, now: DateTime<Utc>) -> String {
             ceiling.action
         )
     });
+    let report = runner
+        .report
+        .as_ref()
+        .map(|report| match age::since(&report.at, now) {
+            age if age.is_empty() => report.text.clone(),
+            age => format!("{} ({age} ago)", report.text),
+        });
     let rows = [
         ("name", runner.name.clone()),
         ("id", runner.id.clone()),
@@ -113,7 +120,8 @@ pub(crate) fn card(runner: &v1::Runner, now: DateTime<Utc>) -> String {
             runner.memory_bytes.map(memory).unwrap_or_default(),
         ),
         ("title", runner.title.clone().unwrap_or_default()),
-        ("viewers", runner.viewers.to_string()),
+        ("report", report.unwrap_or_default()),
+        ("viewers", viewers(runner)),
         ("created", when(&runner.created_at, now)),
         ("started", time(&runner.started_at)),
         ("ended", time(&runner.ended_at)),
@@ -128,8 +136,31 @@ pub(crate) fn card(runner: &v1::Runner, now: DateTime<Utc>) -> String {
         ),
         ("restart", restart.unwrap_or_default()),
         ("ceiling", ceiling.unwrap_or_default()),
+        ("recording", runner.recording.clone().unwrap_or_default()),
     ];
     rows_text(&rows)
+}
+
+/// Tells who looks on, and whose size the terminal has.
+fn viewers(runner: &v1::Runner) -> String {
+    let each = runner.attachments.iter().map(|attachment| {
+        let mut text = match attachment.place.as_str() {
+            "" => "elsewhere".to_owned(),
+            place => place.to_owned(),
+        };
+        text.push_str(&format!(" ({}x{}", attachment.columns, attachment.rows));
+        if attachment.decides {
+            text.push_str(", decides the size");
+        }
+        if attachment.read_only {
+            text.push_str(", read-only");
+        }
+        text + ")"
+    });
+    match each.collect::<Vec<_>>() {
+        each if each.is_empty() => runner.viewers.to_string(),
+        each => each.join(", "),
+    }
 }
 
 /// Renders names and values, leaving out what has no value.

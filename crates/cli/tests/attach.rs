@@ -312,7 +312,9 @@ fn leaving_the_alternate_screen_fetches_what_was_behind_it() {
         .set_snapshot(b"\x1b[?1049l\x1b[2J\x1b[Hhello again");
     scene.agent.output(b"\x1b[?1049lstale");
     scene.terminal.wait_for("hello again", SOON);
-    scene.agent.wait_attached(2);
+    scene.agent.wait_heard("the wish for a snapshot", |message| {
+        matches!(message, Message::Redraw(redraw) if redraw.history_lines == 0)
+    });
     scene.terminal.type_text("x\x1c");
     scene.left("0");
     scene.agent.wait_typed(b"x");

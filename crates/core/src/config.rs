@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::launch::{Ceiling, CeilingAction, RestartPolicy};
+use crate::launch::{Ceiling, CeilingAction, HISTORY_LINES, RestartPolicy};
 
 /// What a setting may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,6 +243,20 @@ pub const SETTINGS: &[Spec] = &[
         "5",
         true,
         "how long a stop waits before it kills",
+    ),
+    spec(
+        "terminal.clipboard",
+        Kind::Word(&["ask", "allow", "refuse"]),
+        "ask",
+        true,
+        "whether a program may write to the clipboard of whoever uses its terminal; reading it is always refused",
+    ),
+    spec(
+        "terminal.notifications",
+        Kind::Word(&["show", "ignore"]),
+        "show",
+        true,
+        "whether a program's own notifications are passed on to whoever looks at its terminal",
     ),
 ];
 
@@ -556,7 +570,7 @@ impl Config {
     /// Lines kept of what scrolled off.
     #[must_use]
     pub fn history_lines(&self) -> u32 {
-        self.count("history.lines").unwrap_or(10_000)
+        self.count("history.lines").unwrap_or(HISTORY_LINES)
     }
 
     /// Whether runners get the login shell's environment.

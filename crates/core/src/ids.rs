@@ -85,6 +85,23 @@ id!(
     NoticeId
 );
 
+/// Returns the least and the greatest UUID whose text begins so; nothing for what no UUID begins with.
+#[must_use]
+pub fn beginning_with(prefix: &str) -> Option<(Uuid, Uuid)> {
+    let filled = |filler: &str| {
+        let rest = Uuid::nil()
+            .to_string()
+            .get(prefix.len()..)?
+            .replace('0', filler);
+        let text = format!("{prefix}{rest}");
+        // Only in its usual form is a text the beginning of another.
+        Uuid::parse_str(&text)
+            .ok()
+            .filter(|id| id.to_string() == text)
+    };
+    Some((filled("0")?, filled("f")?))
+}
+
 /// Names one data directory, so that instances side by side never adopt each other's runners.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -113,5 +130,32 @@ impl InstanceId {
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_spans_every_uuid_that_has_it() {
+        let id = Uuid::from_u128(0x0199_5c1f_aabb_7ccd_8eef_0123_4567_89ab);
+        let text = id.to_string();
+        for length in 0..=text.len() {
+            let (least, greatest) = beginning_with(&text[..length]).unwrap();
+            assert!(least <= id && id <= greatest, "{}", &text[..length]);
+            assert!(least.to_string().starts_with(&text[..length]));
+            assert!(greatest.to_string().starts_with(&text[..length]));
+        }
+        for other in [
+            "api",
+            "0199-",
+            "01995C1F",
+            "01995c1faabb",
+            "é",
+            &format!("{text}0"),
+        ] {
+            assert_eq!(beginning_with(other), None, "{other}");
+        }
     }
 }

@@ -24,10 +24,36 @@ pub struct Launch {
     pub keep_descendants: bool,
     /// Lines kept of what scrolls off its terminal.
     pub history_lines: u32,
+    /// Whether all that it writes to its terminal is recorded, with its times.
+    #[serde(default)]
+    pub record: bool,
     /// The terminal's first width.
     pub columns: u16,
     /// The terminal's first height.
     pub rows: u16,
+}
+
+/// Lines kept of what scrolls off, unless a launch says otherwise.
+pub const HISTORY_LINES: u32 = 10_000;
+
+impl Launch {
+    /// Makes the plainest launch of a program: nothing is added to its environment, kept, bounded or repeated.
+    #[must_use]
+    pub fn new(program: &str, argv: &[&str], cwd: &str) -> Self {
+        Self {
+            program: program.to_owned(),
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            cwd: cwd.to_owned(),
+            env: Vec::new(),
+            restart: RestartPolicy::Never,
+            ceiling: None,
+            keep_descendants: false,
+            history_lines: HISTORY_LINES,
+            record: false,
+            columns: 80,
+            rows: 24,
+        }
+    }
 }
 
 impl fmt::Debug for Launch {
@@ -192,16 +218,8 @@ mod tests {
     #[test]
     fn debug_never_shows_a_secret() {
         let launch = Launch {
-            program: "command".into(),
-            argv: vec!["x".into()],
-            cwd: "/".into(),
             env: vec![("TOKEN".into(), "hunter2".into())],
-            restart: RestartPolicy::Never,
-            ceiling: None,
-            keep_descendants: false,
-            history_lines: 10_000,
-            columns: 80,
-            rows: 24,
+            ..Launch::new("command", &["x"], "/")
         };
         let shown = format!("{launch:?}");
         assert!(

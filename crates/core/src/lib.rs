@@ -5,6 +5,7 @@
 //! decides.
 
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod fact;
 pub mod ids;

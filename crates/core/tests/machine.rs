@@ -33,16 +33,8 @@ fn process() -> Process {
 
 fn launch(restart: RestartPolicy) -> Launch {
     Launch {
-        program: "claude".into(),
-        argv: vec!["claude".into()],
-        cwd: "/".into(),
-        env: vec![],
         restart,
-        ceiling: None,
-        keep_descendants: false,
-        history_lines: 10_000,
-        columns: 80,
-        rows: 24,
+        ..Launch::new("claude", &["claude"], "/")
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use stratavore_core::clock::Timestamp;
 use stratavore_core::ids::{ProjectId, RunnerId};
-use stratavore_core::launch::{Launch, RestartPolicy};
+use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::plan::{Action, Attempt, End, OVERDUE, Plan, plan};
 use stratavore_core::runner::{Exit, Failure, Input, Process, Runner, State};
@@ -21,18 +21,7 @@ fn id() -> RunnerId {
 }
 
 fn runner(state: State) -> Runner {
-    let launch = Launch {
-        program: "claude".into(),
-        argv: vec!["claude".into()],
-        cwd: "/".into(),
-        env: vec![],
-        restart: RestartPolicy::Never,
-        ceiling: None,
-        keep_descendants: false,
-        history_lines: 10_000,
-        columns: 80,
-        rows: 24,
-    };
+    let launch = Launch::new("claude", &["claude"], "/");
     Runner {
         id: id(),
         name: Name::new("r").unwrap(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use stratavore_core::clock::{Clock, SystemClock};
 use stratavore_core::ids::{ProjectId, RunnerId};
-use stratavore_core::launch::{Launch, RestartPolicy};
+use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
@@ -233,18 +233,7 @@ fn started() -> Input {
 }
 
 fn new_runner(project: &Project) -> NewRunner {
-    let launch = Launch {
-        program: "claude".into(),
-        argv: vec!["claude".into()],
-        cwd: "/srv".into(),
-        env: Vec::new(),
-        restart: RestartPolicy::Never,
-        ceiling: None,
-        keep_descendants: false,
-        history_lines: 10_000,
-        columns: 80,
-        rows: 24,
-    };
+    let launch = Launch::new("claude", &["claude"], "/srv");
     NewRunner {
         id: RunnerId::new(SystemClock.now()),
         name: None,

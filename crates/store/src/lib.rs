@@ -92,6 +92,9 @@ pub trait Store: Send + Sync + 'static {
     /// Lists runners, the newest first.
     async fn runners(&self, filter: RunnerFilter) -> Result<Vec<RunnerView>>;
 
+    /// Lists runners whose name or id begins with a text, the newest first.
+    async fn runners_called(&self, beginning: &str) -> Result<Vec<RunnerView>>;
+
     /// Counts runners by state; states without any are left out.
     async fn runner_counts(&self) -> Result<BTreeMap<StateName, u64>>;
 

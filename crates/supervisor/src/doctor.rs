@@ -77,6 +77,9 @@ impl Check {
     }
 }
 
+/// A known program, where it is, and which version it says it is.
+pub type Found = (&'static Program, Option<PathBuf>, Option<String>);
+
 /// How long a program may take to tell its version.
 const VERSION_WITHIN: Duration = Duration::from_secs(10);
 
@@ -119,24 +122,12 @@ impl Supervisor {
             ),
         });
         checks.extend(desktop::checks().await);
-        for (program, path, version) in self.programs().await {
-            checks.push(match path {
-                Some(path) => Check::ok(
-                    program.title,
-                    format!(
-                        "{} at {}",
-                        version.as_deref().unwrap_or("unknown version"),
-                        path.display()
-                    ),
-                ),
-                None => Check::warning(program.title, "not found in PATH", program.install),
-            });
-        }
+        checks.extend(program_checks(&self.programs().await));
         checks
     }
 
     /// Finds the known programs and asks each for its version.
-    pub async fn programs(&self) -> Vec<(&'static Program, Option<PathBuf>, Option<String>)> {
+    pub async fn programs(&self) -> Vec<Found> {
         let path = self.environment().await.path().to_owned();
         let look = PROGRAMS.iter().map(|program| {
             let configured = self.config().program_path(program.name).map(PathBuf::from);
@@ -170,6 +161,29 @@ impl Supervisor {
         let line = text.lines().next()?.trim();
         (output.status.success() && !line.is_empty()).then(|| line.to_owned())
     }
+}
+
+/// Judges which programs are there: one is enough, but without any there is nothing to launch.
+fn program_checks(programs: &[Found]) -> Vec<Check> {
+    let none = programs.iter().all(|(_, path, _)| path.is_none());
+    programs
+        .iter()
+        .map(|(program, path, version)| match path {
+            Some(path) => Check::ok(
+                program.title,
+                format!(
+                    "{} at {}",
+                    version.as_deref().unwrap_or("unknown version"),
+                    path.display()
+                ),
+            ),
+            None if none => Check::warning(program.title, "not found in PATH", program.install),
+            None => Check::ok(
+                program.title,
+                format!("not installed; to have it: {}", program.install),
+            ),
+        })
+        .collect()
 }
 
 /// Finds an executable file in a list of directories.
@@ -249,5 +263,53 @@ async fn lingering() -> Check {
             "runners end when you log out",
             "loginctl enable-linger",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(there: &[&str]) -> Vec<Found> {
+        PROGRAMS
+            .iter()
+            .map(|program| {
+                let path = there
+                    .contains(&program.name)
+                    .then(|| PathBuf::from("/opt").join(program.executable));
+                (program, path, None)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn one_program_is_enough_and_the_others_are_told_how_to_be_had() {
+        let checks = program_checks(&found(&["codex"]));
+        assert_eq!(checks.len(), PROGRAMS.len());
+        assert!(checks.iter().all(|check| check.outcome == Outcome::Ok));
+        let detail = |title: &str| {
+            let check = checks.iter().find(|check| check.name == title).unwrap();
+            (check.detail.as_str(), check.mend.as_deref())
+        };
+        assert_eq!(detail("Codex"), ("unknown version at /opt/codex", None));
+        assert_eq!(
+            detail("Claude Code"),
+            (
+                "not installed; to have it: npm install -g @anthropic-ai/claude-code",
+                None
+            )
+        );
+    }
+
+    #[test]
+    fn without_any_program_each_is_missed() {
+        let checks = program_checks(&found(&[]));
+        for (check, program) in checks.iter().zip(PROGRAMS) {
+            assert_eq!(
+                *check,
+                Check::warning(program.title, "not found in PATH", program.install)
+            );
+        }
+        assert_eq!(checks.len(), PROGRAMS.len());
     }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::supervisor::{Change, Supervisor};
 
-/// The longest single argument that Linux executes, its final NUL included (`MAX_ARG_STRLEN`).
+/// The longest single argument or variable that Linux executes, its final NUL included (`MAX_ARG_STRLEN`).
 const MAX_ARGUMENT: usize = 128 * 1024;
 /// What arguments and environment may have in all: less than the 2 MiB that the usual stack limit leaves.
 const MAX_ARGUMENTS: usize = 1_500_000;
@@ -53,6 +53,8 @@ pub struct LaunchRequest {
     pub ceiling: Option<Ceiling>,
     /// Leave alive what it leaves behind.
     pub keep_descendants: bool,
+    /// Record what it writes to its terminal.
+    pub record: bool,
     /// The terminal's size.
     pub size: (u16, u16),
     /// Wait in line when a quota is full.
@@ -199,6 +201,7 @@ fn whole(config: &Config, request: &LaunchRequest) -> Result<Launch, LaunchError
         ceiling: request.ceiling.or_else(|| config.ceiling()),
         keep_descendants: request.keep_descendants,
         history_lines: config.history_lines(),
+        record: request.record,
         columns,
         rows,
     })
@@ -246,6 +249,15 @@ fn check_variables(env: &[(String, String)]) -> Result<(), LaunchError> {
             return Err(invalid(
                 format!("the value of the environment variable {key} holds a NUL character"),
                 "remove it",
+            ));
+        }
+        let length = key.len() + 1 + value.len();
+        if length >= MAX_ARGUMENT {
+            return Err(invalid(
+                format!(
+                    "the environment variable {key} has {length} bytes; Linux executes nothing with one of {MAX_ARGUMENT} or more"
+                ),
+                "pass it in a file",
             ));
         }
         if key.starts_with("STRATAVORE_RUNNER_") {
@@ -301,6 +313,7 @@ mod tests {
             restart: None,
             ceiling: None,
             keep_descendants: false,
+            record: false,
             size: (80, 24),
             queue: false,
             request_id: None,
@@ -347,6 +360,11 @@ mod tests {
             asked.env = vec![(key.to_owned(), "v".to_owned())];
             assert!(whole(&Config::default(), &asked).is_err(), "{key:?}");
         }
+        let mut asked = command(&["a"]);
+        asked.env = vec![("LONG".to_owned(), "x".repeat(8 << 20))];
+        assert!(refusal(&asked).contains("LONG has 8388613 bytes"));
+        asked.env = vec![("LONG".to_owned(), "x".repeat(MAX_ARGUMENT - 6))];
+        assert!(whole(&Config::default(), &asked).is_ok());
         let mut asked = command(&["a"]);
         asked.project.path = "/etc/passwd".into();
         assert!(refusal(&asked).contains("not a directory"));

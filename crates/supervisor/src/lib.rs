@@ -28,9 +28,10 @@ mod supervisor;
 mod sweep;
 mod terminal;
 
-pub use doctor::{Check, Outcome};
+pub use doctor::{Check, Found, Outcome};
 pub use environment::Environment;
 pub use launch::{LaunchError, LaunchRequest, Words};
+pub use link::{Live, Reported};
 pub use spawn::SpawnError;
 pub use supervisor::{Change, Parts, Supervisor};
 pub use terminal::TerminalError;

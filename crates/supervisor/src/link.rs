@@ -1,14 +1,15 @@
 //! Keeps in touch with one agent.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::RunnerId;
 use stratavore_core::launch::{Ceiling, CeilingAction};
 use stratavore_core::runner::{Input, Runner, State};
 use stratavore_store::{Heartbeat, Observation};
 use stratavore_wire::client::{Connection, Receiver, Sender};
-use stratavore_wire::{Message, Refusal, Stop, Welcome};
+use stratavore_wire::{Attached, Message, Refusal, Stop, Viewers, Welcome};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -16,11 +17,30 @@ use tracing::{debug, info, warn};
 use crate::supervisor::{Change, Inner};
 use crate::{observe, process, spawn};
 
+/// What an agent said last that is true only while it lives, and therefore never stored.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Who looks on.
+    pub attached: Vec<Attached>,
+    /// What the program reported of itself.
+    pub report: Option<Reported>,
+}
+
+/// A report of a program, by its own words (OSC 7501).
+#[derive(Clone, Debug)]
+pub struct Reported {
+    /// When it came.
+    pub at: Timestamp,
+    /// The words, free of control characters.
+    pub text: String,
+}
+
 /// A connection to the agent of one attempt.
 pub(crate) struct Link {
     pub(crate) attempt: u32,
     commands: mpsc::UnboundedSender<Message>,
     heard: Mutex<Instant>,
+    live: Mutex<Live>,
 }
 
 impl Link {
@@ -32,6 +52,15 @@ impl Link {
     /// Returns when the agent last said anything, by a clock that never jumps.
     pub(crate) fn heard(&self) -> Instant {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what the agent said last of what is true now.
+    pub(crate) fn live(&self) -> Live {
+        self.knows().clone()
+    }
+
+    fn knows(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hears(&self) {
@@ -70,6 +99,7 @@ pub(crate) fn begin(
         attempt,
         commands,
         heard: Mutex::new(Instant::now()),
+        live: Mutex::default(),
     });
     inner.links().insert(runner.id, Arc::clone(&link));
     let (sender, receiver) = connection.into_split();
@@ -79,6 +109,7 @@ pub(crate) fn begin(
         attempt,
         ceiling: runner.launch.ceiling,
         over: false,
+        seen: None,
         agent_pid: None,
         launching,
         link: Arc::clone(&link),
@@ -96,6 +127,8 @@ struct Task {
     attempt: u32,
     ceiling: Option<Ceiling>,
     over: bool,
+    /// What its last heartbeat said.
+    seen: Option<Observation>,
     agent_pid: Option<u32>,
     launching: bool,
     link: Arc<Link>,
@@ -178,6 +211,14 @@ impl Task {
                 self.inner.tell(runner, input).await;
             }
             Message::Heartbeat(heartbeat) => self.observe(&heartbeat).await,
+            Message::Viewers(viewers) => self.looked_on(viewers).await,
+            Message::Report(report) => {
+                self.link.knows().report = Some(Reported {
+                    at: observe::time(report.at),
+                    text: report.text,
+                });
+                self.inner.changed(Change::Observations);
+            }
             Message::Refused(refused) => self.refused(refused.code, refused.message).await,
             Message::Stopped(stopped) => {
                 info!(%runner, killed = stopped.killed, "the tree has ended")
@@ -219,8 +260,25 @@ impl Task {
             viewers: heartbeat.viewers,
             title: Some(heartbeat.title.clone()).filter(|title| !title.is_empty()),
         };
-        let (runner, attempt) = (self.runner, self.attempt);
         self.check_ceiling(&observation).await;
+        self.seen = Some(observation.clone());
+        self.record(observation).await;
+    }
+
+    /// Tells at once who looks on: what else was seen is that of the last heartbeat.
+    async fn looked_on(&mut self, viewers: Viewers) {
+        self.link.knows().attached = viewers.attached;
+        self.inner.changed(Change::Observations);
+        if let Some(seen) = &mut self.seen {
+            seen.at = self.inner.clock.now();
+            seen.viewers = viewers.count;
+            let observation = seen.clone();
+            self.record(observation).await;
+        }
+    }
+
+    async fn record(&self, observation: Observation) {
+        let (runner, attempt) = (self.runner, self.attempt);
         if self
             .inner
             .heartbeats

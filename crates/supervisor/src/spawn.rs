@@ -14,8 +14,9 @@ use stratavore_core::ids::RunnerId;
 use stratavore_core::launch::CeilingAction;
 use stratavore_core::places::MAX_SOCKET_PATH;
 use stratavore_core::runner::{Input, Runner};
-use stratavore_wire::client::Connection;
-use stratavore_wire::{Hello, LaunchSpec, Message, Role};
+use stratavore_wire::client::{Connection, ConnectionError};
+use stratavore_wire::frame::MAX_FRAME;
+use stratavore_wire::{FrameError, Hello, LaunchSpec, Message, Role, SpawnFailure};
 use tokio::net::UnixStream;
 use tokio::process::Command;
 use tracing::{debug, warn};
@@ -57,6 +58,14 @@ pub enum SpawnError {
         /// Why.
         source: io::Error,
     },
+    /// What is to be executed does not fit into one message to the agent.
+    #[error(
+        "the arguments and the environment have {bytes} bytes as a message to the agent, more than the {MAX_FRAME} it takes; pass what is long in a file"
+    )]
+    TooLong {
+        /// How long that message is.
+        bytes: usize,
+    },
     /// It ended before it said anything.
     #[error("{} ended before it answered{}", agent.display(), last_said(said))]
     Mute {
@@ -65,6 +74,16 @@ pub enum SpawnError {
         /// Its last words.
         said: String,
     },
+}
+
+impl SpawnError {
+    /// Returns the word to branch on: the agent's own where it has one for the same thing.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => SpawnFailure::ArgumentsTooLong.word(),
+            _ => "agent",
+        }
+    }
 }
 
 fn last_said(words: &str) -> String {
@@ -90,7 +109,7 @@ pub(crate) async fn attempt(inner: Arc<Inner>, runner: Runner, attempt: u32) {
             warn!(runner = %id, attempt, error = &error as &dyn std::error::Error, "cannot start an agent");
             let input = Input::CouldNotStart {
                 attempt,
-                code: "agent".to_owned(),
+                code: error.code().to_owned(),
                 message: error.to_string(),
                 at: inner.clock.now(),
             };
@@ -137,13 +156,17 @@ async fn start(inner: &Inner, runner: &Runner, attempt: u32) -> Result<Connectio
             .send(&Message::Launch(Box::new(spec.clone())))
             .await
     };
-    if sent.await.is_err() {
-        return Err(SpawnError::Mute {
+    match sent.await {
+        Ok(()) => Ok(connection),
+        Err(ConnectionError::TooLong {
+            source: FrameError::Oversized { len, .. },
+            ..
+        }) => Err(SpawnError::TooLong { bytes: len }),
+        Err(_) => Err(SpawnError::Mute {
             agent,
             said: last_words(&spec.attempt_dir),
-        });
+        }),
     }
-    Ok(connection)
 }
 
 /// Names us to an agent.
@@ -187,6 +210,7 @@ async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchS
         columns: runner.launch.columns,
         rows: runner.launch.rows,
         history_lines: runner.launch.history_lines,
+        record: runner.launch.record,
         keep_descendants: runner.launch.keep_descendants,
         attempt_dir,
         socket,
@@ -254,7 +278,8 @@ fn command(inner: &Inner, runner: &Runner, attempt: u32, agent: &Path) -> Comman
         command.args(["--user", "--scope", "--quiet", "--collect"]);
         command.arg(format!("--unit={}", scope_name(runner.id, attempt)));
         if let Some(ceiling) = runner.launch.ceiling {
-            // The kernel's limit ends what exceeds it, so it is set only where that is what was asked for.
+            // The kernel's limit ends what exceeds it, so it is set only where that is what was asked for. CPU has no such
+            // limit: a quota would slow a runner down and hide from the measurement what was to be told, paused or stopped.
             if ceiling.action == CeilingAction::Stop
                 && let Some(bytes) = ceiling.memory_bytes
             {

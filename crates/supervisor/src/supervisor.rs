@@ -1,6 +1,7 @@
 //! The supervisor: what its tasks share, and what hosts ask of it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use stratavore_core::runner::{Effect, Input, Runner, State, StateName};
 use stratavore_store::{
     Applied, Heartbeat, NewProject, Notice, RunnerFilter, RunnerView, Store, StoreError,
 };
+use stratavore_wire::record::RECORDING_FILE;
 use stratavore_wire::{Message, Stop};
 use tokio::sync::{Notify, OnceCell, broadcast, mpsc};
 use tokio::time::Instant;
@@ -23,7 +25,7 @@ use tracing::{debug, error, warn};
 
 use crate::bus::Bus;
 use crate::environment::Environment;
-use crate::link::Link;
+use crate::link::{Link, Live};
 use crate::{heartbeat, publisher, reconcile, spawn};
 
 /// How many changes a listener may be behind before it has to look at everything again.
@@ -301,6 +303,28 @@ impl Supervisor {
     #[must_use]
     pub fn is_gone(&self, runner: &Runner) -> bool {
         runner.state.name().is_final() && !self.inner.links().contains_key(&runner.id)
+    }
+
+    /// Returns what a runner's agent said last of what is true now.
+    #[must_use]
+    pub fn live(&self, runner: &Runner) -> Live {
+        self.inner
+            .links()
+            .get(&runner.id)
+            .filter(|link| link.attempt == runner.state.attempt())
+            .map(|link| link.live())
+            .unwrap_or_default()
+    }
+
+    /// Returns where the recording of a runner's newest attempt is, if its launch asked for one.
+    #[must_use]
+    pub fn recording(&self, runner: &Runner) -> Option<PathBuf> {
+        let attempt = runner.state.attempt();
+        (runner.launch.record && attempt > 0).then(|| {
+            self.places()
+                .attempt_dir(runner.id, attempt)
+                .join(RECORDING_FILE)
+        })
     }
 
     /// Tells whether a runner's agent has not been heard of for too long.

@@ -16,20 +16,16 @@ use crate::process;
 /// The variable by which a runner's processes are known.
 pub(crate) const RUNNER_VARIABLE: &str = "STRATAVORE_RUNNER_ID";
 
+/// Where control groups of version 2 are: by themselves, or beside those of version 1.
+const CGROUPS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+
 /// How often the family is looked for again: each round ends all it finds, so only what is born meanwhile is left.
 const ROUNDS: u32 = 200;
 
 /// Ends what is left of an attempt and returns how many processes that were. Blocks for as long as they take to die.
 pub(crate) fn sweep(runner: RunnerId, record: Option<&RunnerRecord>) -> usize {
     if let Some(cgroup) = record.and_then(|record| record.cgroup.as_deref()) {
-        let kill = Path::new("/sys/fs/cgroup")
-            .join(cgroup.trim_start_matches('/'))
-            .join("cgroup.kill");
-        if kill.exists()
-            && let Err(error) = fs::write(&kill, "1")
-        {
-            warn!(%runner, path = %kill.display(), %error, "cannot end the scope; ending its processes one by one");
-        }
+        end_scope(runner, cgroup);
     }
     let marker = format!("{RUNNER_VARIABLE}={runner}");
     let roots = living_roots(record);
@@ -52,6 +48,23 @@ pub(crate) fn sweep(runner: RunnerId, record: Option<&RunnerRecord>) -> usize {
         info!(%runner, processes = ended.len(), "ended what a lost agent left running");
     }
     ended.len()
+}
+
+/// Ends everything in a runner's scope at once, where it is still there.
+fn end_scope(runner: RunnerId, cgroup: &str) {
+    let kill = CGROUPS
+        .iter()
+        .map(|root| {
+            Path::new(root)
+                .join(cgroup.trim_start_matches('/'))
+                .join("cgroup.kill")
+        })
+        .find(|kill| kill.exists());
+    if let Some(kill) = kill
+        && let Err(error) = fs::write(&kill, "1")
+    {
+        warn!(%runner, path = %kill.display(), %error, "cannot end the scope; ending its processes one by one");
+    }
 }
 
 /// Returns the recorded program if it still is the same process in the same boot.

@@ -136,7 +136,10 @@ impl Supervisor {
             source,
         };
         connection
-            .send(&Message::GetHistory(GetHistory { ansi, lines: None }))
+            .send(&Message::GetHistory(GetHistory {
+                ansi,
+                ..GetHistory::default()
+            }))
             .await
             .map_err(failed)?;
         let mut all = Vec::new();

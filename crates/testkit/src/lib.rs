@@ -6,7 +6,7 @@
 //!
 //! | module | feature | apt packages |
 //! |---|---|---|
-//! | [`home`], [`process`], [`wait`], [`binary`], [`cache`], [`faults`] | none | none |
+//! | [`home`], [`process`], [`wait`], [`binary`], [`cache`], [`faults`], [`scopes`] | none | none |
 //! | `terminal` | `terminal` | none |
 //! | `model_api`, `claude`, `closed_proxy` | `model` | none (`npm` for `claude`) |
 //! | `bus`, `tray`, `notifications` | `desktop` | `dbus-daemon` |
@@ -18,6 +18,7 @@ pub mod cache;
 pub mod faults;
 pub mod home;
 pub mod process;
+pub mod scopes;
 pub mod wait;
 
 #[cfg(feature = "terminal")]

@@ -14,10 +14,10 @@ pub const OLDEST_VERSION: u16 = 1;
 pub mod capability {
     /// The viewer acknowledges output; what it has not acknowledged counts as not shown.
     pub const ACK: &str = "ack";
-    /// The viewer's scrollback is the agent's to fill: snapshots replace it by the last lines of history.
-    pub const SCROLLBACK: &str = "scrollback";
-    /// The agent keeps history and gives it.
+    /// The agent keeps history and gives it, at once or as it comes about; and in a snapshot when a viewer asks to redraw.
     pub const HISTORY: &str = "history";
+    /// What viewers are fed is made of whole sequences, and holds neither queries nor what is told by [`crate::Asked`].
+    pub const FILTERED: &str = "filtered";
     /// The agent pauses and continues the whole tree.
     pub const FREEZE: &str = "freeze";
 }

@@ -40,6 +40,9 @@ pub struct LaunchSpec {
     /// How many lines of history are kept.
     #[serde(default = "default_history_lines")]
     pub history_lines: u32,
+    /// Whether all that the program writes is recorded, with its times, as `recording.cast`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub record: bool,
     /// Whether what the program leaves running after its own exit may live on.
     #[serde(default)]
     pub keep_descendants: bool,

@@ -26,7 +26,9 @@ pub use frame::{Frame, FrameDecoder, FrameError, MAX_FRAME};
 pub use hello::{Hello, Refusal, Refused, Role, VERSION, Welcome};
 pub use launch::{LaunchSpec, SpawnFailed, SpawnFailure, Started};
 pub use message::{Message, MessageError};
-pub use program::{Exit, Exited, Frozen, Heartbeat, ProgramState, Stop, Stopped};
+pub use program::{Exit, Exited, Frozen, Heartbeat, ProgramState, Report, Stop, Stopped};
 pub use record::{End, ExitRecord, RecordError, RunnerRecord};
-pub use terminal::{Ack, Attach, GetHistory, GetScreen, Resize, Resized, Viewers};
+pub use terminal::{
+    Ack, Asked, Attach, Attached, GetHistory, GetScreen, Redraw, Resize, Resized, Viewers,
+};
 pub use time::Timestamp;

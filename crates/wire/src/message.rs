@@ -4,8 +4,9 @@ use thiserror::Error;
 
 use crate::frame::{self, Frame, FrameDecoder, FrameError};
 use crate::{
-    Ack, Attach, Exited, Frozen, GetHistory, GetScreen, Heartbeat, Hello, LaunchSpec, Refused,
-    Resize, Resized, SpawnFailed, Started, Stop, Stopped, Viewers, Welcome,
+    Ack, Asked, Attach, Exited, Frozen, GetHistory, GetScreen, Heartbeat, Hello, LaunchSpec,
+    Redraw, Refused, Report, Resize, Resized, SpawnFailed, Started, Stop, Stopped, Viewers,
+    Welcome,
 };
 
 /// The byte that says what a frame is. A number once given is never given again.
@@ -25,6 +26,7 @@ pub mod kind {
     pub const THAW: u8 = 0x18;
     pub const FROZEN: u8 = 0x19;
     pub const ENDED: u8 = 0x1a;
+    pub const REPORT: u8 = 0x1b;
     pub const ATTACH: u8 = 0x20;
     pub const RESIZE: u8 = 0x21;
     pub const RESIZED: u8 = 0x22;
@@ -32,6 +34,9 @@ pub mod kind {
     pub const GET_SCREEN: u8 = 0x24;
     pub const GET_HISTORY: u8 = 0x25;
     pub const VIEWERS: u8 = 0x26;
+    pub const TAKE_OVER: u8 = 0x27;
+    pub const REDRAW: u8 = 0x28;
+    pub const ASKED: u8 = 0x29;
     pub const OUTPUT: u8 = 0x40;
     pub const SNAPSHOT: u8 = 0x41;
     pub const INPUT: u8 = 0x42;
@@ -71,6 +76,8 @@ pub enum Message {
     Frozen(Frozen),
     /// Agent: all is recorded, this connection ends now.
     Ended,
+    /// Agent: what the program reported of itself.
+    Report(Report),
 
     /// Viewer: show me the terminal.
     Attach(Attach),
@@ -86,17 +93,23 @@ pub enum Message {
     GetHistory(GetHistory),
     /// Agent: so many look on.
     Viewers(Viewers),
+    /// Viewer: my size decides from now on.
+    TakeOver,
+    /// Viewer: draw it all anew, with history.
+    Redraw(Redraw),
+    /// Agent: what the program asks of whoever looks on.
+    Asked(Asked),
 
-    /// Agent: what the program wrote.
+    /// Agent: what the program wrote, as whole sequences, less what it asks of the terminal.
     Output {
-        /// Position of the first byte in all that the program ever wrote.
+        /// Position of the first byte in all that viewers were ever fed.
         seq: u64,
         /// The bytes.
         bytes: Vec<u8>,
     },
     /// Agent: what brings a terminal in any state to the program's screen.
     Snapshot {
-        /// Position in the program's output that it stands for; output goes on from here.
+        /// Position that it stands for in all that viewers were ever fed; output goes on from here.
         seq: u64,
         /// Width it is meant for.
         columns: u16,
@@ -184,6 +197,7 @@ impl Message {
             Self::Thaw => "thaw",
             Self::Frozen(_) => "frozen",
             Self::Ended => "ended",
+            Self::Report(_) => "report",
             Self::Attach(_) => "attach",
             Self::Resize(_) => "resize",
             Self::Resized(_) => "resized",
@@ -191,6 +205,9 @@ impl Message {
             Self::GetScreen(_) => "get-screen",
             Self::GetHistory(_) => "get-history",
             Self::Viewers(_) => "viewers",
+            Self::TakeOver => "take-over",
+            Self::Redraw(_) => "redraw",
+            Self::Asked(_) => "asked",
             Self::Output { .. } => "output",
             Self::Snapshot { .. } => "snapshot",
             Self::Input { .. } => "input",
@@ -217,6 +234,7 @@ impl Message {
             Self::Thaw => frame::encode(kind::THAW, b"{}", out),
             Self::Frozen(body) => json(kind::FROZEN, body, out),
             Self::Ended => frame::encode(kind::ENDED, b"{}", out),
+            Self::Report(body) => json(kind::REPORT, body, out),
             Self::Attach(body) => json(kind::ATTACH, body, out),
             Self::Resize(body) => json(kind::RESIZE, body, out),
             Self::Resized(body) => json(kind::RESIZED, body, out),
@@ -224,6 +242,9 @@ impl Message {
             Self::GetScreen(body) => json(kind::GET_SCREEN, body, out),
             Self::GetHistory(body) => json(kind::GET_HISTORY, body, out),
             Self::Viewers(body) => json(kind::VIEWERS, body, out),
+            Self::TakeOver => frame::encode(kind::TAKE_OVER, b"{}", out),
+            Self::Redraw(body) => json(kind::REDRAW, body, out),
+            Self::Asked(body) => json(kind::ASKED, body, out),
             Self::Output { seq, bytes } => encode_output(*seq, bytes, out),
             Self::Snapshot {
                 seq,
@@ -278,6 +299,7 @@ impl Message {
             kind::THAW => Self::Thaw,
             kind::FROZEN => Self::Frozen(parse("frozen", &payload)?),
             kind::ENDED => Self::Ended,
+            kind::REPORT => Self::Report(parse("report", &payload)?),
             kind::ATTACH => Self::Attach(parse("attach", &payload)?),
             kind::RESIZE => Self::Resize(parse("resize", &payload)?),
             kind::RESIZED => Self::Resized(parse("resized", &payload)?),
@@ -285,6 +307,9 @@ impl Message {
             kind::GET_SCREEN => Self::GetScreen(parse("get-screen", &payload)?),
             kind::GET_HISTORY => Self::GetHistory(parse("get-history", &payload)?),
             kind::VIEWERS => Self::Viewers(parse("viewers", &payload)?),
+            kind::TAKE_OVER => Self::TakeOver,
+            kind::REDRAW => Self::Redraw(parse("redraw", &payload)?),
+            kind::ASKED => Self::Asked(parse("asked", &payload)?),
             kind::OUTPUT => {
                 let (seq, bytes) = fixed::<8>("output", payload)?;
                 Self::Output {

@@ -105,3 +105,12 @@ pub struct Frozen {
     #[serde(default)]
     pub processes: u32,
 }
+
+/// Tells what the program reported of itself (OSC 7501).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// When.
+    pub at: Timestamp,
+    /// The report, free of control characters.
+    pub text: String,
+}

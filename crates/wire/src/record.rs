@@ -25,6 +25,9 @@ pub const SCREEN_FILE: &str = "screen.ansi";
 /// Names the file of the last screen, as text.
 pub const SCREEN_TEXT_FILE: &str = "screen.txt";
 
+/// Names the file of all that the program wrote and when, as asciicast v2, where the launch asked for it.
+pub const RECORDING_FILE: &str = "recording.cast";
+
 /// Says that an attempt was begun; written before the program is executed, again when it was. Holds no secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunnerRecord {

@@ -46,6 +46,7 @@ async fn greets_sends_and_receives() {
         .send(&Message::Viewers(Viewers {
             count: 2,
             read_only: 1,
+            ..Viewers::default()
         }))
         .await
         .unwrap();
@@ -54,7 +55,8 @@ async fn greets_sends_and_receives() {
         receiver.recv().await.unwrap(),
         Some(Message::Viewers(Viewers {
             count: 2,
-            read_only: 1
+            read_only: 1,
+            ..Viewers::default()
         }))
     );
     assert_eq!(receiver.recv().await.unwrap(), None);

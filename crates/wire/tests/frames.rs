@@ -34,6 +34,7 @@ fn launches() -> impl Strategy<Value = LaunchSpec> {
         (
             any::<u32>(),
             any::<bool>(),
+            any::<bool>(),
             "[a-z/]*",
             "[a-z/]*",
             any::<u64>(),
@@ -43,7 +44,7 @@ fn launches() -> impl Strategy<Value = LaunchSpec> {
             |(
                 (runner_id, attempt, instance_id, project, program),
                 (argv, cwd, env, columns, rows),
-                (history_lines, keep_descendants, attempt_dir, socket, heartbeat_ms),
+                (history_lines, record, keep_descendants, attempt_dir, socket, heartbeat_ms),
             )| LaunchSpec {
                 runner_id,
                 attempt,
@@ -56,12 +57,26 @@ fn launches() -> impl Strategy<Value = LaunchSpec> {
                 columns,
                 rows,
                 history_lines,
+                record,
                 keep_descendants,
                 attempt_dir: PathBuf::from(attempt_dir),
                 socket: PathBuf::from(socket),
                 heartbeat_ms,
             },
         )
+}
+
+fn attached() -> impl Strategy<Value = Attached> {
+    (".*", any::<(u16, u16)>(), any::<(bool, bool, bool)>()).prop_map(
+        |(place, (columns, rows), (read_only, decides, you))| Attached {
+            place,
+            columns,
+            rows,
+            read_only,
+            decides,
+            you,
+        },
+    )
 }
 
 fn failures() -> impl Strategy<Value = SpawnFailure> {
@@ -197,19 +212,43 @@ fn messages() -> impl Strategy<Value = Message> {
         Just(Message::Ended),
     ];
     let terminal = prop_oneof![
-        (size(), any::<bool>()).prop_map(|((columns, rows), read_only)| Message::Attach(Attach {
-            columns,
-            rows,
-            read_only
+        (size(), any::<bool>(), ".*").prop_map(|((columns, rows), read_only, place)| {
+            Message::Attach(Attach {
+                columns,
+                rows,
+                read_only,
+                place,
+            })
+        }),
+        Just(Message::TakeOver),
+        any::<u32>().prop_map(|history_lines| Message::Redraw(Redraw { history_lines })),
+        (any::<char>(), ".*")
+            .prop_map(|(selection, text)| Message::Asked(Asked::Clipboard { selection, text })),
+        (".*", ".*").prop_map(|(title, body)| Message::Asked(Asked::Notify { title, body })),
+        (any::<i64>(), ".*").prop_map(|(at, text)| Message::Report(Report {
+            at: Timestamp(at),
+            text
         })),
         size().prop_map(|(columns, rows)| Message::Resize(Resize { columns, rows })),
         size().prop_map(|(columns, rows)| Message::Resized(Resized { columns, rows })),
         any::<u64>().prop_map(|bytes| Message::Ack(Ack { bytes })),
         any::<bool>().prop_map(|ansi| Message::GetScreen(GetScreen { ansi })),
-        (any::<bool>(), any::<Option<u32>>())
-            .prop_map(|(ansi, lines)| Message::GetHistory(GetHistory { ansi, lines })),
-        (any::<u32>(), any::<u32>())
-            .prop_map(|(count, read_only)| Message::Viewers(Viewers { count, read_only })),
+        (any::<bool>(), any::<Option<u32>>(), any::<bool>()).prop_map(|(ansi, lines, follow)| {
+            Message::GetHistory(GetHistory {
+                ansi,
+                lines,
+                follow,
+            })
+        }),
+        (any::<u32>(), any::<u32>(), vec(attached(), 0..3)).prop_map(
+            |(count, read_only, attached)| {
+                Message::Viewers(Viewers {
+                    count,
+                    read_only,
+                    attached,
+                })
+            }
+        ),
         (any::<u64>(), raw()).prop_map(|(seq, bytes)| Message::Output { seq, bytes }),
         (any::<u64>(), size(), raw()).prop_map(|(seq, (columns, rows), bytes)| Message::Snapshot {
             seq,
@@ -438,6 +477,7 @@ fn launch() -> LaunchSpec {
         columns: 80,
         rows: 24,
         history_lines: 100,
+        record: false,
         keep_descendants: false,
         attempt_dir: PathBuf::from("/a"),
         socket: PathBuf::from("/s"),

@@ -1,10 +1,13 @@
 //! Terminals.
 
-use stratavore_api::{Code, Failure};
+use std::path::Path;
+
+use stratavore_api::{Code, Failure, v1};
 use tauri::ipc::{Channel, InvokeBody, InvokeResponseBody, Request as Ipc};
+use tauri::{AppHandle, Runtime};
 
 use super::{Reply, Shared};
-use crate::terminal::{Message, Request, open};
+use crate::terminal::{self, Message, Request, open};
 
 /// The header that says which terminal raw input is for.
 const ATTACHMENT: &str = "attachment";
@@ -71,6 +74,64 @@ pub(super) async fn terminal_resize(
 #[tauri::command]
 pub(super) async fn terminal_ack(desktop: Shared<'_>, attachment: u32, bytes: u64) -> Reply<()> {
     desktop.attachments.acknowledge(attachment, bytes).await
+}
+
+#[tauri::command]
+pub(super) async fn terminal_take_over(desktop: Shared<'_>, attachment: u32) -> Reply<()> {
+    desktop.attachments.take_over(attachment).await
+}
+
+#[tauri::command]
+pub(super) async fn terminal_redraw(
+    desktop: Shared<'_>,
+    attachment: u32,
+    history_lines: u32,
+) -> Reply<()> {
+    desktop.attachments.redraw(attachment, history_lines).await
+}
+
+#[tauri::command]
+pub(super) async fn copy_text<R: Runtime>(
+    app: AppHandle<R>,
+    text: String,
+    primary: bool,
+) -> Reply<()> {
+    terminal::copy(&app, text, primary)
+}
+
+/// Keeps the clipboard's image beside what else an attempt leaves, and gives its path; nothing when it holds none.
+#[tauri::command]
+pub(super) async fn keep_image<R: Runtime>(
+    app: AppHandle<R>,
+    desktop: Shared<'_>,
+    runner: String,
+) -> Reply<Option<String>> {
+    let Some(png) = terminal::image(&app).await? else {
+        return Ok(None);
+    };
+    let api = desktop.slot.api().await?;
+    let runner = api.runner(v1::RunnerRef { runner }).await?;
+    let directory = Path::new(&api.status().await?.data_dir)
+        .join("runners")
+        .join(&runner.id)
+        .join(runner.attempt.to_string())
+        .join("pasted");
+    match terminal::keep(&directory, &png) {
+        Ok(path) => Ok(Some(path.to_string_lossy().into_owned())),
+        Err(error) => Err(Failure::new(
+            Code::Internal,
+            format!(
+                "cannot keep the clipboard's image in {}: {error}",
+                directory.display()
+            ),
+        )
+        .hint("see that there is room and that the directory is yours")),
+    }
+}
+
+#[tauri::command]
+pub(super) async fn open_file(desktop: Shared<'_>, runner: String, url: String) -> Reply<()> {
+    terminal::open_file(&desktop, &runner, &url).await
 }
 
 #[tauri::command]

@@ -102,6 +102,7 @@ async fn connect(api: &Arc<dyn Api>, request: &Request, name: &str) -> Result<Co
             columns: request.columns,
             rows: request.rows,
             read_only: request.read_only,
+            place: "window".to_owned(),
         };
         connection.send(&Wire::Attach(attach)).await?;
         Ok::<_, ConnectionError>(connection)
@@ -212,6 +213,8 @@ async fn to_page(mut receiver: Receiver, page: &impl Page, typed: &AtomicBool) -
                 columns: size.columns,
                 rows: size.rows,
             }),
+            Ok(Some(Wire::Viewers(viewers))) => Message::Control(Control::Viewers(viewers)),
+            Ok(Some(Wire::Asked(asked))) => Message::Control(Control::Asked(asked)),
             Ok(Some(Wire::Refused(refused))) => Message::Control(Control::Refused(refused.message)),
             // Output may follow: a background process may still write.
             Ok(Some(Wire::Exited(_))) => {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use stratavore_api::v1;
+use stratavore_wire::{Asked, Viewers};
 
 const SNAPSHOT: u8 = 0;
 const OUTPUT: u8 = 1;
@@ -41,6 +42,10 @@ pub enum Control {
         /// Height.
         rows: u16,
     },
+    /// Who is attached, on every change.
+    Viewers(Viewers),
+    /// What the program asks of whoever looks on.
+    Asked(Asked),
     /// The connection broke, for this reason; nothing follows.
     Lost(String),
     /// The agent did not do what was asked, for this reason; the attachment goes on.
@@ -103,6 +108,33 @@ mod tests {
                 rows: 24
             }),
             "\u{2}{\"resized\":{\"columns\":80,\"rows\":24}}"
+        );
+        let viewers = Viewers {
+            count: 1,
+            read_only: 0,
+            attached: vec![stratavore_wire::Attached {
+                place: "window".into(),
+                columns: 80,
+                rows: 24,
+                read_only: false,
+                decides: true,
+                you: true,
+            }],
+        };
+        assert_eq!(
+            control(Control::Viewers(viewers)),
+            concat!(
+                "\u{2}{\"viewers\":{\"count\":1,\"read_only\":0,\"attached\":[{\"place\":\"window\",\"columns\":80,",
+                "\"rows\":24,\"read_only\":false,\"decides\":true,\"you\":true}]}}"
+            )
+        );
+        let asked = Asked::Clipboard {
+            selection: 'c',
+            text: "copied".into(),
+        };
+        assert_eq!(
+            control(Control::Asked(asked)),
+            "\u{2}{\"asked\":{\"clipboard\":{\"selection\":\"c\",\"text\":\"copied\"}}}"
         );
         assert_eq!(
             control(Control::Lost("why".into())),

@@ -4,17 +4,21 @@
 //! sends no further than its window of unacknowledged bytes, so that a page that is slow holds back nobody else.
 
 mod attachment;
+mod clipboard;
 mod ended;
+mod file;
 mod message;
 
 pub use attachment::{Page, Request, open};
+pub use clipboard::{copy, image, keep};
+pub use file::open as open_file;
 pub use message::Message;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stratavore_api::{Code, Failure};
-use stratavore_wire::{Ack, Message as Wire, Resize};
+use stratavore_wire::{Ack, Message as Wire, Redraw, Resize};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
@@ -109,6 +113,23 @@ impl Attachments {
     /// [`Code::NotFound`] when it is closed.
     pub async fn acknowledge(&self, attachment: u32, bytes: u64) -> Result<(), Failure> {
         self.send(attachment, Wire::Ack(Ack { bytes })).await
+    }
+
+    /// Makes this viewer's size the terminal's.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] when it is closed.
+    pub async fn take_over(&self, attachment: u32) -> Result<(), Failure> {
+        self.send(attachment, Wire::TakeOver).await
+    }
+
+    /// Asks for the screen anew, behind as many of the last lines that scrolled off.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] when it is closed.
+    pub async fn redraw(&self, attachment: u32, history_lines: u32) -> Result<(), Failure> {
+        self.send(attachment, Wire::Redraw(Redraw { history_lines }))
+            .await
     }
 
     /// Closes an attachment; one that is closed stays so.

@@ -333,7 +333,8 @@ async fn a_reader_says_so_to_the_agent() {
         Attach {
             columns: 80,
             rows: 24,
-            read_only: true
+            read_only: true,
+            place: "window".to_owned(),
         }
     );
 }

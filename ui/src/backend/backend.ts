@@ -33,9 +33,19 @@ export interface TerminalRequest {
 export interface Attachment {
   input(bytes: Uint8Array): Promise<void>;
   resize(columns: number, rows: number): Promise<void>;
+  /** Makes this viewer's size the terminal's. */
+  takeOver(): Promise<void>;
+  /** Asks for the screen anew, behind so many of the last lines that scrolled off. */
+  redraw(historyLines: number): Promise<void>;
   /** Tells how many terminal bytes have been drawn since the last call. */
   acknowledge(bytes: number): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Is a place in the window, in CSS pixels. */
+export interface Point {
+  x: number;
+  y: number;
 }
 
 /** What the host tells without being asked. */
@@ -48,6 +58,10 @@ export interface Announcements {
   /** The window was asked to close and there is no tray to live on in. */
   closeRequested: () => void;
   problem: (text: string) => void;
+  /** Files are held over the window here; null: no more. */
+  dragged: (at: Point | null) => void;
+  /** Files were let go over the window here. */
+  dropped: (paths: string[], at: Point) => void;
 }
 
 /** Reaches the host: the one seam between the window and what it shows. Every promise rejects with a `Failure`. */
@@ -79,6 +93,14 @@ export interface Backend {
   /** Says whose terminal is on screen, so that nobody is notified of what they are looking at. */
   setShownRunner(runner: string | null): Promise<void>;
   openLink(url: string): Promise<void>;
+  /** Opens the file of a `file:` link, when it lies in the runner's project and cannot run. */
+  openFile(runner: string, url: string): Promise<void>;
+  /** Puts text on the clipboard, or on the primary selection. */
+  copyText(text: string, primary: boolean): Promise<void>;
+  /** Keeps the clipboard's image in a private file beside the runner's records; null when it holds none. */
+  keepImage(runner: string): Promise<string | null>;
+  /** Tells the person's home directory. */
+  home(): Promise<string>;
 
   autostart(): Promise<boolean>;
   setAutostart(enabled: boolean): Promise<void>;

@@ -1,6 +1,7 @@
 import { Channel, invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
-import type { Announcements, Attachment, Backend, DesktopState, TerminalRequest } from "./backend";
+import { homeDir } from "@tauri-apps/api/path";
+import type { Announcements, Attachment, Backend, DesktopState, Point, TerminalRequest } from "./backend";
 import { failure } from "./failure";
 import { decode, type TerminalMessage } from "./terminal";
 import type { Config } from "./types/Config";
@@ -43,12 +44,24 @@ async function openTerminal(request: TerminalRequest, sink: (message: TerminalMe
       }
     },
     resize: (columns, rows) => call("terminal_resize", { attachment, columns, rows }),
+    takeOver: () => call("terminal_take_over", { attachment }),
+    redraw: (historyLines) => call("terminal_redraw", { attachment, historyLines }),
     acknowledge: (count) => call("terminal_ack", { attachment, bytes: count }),
     close: () => {
       open = false;
       return call("terminal_close", { attachment });
     },
   };
+}
+
+/** What Tauri tells of files held over the window, in device pixels. */
+interface Drag {
+  paths?: string[];
+  position: Point;
+}
+
+function point({ position }: Drag): Point {
+  return { x: position.x / devicePixelRatio, y: position.y / devicePixelRatio };
 }
 
 async function announcements(to: Announcements): Promise<() => void> {
@@ -58,6 +71,10 @@ async function announcements(to: Announcements): Promise<() => void> {
     listen<string>("launch", ({ payload }) => to.launch(payload)),
     listen("close-requested", () => to.closeRequested()),
     listen<string>("problem", ({ payload }) => to.problem(payload)),
+    listen<Drag>("tauri://drag-enter", ({ payload }) => to.dragged(point(payload))),
+    listen<Drag>("tauri://drag-over", ({ payload }) => to.dragged(point(payload))),
+    listen("tauri://drag-leave", () => to.dragged(null)),
+    listen<Drag>("tauri://drag-drop", ({ payload }) => to.dropped(payload.paths ?? [], point(payload))),
   ]);
   return () => ends.forEach((end) => end());
 }
@@ -89,6 +106,10 @@ export const tauri: Backend = {
   openTerminal,
   setShownRunner: (runner) => call("set_shown_runner", { runner }),
   openLink: (url) => call("open_link", { url }),
+  openFile: (runner, url) => call("open_file", { runner, url }),
+  copyText: (text, primary) => call("copy_text", { text, primary }),
+  keepImage: (runner) => call<string | null>("keep_image", { runner }),
+  home: async () => (await homeDir()).replace(/\/+$/, ""),
 
   autostart: () => call<boolean>("autostart_get"),
   setAutostart: (enabled) => call("autostart_set", { enabled }),

@@ -48,10 +48,18 @@ export function begin(desk: Desk): () => void {
       launch: (project) => desk.launchDialog(project),
       closeRequested: () => desk.open({ kind: "closing" }),
       problem: (text) => desk.notices.problem(text),
+      dragged: (at) => desk.dragged(at),
+      dropped: (paths, at) => desk.dropped(paths, at),
     });
     if (ended) return end();
     unlisten = end;
     const asked = desk.fleet.start();
+    void desk.learnPolicy();
+    // Without it paths are written out.
+    desk.backend.home().then(
+      (home) => (desk.home = home),
+      () => undefined,
+    );
     desk.desktop = await desk.backend.desktopState();
     tellLacks(desk);
     await asked;

@@ -1,5 +1,7 @@
 import { getContext, setContext } from "svelte";
-import type { Backend, DesktopState } from "../backend/backend";
+import { SvelteMap } from "svelte/reactivity";
+import type { Backend, DesktopState, Point } from "../backend/backend";
+import type { Attached } from "../backend/terminal";
 import type { Project } from "../backend/types/Project";
 import type { Runner } from "../backend/types/Runner";
 import { Fleet } from "../fleet/fleet.svelte";
@@ -7,10 +9,17 @@ import { List } from "../fleet/list.svelte";
 import { neighbour } from "../fleet/order";
 import { isLive } from "../fleet/state";
 import { programTitle } from "../fleet/words";
+import type { Along, Way } from "../panes/layout";
+import { CAREFUL, policy, type Policy } from "../settings/policy";
+import { Preferences } from "../settings/preferences.svelte";
+import type { Judgement } from "../terminal/pasting";
+import { quoted } from "../terminal/quote";
+import { screenAt, screenOf, selection } from "../terminal/screen";
 import { count } from "../words/size";
 import { Clock } from "./clock.svelte";
 import { Notices } from "./notices.svelte";
 import { storage, Tabs, type Memory } from "./tabs.svelte";
+import { Theme } from "./theme.svelte";
 
 export type View = "fleet" | "projects" | "events" | "settings";
 
@@ -24,8 +33,10 @@ export interface Question {
 }
 
 export type Dialog =
-  | { kind: "palette" }
-  | { kind: "launch"; project: string | null }
+  /** With `split`, it only asks which runner is to be shown beside or below the present one. */
+  | { kind: "palette"; split?: Along }
+  | { kind: "launch"; project: string | null; split?: Along }
+  | { kind: "paste"; asked: Extract<Judgement, { kind: "ask" }>; runner: string; run: (text: string) => void }
   | { kind: "add-project" }
   | { kind: "closing" }
   | ({ kind: "question" } & Question);
@@ -35,12 +46,20 @@ export class Desk {
   readonly fleet: Fleet;
   readonly list = new List();
   readonly tabs: Tabs;
+  readonly preferences: Preferences;
+  readonly theme: Theme;
   readonly notices = new Notices();
   readonly clock = new Clock();
+  /** Who looks on at the terminals on screen, by runner. */
+  readonly attached = new SvelteMap<string, Attached[]>();
 
   view = $state<View>("fleet");
   dialog = $state.raw<Dialog | null>(null);
   desktop = $state.raw<DesktopState | null>(null);
+  policy = $state.raw<Policy>(CAREFUL);
+  home = $state<string | null>(null);
+  /** The runner over whose terminal files are held. */
+  draggedOver = $state<string | null>(null);
   /** The facts are shown over the terminal where there is no room beside it. */
   factsOpen = $state(false);
   finding = $state(false);
@@ -58,6 +77,8 @@ export class Desk {
     this.memory = memory;
     this.fleet = new Fleet(backend);
     this.tabs = new Tabs(memory);
+    this.preferences = new Preferences(memory);
+    this.theme = new Theme(this.preferences);
   }
 
   get shown(): Runner | undefined {
@@ -81,6 +102,81 @@ export class Desk {
     } catch (cause) {
       this.notices.failed(`Could not attach to ${named}`, cause);
     }
+  }
+
+  /** Shows a runner's terminal beside or below the present one. */
+  split(along: Along, id: string): void {
+    this.tabs.split(along, id);
+    this.view = "fleet";
+    this.focusTerminal();
+  }
+
+  /** Asks which runner is to be shown beside or below the present one. */
+  askSplit(along: Along): void {
+    if (this.view === "fleet" && this.shown !== undefined) this.open({ kind: "palette", split: along });
+  }
+
+  /** Gives the keys to the terminal on that side. */
+  focusBeside(way: Way): void {
+    const id = this.tabs.beside(way);
+    if (this.view === "fleet" && id !== null) this.show(id);
+  }
+
+  stepTab(by: 1 | -1): void {
+    if (this.tabs.all.length === 0) return;
+    this.tabs.step(by);
+    if (this.tabs.shown !== null) this.show(this.tabs.shown);
+  }
+
+  /** Gives up the place of the terminal that takes the keys; its runner goes on. */
+  closePane(): void {
+    if (this.view !== "fleet" || this.tabs.shown === null) return;
+    this.tabs.close(this.tabs.shown);
+    this.focusTerminal();
+  }
+
+  /** Puts what is selected in the terminal on the clipboard. */
+  async copy(): Promise<void> {
+    const text = selection();
+    if (text === "") return;
+    await this.#attempt("Could not copy", () => this.backend.copyText(text, false));
+  }
+
+  /** Pastes the path of a file that holds the clipboard's image. */
+  async pasteImage(runner: string): Promise<void> {
+    try {
+      const path = await this.backend.keepImage(runner);
+      if (path === null) this.notices.info("The clipboard holds neither text nor an image");
+      else screenOf(runner)?.paste(quoted([path]));
+    } catch (cause) {
+      this.notices.failed("Could not paste the image", cause);
+    }
+  }
+
+  dragged(at: Point | null): void {
+    this.draggedOver = at === null ? null : screenAt(at);
+  }
+
+  /** Types the paths of files that were let go over a terminal. */
+  dropped(paths: string[], at: Point): void {
+    this.draggedOver = null;
+    const runner = screenAt(at);
+    if (runner === null || paths.length === 0) return;
+    screenOf(runner)?.paste(quoted(paths));
+    this.show(runner);
+  }
+
+  /** Reads again what the configuration says of terminals. */
+  async learnPolicy(): Promise<void> {
+    // Without an answer the careful one holds; what the host lacks is told elsewhere.
+    this.policy = await policy(this.backend).catch(() => this.policy);
+  }
+
+  /** Writes a path as people do, the home directory as ~. */
+  tilde(path: string): string {
+    const { home } = this;
+    if (home === null || home === "") return path;
+    return path === home || path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
   }
 
   showNth(index: number): void {
@@ -110,10 +206,10 @@ export class Desk {
     this.dialog = null;
   }
 
-  launchDialog(project: string | null = this.shown?.project ?? null): void {
+  launchDialog(project: string | null = this.shown?.project ?? null, split?: Along): void {
     const known = project !== null && this.fleet.project(project) !== undefined;
     if (this.fleet.projects.length === 0) this.open({ kind: "add-project" });
-    else this.open({ kind: "launch", project: known ? project : null });
+    else this.open({ kind: "launch", project: known ? project : null, ...(split === undefined ? {} : { split }) });
   }
 
   async pause(runner: Runner): Promise<void> {

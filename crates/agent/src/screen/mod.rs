@@ -1,22 +1,41 @@
 //! The screen: what a program drew, and how to draw it again elsewhere. Pure: bytes in, bytes out.
 
+mod answer;
+mod command;
+mod effect;
 mod engine;
+mod handler;
+mod kept;
+mod mend;
 mod paint;
 mod palette;
 mod scan;
+mod size;
 mod snapshot;
+mod viewed;
 
 use std::fmt;
 use std::time::Duration;
 
 use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::Line;
-use alacritty_terminal::vte::ansi::{Processor, Timeout};
+use alacritty_terminal::vte::ansi::{CharsetIndex, Handler, Processor, StandardCharset, Timeout};
 
+use command::Command;
+use effect::Effects;
+pub use effect::{CLIPBOARD_MAX, EFFECTS_MAX, Effect, Selection};
 use engine::Engine;
-pub use engine::Size;
-use scan::{Found, Scanner};
+use scan::{Csi, Scanner, Token};
+pub use size::Size;
 use snapshot::Scrollback;
+pub use viewed::Filter;
+
+/// Bytes of a title.
+const TITLE_MAX: usize = 1024;
+/// Bytes of a working directory's address.
+const DIRECTORY_MAX: usize = 4 * 1024;
+/// Bytes of a notification's title or text, and of a report.
+const NOTICE_MAX: usize = 8 * 1024;
 
 /// Lets the parser act on synchronized updates at once: the screen is always up to the byte, and it is the screen's owner who
 /// does not show it inside of a frame.
@@ -38,10 +57,7 @@ pub struct Screen {
     engine: Engine,
     processor: Processor<AtOnce>,
     scanner: Scanner,
-    reports: Vec<String>,
-    /// The beginning of a character whose end has not come. The parser sees whole ones only: of those that it puts together
-    /// itself it loses the next.
-    partial: Vec<u8>,
+    effects: Effects,
 }
 
 impl fmt::Debug for Screen {
@@ -60,60 +76,48 @@ impl Screen {
             engine: Engine::new(size),
             processor: Processor::new(),
             scanner: Scanner::new(),
-            reports: Vec::new(),
-            partial: Vec::new(),
+            effects: Effects::default(),
         }
     }
 
     /// Takes what the program wrote.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let joined;
-        let bytes = if self.partial.is_empty() {
-            bytes
-        } else {
-            joined = [&std::mem::take(&mut self.partial), bytes].concat();
-            &joined
-        };
-        let (whole, partial) = bytes.split_at(bytes.len() - partial_character(bytes));
-        self.partial.extend_from_slice(partial);
-        // A beginning that another beginning follows will never be ended, but the parser would wait for it.
-        let broken = if partial.is_empty() {
-            0
-        } else {
-            partial_character(whole)
-        };
-        self.feed_whole(&whole[..whole.len() - broken]);
-        if broken > 0 && self.scanner.at_rest() {
-            self.feed_whole("\u{fffd}".as_bytes());
-        } else {
-            // Inside a string bytes are bytes.
-            self.feed_whole(&whole[whole.len() - broken..]);
-        }
+        self.take(bytes, |_| {});
     }
 
-    fn feed_whole(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let step = self.scanner.step(bytes);
-            let (taken, rest) = bytes.split_at(step.consumed);
-            bytes = rest;
-            if step.shown {
-                self.processor.advance(&mut self.engine, taken);
-            }
-            match step.found {
-                None => {}
-                Some(Found::Csi(parameters, last)) => self.engine.control(&parameters, last),
-                Some(Found::Dcs(string)) => self.engine.device(&string),
-                Some(Found::Osc(command)) => {
-                    // Reports that nobody fetches do not fill memory.
-                    const REPORTS_MAX: usize = 64;
-                    if let Some(report) = self.engine.command(&command)
-                        && self.reports.len() < REPORTS_MAX
-                    {
-                        self.reports.push(report);
+    /// Takes what the program wrote, and appends to `viewed` what viewers are fed of it, as a [`Filter`] would that
+    /// was given all of it from the start.
+    pub fn feed_viewed(&mut self, bytes: &[u8], viewed: &mut Vec<u8>) {
+        self.take(bytes, |token| viewed::pass(token, viewed));
+    }
+
+    fn take(&mut self, bytes: &[u8], mut show: impl FnMut(Token<'_>)) {
+        let Self {
+            engine,
+            processor,
+            scanner,
+            effects,
+        } = self;
+        scanner.scan(bytes, &mut |token| {
+            show(token);
+            match token {
+                Token::Text(text) => processor.advance(engine, text.as_bytes()),
+                Token::Control(control) => processor.advance(engine, &[control]),
+                Token::Escape(whole) => escape(whole, engine, processor),
+                Token::Csi(csi) => control(csi, engine, processor),
+                Token::Repeat(c, count) => (0..count).for_each(|_| engine.input(c)),
+                Token::Osc(content, bell) => {
+                    if let Some(command) = Command::of(content) {
+                        effects.extend(effect::of(&command));
+                        engine.command(command, if bell { "\x07" } else { "\x1b\\" });
                     }
                 }
-                Some(Found::Overlong) => self.processor.advance(&mut self.engine, b"\x18"),
+                Token::Dcs(content) => engine.device(content),
+                Token::Apc(_) => {}
             }
+        });
+        if std::mem::take(&mut engine.rang) {
+            effects.push(Effect::Bell);
         }
     }
 
@@ -142,9 +146,14 @@ impl Screen {
         std::mem::take(&mut self.engine.answers)
     }
 
-    /// Takes what the program reported of itself (OSC 7501).
+    /// Takes what the program reported of itself (OSC 7501) and leaves other effects.
     pub fn take_reports(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.reports)
+        self.effects.take_reports()
+    }
+
+    /// Takes what somebody must decide upon, at most [`EFFECTS_MAX`], in the order it came.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        self.effects.take()
     }
 
     /// Takes the lines that scrolled off since the last call, painted, each ended by a newline but for a last one that goes
@@ -170,7 +179,7 @@ impl Screen {
     /// Gives what a terminal must be fed after a snapshot to go on with the program's output: the beginning of the sequence or
     /// character that the output was cut inside of.
     pub fn pending(&self) -> Vec<u8> {
-        [self.scanner.pending(), &self.partial].concat()
+        self.scanner.held().to_vec()
     }
 
     /// Gives what the screen shows, as text without trailing blanks.
@@ -220,15 +229,59 @@ impl Screen {
     }
 }
 
+fn escape(whole: &[u8], engine: &mut Engine, processor: &mut Processor<AtOnce>) {
+    match whole[1..] {
+        [b'Z'] => engine.identify(),
+        // Locking shifts that the parser does not know.
+        [b'n'] => engine.set_active_charset(CharsetIndex::G2),
+        [b'o'] => engine.set_active_charset(CharsetIndex::G3),
+        // National sets are ASCII here.
+        [slot @ (b'(' | b')' | b'*' | b'+'), set] if set != b'0' => {
+            let index = match slot {
+                b'(' => CharsetIndex::G0,
+                b')' => CharsetIndex::G1,
+                b'*' => CharsetIndex::G2,
+                _ => CharsetIndex::G3,
+            };
+            engine.configure_charset(index, StandardCharset::Ascii);
+        }
+        _ => processor.advance(engine, whole),
+    }
+}
+
+fn control(csi: Csi<'_>, engine: &mut Engine, processor: &mut Processor<AtOnce>) {
+    if engine.asked(csi) {
+        return;
+    }
+    match (csi.marker, csi.intermediates, csi.last) {
+        (0, b"!", b'p') => engine.soft_reset(),
+        // XTMODKEYS that resets, and its like.
+        (b'>', b"", b'm') if csi.parameters.is_empty() => engine.other_keys = 0,
+        (b'>', b"", b'n') if csi.first() == 4 => engine.other_keys = 0,
+        _ => processor.advance(engine, csi.whole),
+    }
+}
+
+/// Reads text without what could act on a terminal or spoil a line, and bounds it.
+fn clean(text: &[u8], max: usize) -> String {
+    let mut clean = String::new();
+    for c in text.utf8_chunks().flat_map(|chunk| chunk.valid().chars()) {
+        if clean.len() + c.len_utf8() > max {
+            break;
+        }
+        if !c.is_control() {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
 /// Counts the bytes at the end that begin a character and do not end it.
-fn partial_character(bytes: &[u8]) -> usize {
+pub(crate) fn partial_character(bytes: &[u8]) -> usize {
     let most = bytes.len().min(3);
     (1..=most)
         .rev()
-        .find(|length| {
-            std::str::from_utf8(&bytes[bytes.len() - length..])
-                .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
-        })
+        .find(|length| scan::is_begun(&bytes[bytes.len() - length..]))
         .unwrap_or(0)
 }
 

@@ -76,7 +76,8 @@ impl Pen {
         *self = to;
     }
 
-    fn sgr(&self, out: &mut Vec<u8>) {
+    /// Appends the sequence that sets it, from whatever it was.
+    pub(crate) fn sgr(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\x1b[");
         if style_is_default(self) {
             out.push(b'm');

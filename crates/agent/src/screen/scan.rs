@@ -1,12 +1,103 @@
-//! Where sequences begin and end, and those that the engine does not know.
-//!
-//! The states mirror those of the engine's parser, so that [`Scanner::pending`] is exactly what that parser has taken in and
-//! not yet acted upon: a fresh one that is fed it stands in the same place.
+//! Where text ends and sequences begin: what the engine and its viewers take in is whole characters and whole sequences.
 
-/// A string (OSC, DCS, …) is cut off here, for the engine would hold it all.
-const STRING_MAX: usize = 128 * 1024;
-/// Of a string that is not replayed, so much is kept to be understood.
-const DCS_KEPT: usize = 256;
+/// Holds one thing of a terminal stream, whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token<'a> {
+    /// Characters, and C0 controls among them; no C1 controls.
+    Text(&'a str),
+    /// A C0 control inside a sequence, which acts before the sequence does.
+    Control(u8),
+    /// A sequence that is neither of the following, from its `ESC` on.
+    Escape(&'a [u8]),
+    /// A control sequence.
+    Csi(Csi<'a>),
+    /// The last character again, so many times.
+    Repeat(char, u16),
+    /// An operating system command: what stands in it, and whether BEL ends it.
+    Osc(&'a [u8], bool),
+    /// A device control string: what stands in it.
+    Dcs(&'a [u8]),
+    /// An application program command: what stands in it.
+    Apc(&'a [u8]),
+}
+
+/// Holds the parts of a control sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Csi<'a> {
+    /// All of it, from its `ESC` on.
+    pub(crate) whole: &'a [u8],
+    /// `<`, `=`, `>`, `?`, or 0 when there is none.
+    pub(crate) marker: u8,
+    /// Numbers with `;` and `:` between them.
+    pub(crate) parameters: &'a [u8],
+    /// What stands between them and the final byte.
+    pub(crate) intermediates: &'a [u8],
+    /// The final byte.
+    pub(crate) last: u8,
+}
+
+impl<'a> Csi<'a> {
+    /// Takes a sequence apart, if it has the form of one.
+    fn of(whole: &'a [u8]) -> Option<Self> {
+        let (last, rest) = whole[2..].split_last()?;
+        let (marker, rest) = match rest {
+            [marker @ b'<'..=b'?', rest @ ..] => (*marker, rest),
+            _ => (0, rest),
+        };
+        let split = rest
+            .iter()
+            .position(|byte| !matches!(byte, b'0'..=b';'))
+            .unwrap_or(rest.len());
+        let (parameters, intermediates) = rest.split_at(split);
+        let sound = intermediates.len() < INTERMEDIATES_MAX
+            && intermediates.iter().all(|byte| matches!(byte, b' '..=b'/'));
+        sound.then_some(Self {
+            whole,
+            marker,
+            parameters,
+            intermediates,
+            last: *last,
+        })
+    }
+
+    /// Gives the first number, 0 when there is none.
+    pub(crate) fn first(&self) -> u32 {
+        number(
+            self.parameters
+                .split(|byte| matches!(byte, b';' | b':'))
+                .next()
+                .unwrap_or_default(),
+        )
+    }
+
+    /// Gives the numbers, 0 where there is none.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.parameters.split(|byte| *byte == b';').map(number)
+    }
+}
+
+/// Reads digits up to the first byte that is none.
+fn number(digits: &[u8]) -> u32 {
+    digits
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0_u32, |number, digit| {
+            number
+                .saturating_mul(10)
+                .saturating_add(u32::from(digit - b'0'))
+        })
+}
+
+/// Longest string (OSC, DCS, APC): an image or a clipboard of a mebibyte in base64. A longer one never was.
+pub(crate) const STRING_MAX: usize = (1 << 20) / 3 * 4 + 1024;
+/// Longest other sequence.
+const SEQUENCE_MAX: usize = 1024;
+/// Intermediate bytes of a sequence; none has more than two that mean something.
+const INTERMEDIATES_MAX: usize = 3;
+/// Parameters of a control sequence; terminals differ in what they do with more.
+const PARAMETERS_MAX: usize = 32;
+/// Repetitions of a character: the longest line. Terminals differ here too, and more would be slow.
+const REPEAT_MAX: u32 = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -14,310 +105,342 @@ enum State {
     Escape,
     EscapeIntermediate,
     Csi,
-    CsiIgnored,
     Osc,
     Dcs,
-    /// SOS, PM or APC: nobody reads it.
-    Skipped,
-    /// An OSC longer than allowed, of which the engine sees no more.
-    Cut,
-}
-
-/// Tells what ended here that somebody beside the engine has to act upon.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// A control sequence: what stands between `ESC [` and the final byte, and that byte.
-    Csi(Vec<u8>, u8),
-    /// An operating system command: what stands between `ESC ]` and its terminator.
-    Osc(Vec<u8>),
-    /// A device control string: its beginning, without `ESC P`.
-    Dcs(Vec<u8>),
-    /// The engine must be told to forget the string it is in.
-    Overlong,
-}
-
-/// Says how far the scanner went and what it met.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Step {
-    /// Bytes consumed.
-    pub(crate) consumed: usize,
-    /// Whether the engine shall see them.
-    pub(crate) shown: bool,
-    /// What ended with the last of them.
-    pub(crate) found: Option<Found>,
+    Apc,
+    /// A control sequence longer than allowed.
+    CsiIgnored,
+    /// A string longer than allowed, or one that nobody reads: SOS or PM; whether BEL ends it.
+    Skipped(bool),
 }
 
 /// Follows a terminal stream.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     state: State,
-    /// What came of the sequence.
-    pending: Vec<u8>,
+    /// What has come of the sequence or character.
+    held: Vec<u8>,
+    /// Separators between the parameters of the control sequence.
+    separators: usize,
+    /// The last character, when nothing came after it.
+    last: Option<char>,
 }
 
 impl Scanner {
     pub(crate) fn new() -> Self {
         Self {
             state: State::Ground,
-            pending: Vec::new(),
+            held: Vec::new(),
+            separators: 0,
+            last: None,
         }
     }
 
-    /// Gives what a fresh engine must be fed to stand inside the same sequence.
-    pub(crate) fn pending(&self) -> &[u8] {
+    /// Gives what a fresh scanner must be fed to stand at the same place.
+    pub(crate) fn held(&self) -> &[u8] {
         match self.state {
-            // Their content acts on nothing: any opened string that nobody reads will do.
-            State::Dcs | State::Skipped | State::Cut => b"\x1b_",
-            _ => &self.pending,
+            State::Skipped(true) => b"\x1b]",
+            // Images are not begun twice.
+            State::Skipped(false) | State::Dcs | State::Apc => b"\x1b^",
+            State::CsiIgnored => b"\x1b[<0<",
+            _ => &self.held,
         }
     }
 
-    /// Says whether no sequence has begun.
-    pub(crate) fn at_rest(&self) -> bool {
-        self.state == State::Ground
+    /// Hands on what has become whole with these bytes, and holds the rest.
+    pub(crate) fn scan(&mut self, mut bytes: &[u8], take: &mut impl FnMut(Token<'_>)) {
+        while let Some(first) = bytes.first() {
+            let consumed = match self.state {
+                State::Ground if self.held.is_empty() => self.text(bytes, take),
+                State::Ground => self.character(*first, take),
+                State::Osc | State::Dcs | State::Apc | State::Skipped(_) => {
+                    self.string(bytes, take)
+                }
+                _ => {
+                    self.sequence(*first, take);
+                    1
+                }
+            };
+            bytes = &bytes[consumed..];
+        }
     }
 
-    /// Consumes bytes up to the end of the next thing to act upon, or all of them.
-    pub(crate) fn step(&mut self, bytes: &[u8]) -> Step {
-        let shown = self.state != State::Cut;
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.state == State::Ground {
-                match memchr(0x1b, &bytes[at..]) {
-                    None => {
-                        at = bytes.len();
-                        break;
-                    }
-                    Some(skip) => {
-                        at += skip + 1;
-                        self.pending.clear();
-                        self.pending.push(0x1b);
-                        self.state = State::Escape;
-                        continue;
-                    }
+    /// Takes text up to the next `ESC`.
+    fn text(&mut self, bytes: &[u8], take: &mut impl FnMut(Token<'_>)) -> usize {
+        let Some(end) = memchr::memchr(0x1b, bytes) else {
+            self.run(bytes, true, take);
+            return bytes.len();
+        };
+        self.run(&bytes[..end], false, take);
+        self.enter(0x1b);
+        end + 1
+    }
+
+    fn run(&mut self, run: &[u8], open: bool, take: &mut impl FnMut(Token<'_>)) {
+        if let Ok(text) = std::str::from_utf8(run) {
+            return self.characters(text, take);
+        }
+        let mut chunks = run.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            self.characters(chunk.valid(), take);
+            match chunk.invalid() {
+                [] => {}
+                begun if open && chunks.peek().is_none() && is_begun(begun) => {
+                    self.held.extend_from_slice(begun);
                 }
-            }
-            if self.state == State::Cut && matches!(bytes[at], 0x18 | 0x1a | 0x1b) {
-                // The engine rests; it must see this byte, which begins something new.
-                if at > 0 {
-                    return Step {
-                        consumed: at,
-                        shown: false,
-                        found: None,
-                    };
-                }
-                self.enter(bytes[at]);
-                return Step {
-                    consumed: 1,
-                    shown: true,
-                    found: None,
-                };
-            }
-            let byte = bytes[at];
-            at += 1;
-            let cut_before = self.state == State::Cut;
-            let found = self.take(byte);
-            if found.is_some() || (cut_before && self.state != State::Cut) {
-                return Step {
-                    consumed: at,
-                    shown,
-                    found,
-                };
+                // What would be a C1 control where bytes are characters.
+                [0x80..=0x9f] => self.last = None,
+                _ => self.characters("\u{fffd}", take),
             }
         }
-        Step {
-            consumed: at,
-            shown,
-            found: None,
+    }
+
+    /// Completes a character that was cut.
+    fn character(&mut self, byte: u8, take: &mut impl FnMut(Token<'_>)) -> usize {
+        self.held.push(byte);
+        let held = std::mem::take(&mut self.held);
+        if let Ok(text) = std::str::from_utf8(&held) {
+            self.characters(text, take);
+            return 1;
+        }
+        if is_begun(&held) {
+            self.held = held;
+            return 1;
+        }
+        self.characters("\u{fffd}", take);
+        0
+    }
+
+    /// Hands on text without the C1 controls in it: some terminals obey them, the engine does not.
+    fn characters(&mut self, text: &str, take: &mut impl FnMut(Token<'_>)) {
+        let is_c1 = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
+        if text.is_empty() {
+            return;
+        }
+        self.last = text.chars().next_back().filter(|c| !c.is_control());
+        if memchr::memchr(0xc2, text.as_bytes()).is_none() {
+            return take(Token::Text(text));
+        }
+        for part in text.split(is_c1).filter(|part| !part.is_empty()) {
+            take(Token::Text(part));
         }
     }
 
     /// Goes where CAN, SUB and ESC lead from anywhere.
     fn enter(&mut self, byte: u8) {
-        self.pending.clear();
+        self.held.clear();
+        if self.held.capacity() > SEQUENCE_MAX {
+            self.held = Vec::new();
+        }
         if byte == 0x1b {
-            self.pending.push(byte);
+            self.held.push(byte);
             self.state = State::Escape;
         } else {
             self.state = State::Ground;
+            self.last = None;
         }
     }
 
-    fn rest(&mut self) -> Vec<u8> {
-        self.state = State::Ground;
-        std::mem::take(&mut self.pending)
+    fn sequence(&mut self, byte: u8, take: &mut impl FnMut(Token<'_>)) {
+        match (self.state, byte) {
+            (_, 0x18 | 0x1a | 0x1b) => self.enter(byte),
+            (_, 0x00..=0x1f) => take(Token::Control(byte)),
+            // Nothing of what is 8 bit stands in a sequence.
+            (_, 0x7f..) => {}
+            (State::Escape, b'[' | b']' | b'P' | b'_' | b'X' | b'^') => {
+                self.held.push(byte);
+                self.separators = 0;
+                self.state = match byte {
+                    b'[' => State::Csi,
+                    b']' => State::Osc,
+                    b'P' => State::Dcs,
+                    b'_' => State::Apc,
+                    _ => State::Skipped(false),
+                };
+            }
+            (State::Escape | State::EscapeIntermediate, 0x20..=0x2f) => {
+                self.state = State::EscapeIntermediate;
+                self.hold(byte);
+            }
+            (State::CsiIgnored, 0x40..) => self.enter(0x18),
+            (State::CsiIgnored, _) => {}
+            (State::Csi, 0x20..=0x3f) => self.hold(byte),
+            (State::Csi, _) => {
+                self.held.push(byte);
+                if let Some(csi) = Csi::of(&self.held) {
+                    let plain = csi.marker == 0 && csi.intermediates.is_empty();
+                    if !plain || byte != b'b' {
+                        take(Token::Csi(csi));
+                    } else if let Some(c) = self.last {
+                        take(Token::Repeat(c, csi.first().clamp(1, REPEAT_MAX) as u16));
+                    }
+                }
+                self.enter(0x18);
+            }
+            _ => {
+                self.held.push(byte);
+                take(Token::Escape(&self.held));
+                self.enter(0x18);
+            }
+        }
     }
 
-    fn take(&mut self, byte: u8) -> Option<Found> {
+    /// Collects a byte of a sequence that is no string.
+    fn hold(&mut self, byte: u8) {
+        if self.state == State::EscapeIntermediate && self.held.len() == INTERMEDIATES_MAX + 1 {
+            return;
+        }
+        self.separators += usize::from(matches!(byte, b';' | b':'));
+        if matches!(byte, b'0'..=b';') && self.separators >= PARAMETERS_MAX {
+            return;
+        }
+        self.held.push(byte);
+        if self.held.len() > SEQUENCE_MAX {
+            self.held.clear();
+            self.state = State::CsiIgnored;
+        }
+    }
+
+    fn string(&mut self, bytes: &[u8], take: &mut impl FnMut(Token<'_>)) -> usize {
+        let bell = matches!(self.state, State::Osc | State::Skipped(true));
+        let end = bytes
+            .iter()
+            .position(|byte| matches!(byte, 0x18 | 0x1a | 0x1b) || bell && *byte == 0x07);
+        let content = &bytes[..end.unwrap_or(bytes.len())];
         match self.state {
-            State::Ground => unreachable!("ground is left by ESC alone, in `step`"),
-            State::Escape => match byte {
-                0x18 | 0x1a => self.enter(byte),
-                0x1b => {}
-                0x00..=0x1f | 0x7f.. => {}
-                0x20..=0x2f => self.become_(State::EscapeIntermediate, byte),
-                b'[' => self.become_(State::Csi, byte),
-                b']' => self.become_(State::Osc, byte),
-                b'P' => self.become_(State::Dcs, byte),
-                b'X' | b'^' | b'_' => self.become_(State::Skipped, byte),
-                _ => self.enter(0x18),
-            },
-            State::EscapeIntermediate => match byte {
-                0x18 | 0x1a | 0x1b => self.enter(byte),
-                0x00..=0x1f | 0x7f.. => {}
-                0x20..=0x2f => self.remember(byte),
-                _ => self.enter(0x18),
-            },
-            State::Csi => match byte {
-                0x18 | 0x1a | 0x1b => self.enter(byte),
-                0x00..=0x1f | 0x7f.. => {}
-                0x20..=0x3f => self.remember(byte),
-                _ => {
-                    let sequence = self.rest();
-                    return interesting(&sequence[2..], byte)
-                        .then(|| Found::Csi(sequence[2..].to_vec(), byte));
-                }
-            },
-            State::CsiIgnored => match byte {
-                0x18 | 0x1a | 0x1b => self.enter(byte),
-                0x40..=0x7e => self.enter(0x18),
+            State::Skipped(_) => {}
+            State::Dcs => self.held.extend_from_slice(content),
+            _ => self
+                .held
+                .extend(content.iter().filter(|byte| !byte.is_ascii_control())),
+        }
+        if self.held.len() > STRING_MAX {
+            self.held = Vec::new();
+            self.state = State::Skipped(bell);
+        }
+        let Some(end) = end else {
+            return bytes.len();
+        };
+        let by = bytes[end];
+        if matches!(by, 0x07 | 0x1b) {
+            match self.state {
+                State::Osc => take(Token::Osc(&self.held[2..], by == 0x07)),
+                State::Dcs => take(Token::Dcs(&self.held[2..])),
+                State::Apc => take(Token::Apc(&self.held[2..])),
                 _ => {}
-            },
-            State::Osc => match byte {
-                0x07 | 0x18 | 0x1a | 0x1b => {
-                    let string = std::mem::take(&mut self.pending);
-                    self.enter(if byte == 0x07 { 0x18 } else { byte });
-                    return Some(Found::Osc(string[2..].to_vec()));
-                }
-                0x00..=0x1f => {}
-                _ => {
-                    self.pending.push(byte);
-                    if self.pending.len() > STRING_MAX {
-                        self.pending = Vec::new();
-                        self.state = State::Cut;
-                        return Some(Found::Overlong);
-                    }
-                }
-            },
-            State::Dcs => match byte {
-                0x18 | 0x1a | 0x1b | 0x9c => {
-                    let string = std::mem::take(&mut self.pending);
-                    self.enter(if byte == 0x9c { 0x18 } else { byte });
-                    return Some(Found::Dcs(string[2..].to_vec()));
-                }
-                _ => {
-                    if self.pending.len() < DCS_KEPT {
-                        self.pending.push(byte);
-                    }
-                }
-            },
-            State::Skipped => {
-                if matches!(byte, 0x18 | 0x1a | 0x1b) {
-                    self.enter(byte);
-                }
-            }
-            State::Cut => {
-                if byte == 0x07 {
-                    self.enter(0x18);
-                }
             }
         }
-        None
-    }
-
-    fn become_(&mut self, state: State, byte: u8) {
-        self.state = state;
-        self.pending.push(byte);
-    }
-
-    /// Collects a byte of a short sequence; one that is too long is ignored, as the engine ignores it.
-    fn remember(&mut self, byte: u8) {
-        const SEQUENCE_MAX: usize = 1024;
-        self.pending.push(byte);
-        if self.pending.len() > SEQUENCE_MAX {
-            self.pending.truncate(2);
-            self.pending.extend_from_slice(b"0<0");
-            if self.state == State::Csi {
-                self.state = State::CsiIgnored;
-            }
-        }
+        self.enter(if by == 0x07 { 0x18 } else { by });
+        end + 1
     }
 }
 
-/// Says whether a control sequence is one that the engine does not act upon and somebody else does.
-fn interesting(parameters: &[u8], last: u8) -> bool {
-    match last {
-        // XTVERSION, DA3, DECSTR.
-        b'q' => parameters.first() == Some(&b'>'),
-        b'c' => parameters.first() == Some(&b'='),
-        b'p' => parameters == b"!",
-        // Private status reports, cell size.
-        b'n' => parameters.first() == Some(&b'?'),
-        b't' => parameters == b"16",
-        _ => false,
-    }
-}
-
-fn memchr(needle: u8, bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == needle)
+/// Says whether these bytes begin a character and do not end it.
+pub(crate) fn is_begun(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes)
+        .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn all(bytes: &[u8], piece: usize) -> (Vec<Found>, Vec<u8>, Vec<u8>) {
+    /// Lists tokens legibly; text that was handed on in pieces is one.
+    fn all(bytes: &[u8], piece: usize) -> (Vec<String>, Vec<u8>) {
         let mut scanner = Scanner::new();
-        let (mut found, mut shown) = (Vec::new(), Vec::new());
-        for mut piece in bytes.chunks(piece) {
-            while !piece.is_empty() {
-                let step = scanner.step(piece);
-                assert!(step.consumed > 0);
-                if step.shown {
-                    shown.extend_from_slice(&piece[..step.consumed]);
+        let mut found: Vec<String> = Vec::new();
+        let mut text = String::new();
+        for piece in bytes.chunks(piece) {
+            scanner.scan(piece, &mut |token| {
+                if let Token::Text(more) = token {
+                    text.push_str(more);
+                    return;
                 }
-                found.extend(step.found);
-                piece = &piece[step.consumed..];
-            }
+                if !text.is_empty() {
+                    found.push(std::mem::take(&mut text));
+                }
+                found.push(match token {
+                    Token::Text(_) => unreachable!("handled above"),
+                    Token::Control(control) => format!("control {control:#x}"),
+                    Token::Escape(whole) => format!("escape {}", whole[1..].escape_ascii()),
+                    Token::Csi(csi) => format!(
+                        "csi {} {} {} {}",
+                        if csi.marker == 0 {
+                            '-'
+                        } else {
+                            csi.marker as char
+                        },
+                        csi.parameters.escape_ascii(),
+                        csi.intermediates.escape_ascii(),
+                        csi.last as char
+                    ),
+                    Token::Repeat(c, count) => format!("repeat {c} {count}"),
+                    Token::Osc(content, bell) => format!("osc {} {bell}", content.escape_ascii()),
+                    Token::Dcs(content) => format!("dcs {}", content.escape_ascii()),
+                    Token::Apc(content) => format!("apc {}", content.escape_ascii()),
+                });
+            });
         }
-        (found, shown, scanner.pending().to_vec())
+        if !text.is_empty() {
+            found.push(text);
+        }
+        (found, scanner.held().to_vec())
     }
 
     #[test]
-    fn finds_what_the_engine_does_not_know_in_any_pieces() {
-        let stream =
-            b"a\x1b[>0q\x1b[31mb\x1b]7501;?\x07c\x1b[!p\x1bP$qm\x1b\\\x1b]7;file:///x\x1b\\d";
-        for piece in 1..stream.len() {
-            let (found, shown, pending) = all(stream, piece);
+    fn a_stream_is_taken_apart_alike_in_any_pieces() {
+        let stream = "a\x1b[>0q\x1b[31;4:3mbé\x1b]7501;?\x07c\x1b[3\r1m\x1b[!p\x1bP$qm\x1b\\\x1b]7;file:///x\x1b\\d\
+            \x1b(0\x1bc\x1b_Gi=1\x1b\\\x1b^gone\x1b\\x\x1b[4bz\x1b[m\x1b[4b\x1b[1?h\x1b[ 1q漢\u{9b}e\x1b]2;cut\x18f";
+        for piece in 1..=stream.len() {
+            let (found, held) = all(stream.as_bytes(), piece);
             assert_eq!(
                 found,
                 [
-                    Found::Csi(b">0".to_vec(), b'q'),
-                    Found::Osc(b"7501;?".to_vec()),
-                    Found::Csi(b"!".to_vec(), b'p'),
-                    Found::Dcs(b"$qm".to_vec()),
-                    Found::Osc(b"7;file:///x".to_vec()),
+                    "a",
+                    "csi > 0  q",
+                    "csi - 31;4:3  m",
+                    "bé",
+                    "osc 7501;? true",
+                    "c",
+                    "control 0xd",
+                    "csi - 31  m",
+                    "csi -  ! p",
+                    "dcs $qm",
+                    r"escape \\",
+                    "osc 7;file:///x false",
+                    r"escape \\",
+                    "d",
+                    "escape (0",
+                    "escape c",
+                    "apc Gi=1",
+                    r"escape \\",
+                    r"escape \\",
+                    "x",
+                    "repeat x 4",
+                    "z",
+                    "csi -   m",
+                    "漢ef",
                 ]
             );
-            assert_eq!(shown, stream);
-            assert_eq!(pending, b"");
+            assert_eq!(held, b"");
         }
     }
 
     #[test]
-    fn a_cut_sequence_is_pending() {
-        for (stream, pending) in [
-            (&b"abc\x1b"[..], &b"\x1b"[..]),
-            (b"\x1b[3;1", b"\x1b[3;1"),
-            (b"x\x1b]0;ti", b"\x1b]0;ti"),
-            (b"\x1b(", b"\x1b("),
-            (b"\x1bPq#0", b"\x1b_"),
-            (b"\x1b[31mdone", b""),
+    fn what_is_not_utf8_becomes_so_alike_in_any_pieces() {
+        for (stream, text) in [
+            (&b"a\xffb"[..], "a\u{fffd}b"),
+            (b"a\x9bb\x80", "ab"),
+            (b"\xc3\xc3\xa9", "\u{fffd}é"),
+            (b"\xf0\x9f\x8e\xf0\x9f\x8e\x89", "\u{fffd}🎉"),
+            (b"\xe6\xbc\x1b(\x18x", "\u{fffd}x"),
+            (b"\xed\xa0\x80x", "\u{fffd}\u{fffd}x"),
+            (b"\xc2\x9b31m\xc2\xa0", "31m\u{a0}"),
         ] {
             for piece in 1..=stream.len() {
                 assert_eq!(
-                    all(stream, piece).2,
-                    pending,
+                    all(stream, piece).0.concat(),
+                    text,
                     "{} by {piece}",
                     stream.escape_ascii()
                 );
@@ -326,21 +449,51 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_string_is_cut_and_its_end_found() {
-        let mut stream = b"\x1b]0;".to_vec();
-        stream.extend(std::iter::repeat_n(b'x', 3 * STRING_MAX));
-        let (found, shown, pending) = all(&stream, 4096);
-        assert_eq!(found, [Found::Overlong]);
-        assert!(shown.len() <= STRING_MAX + 4096);
-        assert_eq!(pending, b"\x1b_");
+    fn what_was_cut_is_held() {
+        for (stream, held) in [
+            (&b"abc\x1b"[..], &b"\x1b"[..]),
+            (b"\x1b[3;1", b"\x1b[3;1"),
+            (b"x\x1b]0;ti", b"\x1b]0;ti"),
+            (b"\x1b(", b"\x1b("),
+            (b"\x1bPq#0", b"\x1b^"),
+            (b"\x1b[31mdone", b""),
+            (b"\xe6\xbc", b"\xe6\xbc"),
+        ] {
+            for piece in 1..=stream.len() {
+                assert_eq!(
+                    all(stream, piece).1,
+                    held,
+                    "{} by {piece}",
+                    stream.escape_ascii()
+                );
+            }
+        }
+    }
 
-        for end in [&b"\x07"[..], b"\x1b\\", b"\x18"] {
-            let mut ended = stream.clone();
-            ended.extend_from_slice(end);
-            ended.extend_from_slice(b"after\x1b[");
-            let (_, shown, pending) = all(&ended, 1000);
-            assert!(shown.ends_with(b"after\x1b["), "{}", end.escape_ascii());
-            assert_eq!(pending, b"\x1b[");
+    #[test]
+    fn what_is_too_long_never_was_and_its_end_is_found() {
+        for (begin, end) in [
+            (&b"\x1b]0;"[..], &b"\x07"[..]),
+            (b"\x1b]0;", b"\x1b\\"),
+            (b"\x1bPq", b"\x1b\\"),
+            (b"\x1b_G", b"\x18"),
+            (b"\x1b[", b"m"),
+        ] {
+            let mut stream = begin.to_vec();
+            stream.extend(std::iter::repeat_n(b'1', 2 * STRING_MAX));
+            let mut scanner = Scanner::new();
+            for piece in stream.chunks(64 * 1024) {
+                scanner.scan(piece, &mut |token| panic!("{token:?}"));
+                assert!(scanner.held.capacity() <= 2 * STRING_MAX + 64 * 1024);
+            }
+            let mut found = Vec::new();
+            scanner.scan(&[end, b"after"].concat(), &mut |token| {
+                if !matches!(token, Token::Escape(b"\x1b\\")) {
+                    found.push(format!("{token:?}"));
+                }
+            });
+            assert_eq!(found, [r#"Text("after")"#], "{}", begin.escape_ascii());
+            assert!(scanner.held.capacity() <= SEQUENCE_MAX);
         }
     }
 }

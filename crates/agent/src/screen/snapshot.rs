@@ -6,16 +6,18 @@ use alacritty_terminal::grid::{Cursor, Grid};
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
-use alacritty_terminal::vte::ansi::{CharsetIndex, CursorShape, StandardCharset};
+use alacritty_terminal::vte::ansi::{CharsetIndex, StandardCharset};
 
-use super::engine::{DYNAMIC_COLORS, Engine, VIEWER_MODES};
+use super::command::{ColorChange, dynamic};
+use super::engine::{Engine, VIEWER_MODES};
 use super::paint::{self, Pen};
+use super::viewed;
 
 /// Ends whatever the terminal was in and gives every mode its first state; the keyboard's of both screens. Never 2026: a viewer would wait for its end.
 const RESET: &[u8] = b"\x18\x1b[?1049l\x1b[?47l\x1b[<64u\x1b[=0u\x1b[?1049h\x1b[<64u\x1b[=0u\x1b[?1049l\x1b]8;;\x1b\\\x1b[m\x1b[r\x1b[?6l\x1b[4l\x1b[20l\x1b[?7h\
 \x1b(B\x1b)B\x1b*B\x1b+B\x0f\
-\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\
-\x1b[?1004l\x1b[?2004l\x1b[?2031l\x1b[?1l\x1b[?45l\x1b[?1007h\x1b>\
+\x1b[?5l\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\
+\x1b[?1004l\x1b[?2004l\x1b[?2031l\x1b[?1l\x1b[?1007h\x1b>\
 \x1b[>4;0m\x1b[0 q\x1b[?25h\
 \x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
@@ -79,9 +81,8 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
             saved_cursor(grid, &mut out);
         }
         if alternate {
-            // Entering the alternate screen saves the cursor, leaving it restores that.
-            place(grid, &grid.cursor, 0, &mut out);
-            style(&grid.cursor, &mut out);
+            // Entering the alternate screen saves the cursor anew.
+            out.extend_from_slice(b"\x1b8");
         }
     });
     keyboard(&engine.keyboard[0], &mut out);
@@ -159,13 +160,8 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     if engine.other_keys > 0 {
         put!(out, "\x1b[>4;{}m", engine.other_keys);
     }
-    if let Some(style) = engine.cursor_style {
-        let code = match style.shape {
-            CursorShape::Underline => 4,
-            CursorShape::Beam => 6,
-            _ => 2,
-        };
-        put!(out, "\x1b[{} q", code - u8::from(style.blinking));
+    if engine.cursor_style.is_some() {
+        put!(out, "\x1b[{} q", engine.cursor_code());
     }
     for title in &engine.titles {
         put!(out, "\x1b]2;{title}\x1b\\\x1b[22;2t");
@@ -174,27 +170,20 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     if !engine.directory.is_empty() {
         put!(out, "\x1b]7;{}\x1b\\", engine.directory);
     }
-    let colors = engine.term.colors();
-    for index in 0..256 {
-        if let Some(rgb) = colors[index] {
-            put!(
-                out,
-                "\x1b]4;{index};rgb:{:02x}/{:02x}/{:02x}\x1b\\",
-                rgb.r,
-                rgb.g,
-                rgb.b
-            );
+    let pointer = &engine.pointer;
+    put!(
+        out,
+        "\x1b]22;{}\x1b\\",
+        if pointer.is_empty() {
+            "default"
+        } else {
+            pointer
         }
-    }
-    for (index, code) in DYNAMIC_COLORS {
+    );
+    let colors = engine.term.colors();
+    for index in (0..256).chain((10..=12).map(dynamic)) {
         if let Some(rgb) = colors[index] {
-            put!(
-                out,
-                "\x1b]{code};rgb:{:02x}/{:02x}/{:02x}\x1b\\",
-                rgb.r,
-                rgb.g,
-                rgb.b
-            );
+            viewed::color(ColorChange::Set(index, rgb), "\x1b\\", &mut out);
         }
     }
     out

@@ -94,8 +94,8 @@ fn state(screen: &mut Screen) -> String {
     text.push_str("primary\n");
     text.push_str(&engine.with_primary(|primary| {
         if alternate {
-            // Leaving the alternate screen goes by the cursor, which is the saved one.
-            primary.saved_cursor = primary.cursor.clone();
+            // The cursor will be the alternate screen's, or the saved one.
+            primary.cursor = primary.saved_cursor.clone();
         }
         grid(primary)
     }));
@@ -123,7 +123,12 @@ fn state(screen: &mut Screen) -> String {
         engine.titles,
         engine.directory,
     ));
+    text.push_str(&format!(" {:?}", engine.pointer));
     text
+}
+
+fn in_frame(stream: &[u8]) -> bool {
+    screen(10, 5, stream).in_frame()
 }
 
 /// What scrolled off, legibly, without the numbers that the engine gives links.
@@ -177,6 +182,33 @@ fn streams() -> impl Strategy<Value = Stream> {
         b"\x1b[?1049l",
         b"\x1b[?47h",
         b"\x1b[?47l",
+        b"\x1b[?1047h",
+        b"\x1b[?1047l",
+        b"\x1b[?1048h",
+        b"\x1b[?1048l",
+        b"\x1b[?5h",
+        b"\x1b[?5l",
+        b"\x1b[?66h",
+        b"\x1b[1;69;1000;4711h",
+        b"\x1b[?69;1000;4711h",
+        b"\x1bn",
+        b"\x1bo",
+        b"\x1b*0",
+        b"\x1b+0",
+        b"\x1b(A",
+        b"\x1b[5m",
+        b"\x1b[25m",
+        b"\x1b]22;pointer\x07",
+        b"\x1b]4;1;?;2;#123456\x07",
+        b"\x05",
+        b"\x1b[c",
+        b"\x1b[6n",
+        b"\x1b[?2026$p",
+        b"\x1bP$qm\x1b\\",
+        b"\x1bPtmux;\x1b\x1b]52;c;eA==\x07\x1b\\",
+        b"\x1b]52;c;eA==\x07",
+        b"\x1b]9;hello\x07",
+        b"\x1b[3b",
         b"\x1b[2J",
         b"\x1b[3J",
         b"\x1b[J",
@@ -265,7 +297,7 @@ fn streams() -> impl Strategy<Value = Stream> {
     ])
     .prop_map(<[u8]>::to_vec);
     let moves = (
-        prop::sample::select(b"@ABCDEFGHILMPSTXZade`fr".to_vec()),
+        prop::sample::select(b"@ABCDEFGHILMPSTXZabde`fr".to_vec()),
         prop::option::of(0..12_u16),
         prop::option::of(0..12_u16),
     )
@@ -356,6 +388,58 @@ proptest! {
         prop_assert_eq!(scrolled(&mut copy), scrolled(&mut original));
     }
 
+    /// What viewers are fed: after a snapshot taken at any byte, the filtered rest.
+    #[test]
+    fn a_viewer_that_joins_at_any_byte_sees_what_others_see(
+        stream in streams(),
+        cut in any::<prop::sample::Index>(),
+        (columns, rows) in (2..14_u16, 1..9_u16),
+    ) {
+        let (first, rest) = stream.0.split_at(cut.index(stream.0.len() + 1));
+        let mut filter = Filter::new();
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        filter.pass(first, &mut before);
+        filter.pass(rest, &mut after);
+
+        let mut original = screen(columns, rows, first);
+        let snapshot = original.snapshot(None);
+        let cursor = &original.engine.term.grid().cursor;
+        let last = &original.engine.term.grid()[cursor.point.line][Column(usize::from(columns.max(2)) - 1)];
+        prop_assume!(!(cursor.input_needs_wrap && last.flags.contains(Flags::WRAPLINE)));
+        original.feed(rest);
+        let mut late = screen(columns, rows, &snapshot);
+        late.engine.in_frame = in_frame(first);
+        late.feed(&after);
+        prop_assert_eq!(state(&mut late), state(&mut original));
+        prop_assert_eq!(late.take_answers(), b"");
+
+        let mut early = screen(columns, rows, &before);
+        early.feed(&after);
+        prop_assert_eq!(state(&mut early), state(&mut original));
+        prop_assert_eq!(scrolled(&mut early), scrolled(&mut original));
+        prop_assert_eq!(early.take_answers(), b"");
+    }
+
+    #[test]
+    fn viewers_are_fed_whole_sequences_whatever_the_pieces(stream in streams(), piece in 1..7_usize) {
+        let mut whole = Vec::new();
+        Filter::new().pass(&stream.0, &mut whole);
+        let (mut pieces, mut filter) = (Vec::new(), Filter::new());
+        let (mut with_screen, mut screen) = (Vec::new(), screen(10, 5, b""));
+        for piece in stream.0.chunks(piece) {
+            filter.pass(piece, &mut pieces);
+            screen.feed_viewed(piece, &mut with_screen);
+            let mut scanner = Scanner::new();
+            scanner.scan(&pieces, &mut |_| {});
+            prop_assert_eq!(scanner.held(), b"");
+        }
+        prop_assert_eq!(whole.escape_ascii().to_string(), pieces.escape_ascii().to_string());
+        prop_assert_eq!(&whole, &with_screen);
+        let mut twice = Vec::new();
+        Filter::new().pass(&whole, &mut twice);
+        prop_assert!(std::str::from_utf8(&whole).is_ok());
+    }
+
     #[test]
     fn pieces_do_not_matter(stream in streams(), piece in 1..7_usize) {
         let whole = &mut screen(10, 5, &stream.0);
@@ -420,7 +504,8 @@ fn modes_and_colours_are_told_as_they_are() {
         (b"\x1b[14t", b"\x1b[4;384;640t"),
         (b"\x1b[?996n", b"\x1b[?997;1n"),
         (b"\x1b[=c", b"\x1bP!|53545641\x1b\\"),
-        (b"\x1bP$qm\x1b\\", b"\x1bP0$r\x1b\\"),
+        (b"\x1bP$qm\x1b\\", b"\x1bP1$r0m\x1b\\"),
+        (b"\x1bP$q\"p\x1b\\", b"\x1bP0$r\x1b\\"),
         (b"\x1bP+q544e\x1b\\", b"\x1bP0+r\x1b\\"),
         (b"\x1b[5;10r\x1b[?6h\x1b[2;2H\x1b[6n", b"\x1b[2;2R"),
         (b"\x1b]52;c;?\x07", b""),

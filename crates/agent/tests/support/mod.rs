@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use stratavore_agent::process::{self, Stat};
+use stratavore_agent::screen::{Screen, Size};
 use stratavore_wire::*;
 
 /// Nothing here takes seconds; a machine under load may.
@@ -83,6 +84,7 @@ impl Rig {
             columns: 80,
             rows: 24,
             history_lines: 1000,
+            record: false,
             keep_descendants: false,
             attempt_dir,
             socket: directory.path().join("a.sock"),
@@ -173,6 +175,7 @@ impl Rig {
             columns,
             rows,
             read_only,
+            ..Attach::default()
         }));
         let snapshot = line.snapshot();
         (line, snapshot)
@@ -219,7 +222,10 @@ impl Rig {
 
     pub fn history(&self, ansi: bool) -> String {
         let mut line = self.connect(Role::Client);
-        line.say(&Message::GetHistory(GetHistory { ansi, lines: None }));
+        line.say(&Message::GetHistory(GetHistory {
+            ansi,
+            ..GetHistory::default()
+        }));
         let mut history = Vec::new();
         loop {
             match line.hear() {
@@ -365,6 +371,13 @@ impl Line {
             String::from_utf8_lossy(&seen).contains(text).then_some(())
         });
     }
+}
+
+/// Shows a terminal of this size that was fed these bytes.
+pub fn shown(size: (u16, u16), bytes: &[u8]) -> Screen {
+    let mut screen = Screen::new(Size::bounded(size.0, size.1));
+    screen.feed(bytes);
+    screen
 }
 
 pub fn alive(pid: i32) -> bool {

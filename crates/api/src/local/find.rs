@@ -2,7 +2,7 @@
 
 use stratavore_core::ids::{ProjectId, RunnerId};
 use stratavore_core::project::Project;
-use stratavore_store::{RunnerFilter, RunnerView, StoreError};
+use stratavore_store::{RunnerView, StoreError};
 use stratavore_supervisor::Supervisor;
 
 use crate::failure::store_failure;
@@ -24,18 +24,21 @@ pub(super) async fn runner(supervisor: &Supervisor, reference: &str) -> Result<R
         return Err(Failure::new(Code::Invalid, "the runner's name is empty")
             .hint("list them with `stratavore runners`"));
     }
-    let active = supervisor.active(None).await.map_err(store_failure)?;
+    let called = store
+        .runners_called(reference)
+        .await
+        .map_err(store_failure)?;
+    let (active, ended) = called
+        .into_iter()
+        .partition(|view| !view.runner.state.name().is_final());
     if let Some(found) = named(active, reference)? {
         return Ok(found);
     }
-    let all = store
-        .runners(RunnerFilter::default())
-        .await
-        .map_err(store_failure)?;
-    named(all, reference)?.ok_or_else(|| no_runner(reference))
+    named(ended, reference)?.ok_or_else(|| no_runner(reference))
 }
 
-fn named(views: Vec<RunnerView>, reference: &str) -> Result<Option<RunnerView>> {
+/// Chooses among runners whose name or id begins with the reference.
+fn named(mut views: Vec<RunnerView>, reference: &str) -> Result<Option<RunnerView>> {
     // Newest first: the first of an exact name is the one meant.
     if let Some(exact) = views
         .iter()
@@ -43,20 +46,13 @@ fn named(views: Vec<RunnerView>, reference: &str) -> Result<Option<RunnerView>> 
     {
         return Ok(views.into_iter().nth(exact));
     }
-    let mut candidates: Vec<RunnerView> = views
-        .into_iter()
-        .filter(|view| {
-            view.runner.name.as_str().starts_with(reference)
-                || view.runner.id.to_string().starts_with(reference)
-        })
-        .collect();
-    if candidates.len() > 1 {
-        let names: Vec<String> = candidates
+    if views.len() > 1 {
+        let names: Vec<String> = views
             .iter()
             .take(LISTED)
             .map(|view| format!("{} ({})", view.runner.name, view.runner.id))
             .collect();
-        let more = candidates.len().saturating_sub(LISTED);
+        let more = views.len().saturating_sub(LISTED);
         let rest = if more > 0 {
             format!(" and {more} more")
         } else {
@@ -66,13 +62,13 @@ fn named(views: Vec<RunnerView>, reference: &str) -> Result<Option<RunnerView>> 
             Code::Ambiguous,
             format!(
                 "{reference:?} names {} runners: {}{rest}",
-                candidates.len(),
+                views.len(),
                 names.join(", ")
             ),
         )
         .hint("name one by its id or its whole name"));
     }
-    Ok(candidates.pop())
+    Ok(views.pop())
 }
 
 fn no_runner(reference: &str) -> Failure {

@@ -65,6 +65,7 @@ pub(super) fn request(
             .map(|ceiling| self::ceiling(config, &ceiling))
             .transpose()?,
         keep_descendants: request.keep_descendants,
+        record: request.record,
         size,
         queue: request.queue,
         request_id,

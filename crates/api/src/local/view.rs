@@ -8,7 +8,8 @@ use stratavore_core::notice::Edge;
 use stratavore_core::project::Project;
 use stratavore_core::runner::{Exit, Failure as RunnerFailure, State};
 use stratavore_store::{AuditReport, Cursor, DeadLetter, Event, Notice, RunnerView};
-use stratavore_supervisor::{Change, Check, Outcome, Supervisor};
+use stratavore_supervisor::{Change, Check, Live, Outcome, Supervisor};
+use stratavore_wire::Attached;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -23,6 +24,7 @@ pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
     let state = &runner.state;
     let observed = observation.as_ref();
     let live = !state.name().is_final();
+    let Live { attached, report } = supervisor.live(&runner);
     v1::Runner {
         id: runner.id.to_string(),
         name: runner.name.to_string(),
@@ -52,6 +54,24 @@ pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
         viewers: observed.filter(|_| live).map_or(0, |seen| seen.viewers),
         title: observed.and_then(|seen| seen.title.clone()),
         revision: runner.revision,
+        attachments: attached.into_iter().map(attachment).collect(),
+        report: report.map(|report| v1::Report {
+            text: report.text,
+            at: to_rfc3339(report.at),
+        }),
+        recording: supervisor
+            .recording(&runner)
+            .map(|path| path.display().to_string()),
+    }
+}
+
+fn attachment(attached: Attached) -> v1::Attachment {
+    v1::Attachment {
+        place: attached.place,
+        columns: attached.columns.into(),
+        rows: attached.rows.into(),
+        read_only: attached.read_only,
+        decides: attached.decides,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use stratavore_core::clock::{Clock, SystemClock};
 use stratavore_core::ids::{ProjectId, RunnerId};
-use stratavore_core::launch::{Launch, RestartPolicy};
+use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::quota::Limits;
 use stratavore_store::sqlite::{Options, SqliteStore};
@@ -128,18 +128,7 @@ fn heartbeat(runner: RunnerId) -> Heartbeat {
 }
 
 fn new_runner(project_id: ProjectId) -> NewRunner {
-    let launch = Launch {
-        program: "claude".into(),
-        argv: vec!["claude".into()],
-        cwd: "/".into(),
-        env: Vec::new(),
-        restart: RestartPolicy::Never,
-        ceiling: None,
-        keep_descendants: false,
-        history_lines: 10_000,
-        columns: 80,
-        rows: 24,
-    };
+    let launch = Launch::new("claude", &["claude"], "/");
     NewRunner {
         id: RunnerId::new(SystemClock.now()),
         name: None,

@@ -12,6 +12,8 @@
 //!
 //! Everything else passes byte for byte, in whatever pieces it comes.
 
+use crate::terminal::colours::Touched;
+
 /// A CSI sequence longer than this is none that any terminal knows; it is dropped.
 const MAX_CSI: usize = 4096;
 /// A string that might be a query is held until it shows whether it is; beyond this it is dropped.
@@ -41,18 +43,6 @@ pub(crate) enum Passed {
     All,
     /// What the screen shows next only the agent knows: the rest was left, a new snapshot is needed.
     Redraw,
-}
-
-/// What a program changed in the user's terminal that has no neutral value to be set back to blindly.
-///
-/// A user's own colours may come from such sequences too, so they are reset only where the program changed them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Touched {
-    pub(crate) palette: bool,
-    pub(crate) foreground: bool,
-    pub(crate) background: bool,
-    pub(crate) cursor_colour: bool,
-    pub(crate) progress: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +114,11 @@ impl Relay {
     /// Tells what the program changed that must be reset on leaving.
     pub(crate) const fn touched(&self) -> Touched {
         self.touched
+    }
+
+    /// Gives up what must be reset: it is reset now.
+    pub(crate) fn take_touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
     }
 
     /// Begins anew with the snapshot that is to come, whatever came before it.
@@ -516,13 +511,19 @@ fn osc_fate(body: &[u8], complete: bool, touched: &mut Touched) -> Fate {
                 return Fate::Drop;
             }
             match code {
-                Some(4 | 5 | 21) => touched.palette = true,
+                Some(4 | 5 | 21) => touched.add(Touched::PALETTE),
                 Some(10..=12) => {
                     // One sequence may set several, each the next.
                     let reach = code.unwrap_or(0) + u32::try_from(parts().count()).unwrap_or(1) - 1;
-                    touched.foreground |= code == Some(10);
-                    touched.background |= code <= Some(11) && reach >= 11;
-                    touched.cursor_colour |= reach >= 12;
+                    for (what, is) in [
+                        (Touched::FOREGROUND, code == Some(10)),
+                        (Touched::BACKGROUND, code <= Some(11) && reach >= 11),
+                        (Touched::CURSOR, reach >= 12),
+                    ] {
+                        if is {
+                            touched.add(what);
+                        }
+                    }
                 }
                 _ => {}
             }
@@ -575,7 +576,7 @@ fn osc_fate(body: &[u8], complete: bool, touched: &mut Touched) -> Fate {
         Some(60 | 61 | 7501) => Fate::Drop,
         Some(9) => match first() {
             Some(b"4") => {
-                touched.progress = true;
+                touched.add(Touched::PROGRESS);
                 Fate::Pass
             }
             Some(_) => Fate::Pass,
@@ -854,12 +855,9 @@ mod tests {
             b"\x1b]11;#000;#fff\x07\x1b]9;4;3\x07",
             &mut out,
         );
-        let touched = Touched {
-            background: true,
-            cursor_colour: true,
-            progress: true,
-            ..Touched::default()
-        };
+        let mut touched = Touched::BACKGROUND;
+        touched.add(Touched::CURSOR);
+        touched.add(Touched::PROGRESS);
         assert_eq!(relay.touched(), touched);
     }
 

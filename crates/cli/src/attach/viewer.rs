@@ -4,11 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use stratavore_wire::client::{Connection, ConnectionError, Receiver};
+use stratavore_wire::hello::capability;
 use stratavore_wire::{Attach, Hello, Message, Role};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::args::Size;
+use crate::terminal::tty::Tty;
 
 /// An agent that takes no greeting in this time hangs.
 const GREETING_DEADLINE: Duration = Duration::from_secs(10);
@@ -34,11 +36,14 @@ impl Viewer {
         let begin = async {
             let mut connection = Connection::connect(socket).await?;
             let software = concat!("stratavore ", env!("CARGO_PKG_VERSION"));
-            connection.greet(Hello::new(Role::Viewer, software)).await?;
+            let mut hello = Hello::new(Role::Viewer, software);
+            hello.capabilities.push(capability::ACK.to_owned());
+            connection.greet(hello).await?;
             let attach = Attach {
                 columns: size.columns,
                 rows: size.rows,
                 read_only,
+                place: Tty::name(),
             };
             connection.send(&Message::Attach(attach)).await?;
             Ok::<_, ConnectionError>(connection)
@@ -62,15 +67,6 @@ impl Viewer {
             outbox,
             sending,
         })
-    }
-
-    /// Begins to view anew; a snapshot comes.
-    pub(crate) fn begin(&self, size: Size, read_only: bool) {
-        self.send(Message::Attach(Attach {
-            columns: size.columns,
-            rows: size.rows,
-            read_only,
-        }));
     }
 
     /// Receives the next message; nothing when the agent closed. Cancel safe.

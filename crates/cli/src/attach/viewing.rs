@@ -1,23 +1,46 @@
-//! The time an attachment lasts: bytes in both directions, sizes, signals, the detach key.
+//! The time an attachment lasts: bytes in both directions, sizes, signals, the keys that are ours.
 
 use std::io;
 use std::time::Duration;
 
-use stratavore_wire::{Ack, Exit, Message, Refusal, Resize};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, sleep_until};
+use stratavore_wire::{Ack, Attached, Exit, Message, Redraw, Refusal, Resize};
+use tokio::time::Instant;
 
-use super::keys::DetachKey;
-use super::modes::reset_of;
-use super::relay::{Origin, Passed, Relay, Touched};
-use super::tty::{self, Tty};
+use super::asked::Requests;
+use super::display::Display;
+use super::relay::Passed;
 use super::viewer::Viewer;
 use crate::args::Size;
+use crate::terminal::keys::{Key, Keys, Typed};
+use crate::terminal::passed;
+use crate::terminal::signals::{Heard, Signal, Signals};
+use crate::terminal::tty::Tty;
 
 /// How long the rest of a key's encoding may take; people press Alt-[ now and then.
 const KEY_DEADLINE: Duration = Duration::from_millis(50);
 /// How long an agent may go on after its program has exited before the viewer leaves it.
 const EXIT_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a snapshot that comes by itself may take before it is asked for: a storm of sizes and a synchronized frame
+/// delay it.
+const SNAPSHOT_DEADLINE: Duration = Duration::from_millis(300);
+
+/// How a person looks on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) read_only: bool,
+    pub(crate) detach: Key,
+    pub(crate) take_over: Key,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            read_only: false,
+            detach: Key::DETACH,
+            take_over: Key::TAKE_OVER,
+        }
+    }
+}
 
 /// How an attachment ended.
 #[derive(Debug)]
@@ -28,51 +51,24 @@ pub(crate) enum Ending {
     Signalled(Signal),
     /// The user's terminal is gone.
     TerminalClosed,
-    /// The agent closed the connection.
-    Closed {
-        /// How the program ended, if the agent said so.
-        exit: Option<Exit>,
-        /// What the agent refused last, if anything.
-        refusal: Option<String>,
+    /// The program has exited.
+    Exited(Exit),
+    /// The agent closed the connection, or it broke.
+    Lost {
+        /// What the agent refused last, or what is wrong with the connection, if anything is known.
+        why: Option<String>,
     },
 }
 
-/// A signal that ends an attachment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Signal {
-    Hangup,
-    Interrupt,
-    Terminate,
-}
-
-impl Signal {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Hangup => "SIGHUP",
-            Self::Interrupt => "SIGINT",
-            Self::Terminate => "SIGTERM",
-        }
-    }
-
-    /// The code that a shell gives a process ended by it.
-    pub(crate) const fn exit_code(self) -> u8 {
-        match self {
-            Self::Hangup => 128 + 1,
-            Self::Interrupt => 128 + 2,
-            Self::Terminate => 128 + 15,
-        }
-    }
-}
-
-/// One attachment under way.
+/// One attachment, over one connection after the other.
 pub(crate) struct Viewing<'a> {
     tty: &'a Tty,
-    viewer: Viewer,
-    read_only: bool,
-    relay: Relay,
-    /// What leaving was told to reset.
-    touched: Touched,
-    keys: DetachKey,
+    manner: Manner,
+    signals: Signals,
+    display: Display,
+    requests: Requests,
+    attached: Vec<Attached>,
+    keys: Keys,
     /// On its way to the terminal. Nothing more is received before it has arrived: the agent notices who is slow.
     out: Vec<u8>,
     /// Received since the last acknowledgement.
@@ -80,103 +76,124 @@ pub(crate) struct Viewing<'a> {
     /// A snapshot is on its way; output before it is part of it.
     awaits_snapshot: bool,
     key_deadline: Option<Instant>,
+    redraw_at: Option<Instant>,
     leave_at: Option<Instant>,
     exit: Option<Exit>,
     refusal: Option<String>,
 }
 
 impl<'a> Viewing<'a> {
-    pub(crate) fn new(tty: &'a Tty, viewer: Viewer, read_only: bool) -> Self {
-        Self {
+    pub(crate) fn new(tty: &'a Tty, manner: Manner, requests: Requests) -> io::Result<Self> {
+        Ok(Self {
             tty,
-            viewer,
-            read_only,
-            relay: Relay::new(),
-            touched: Touched::default(),
-            keys: DetachKey::default(),
+            manner,
+            signals: Signals::new()?,
+            display: Display::new(tty.size()),
+            requests,
+            attached: Vec::new(),
+            keys: Keys::default(),
             out: Vec::new(),
             unacknowledged: 0,
             awaits_snapshot: true,
             key_deadline: None,
+            redraw_at: None,
             leave_at: None,
             exit: None,
             refusal: None,
-        }
+        })
     }
 
-    /// Views until something ends it. Fails when the terminal does.
-    pub(crate) async fn run(mut self) -> io::Result<Ending> {
-        let mut resized = signal(SignalKind::window_change())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+    /// Gives what the program asked and was not done.
+    pub(crate) const fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Views over a connection until something ends it. Fails when the terminal does.
+    pub(crate) async fn run(&mut self, mut viewer: Viewer) -> io::Result<Ending> {
+        self.awaits_snapshot = true;
+        self.unacknowledged = 0;
+        self.redraw_at = None;
         let mut typed = vec![0; 16 * 1024];
         let ending = loop {
             tokio::select! {
-                message = self.viewer.recv(), if self.out.is_empty() => match message {
-                    Ok(Some(Message::Ended)) | Ok(None) | Err(_) => break self.closed(),
-                    Ok(Some(message)) => self.take(message),
+                message = viewer.recv(), if self.out.is_empty() => match message {
+                    Ok(Some(Message::Ended) | None) => break self.closed(),
+                    Ok(Some(message)) => self.take(&viewer, message),
+                    Err(error) => {
+                        self.refusal.get_or_insert(error.to_string());
+                        break self.closed();
+                    }
                 },
                 written = self.tty.write(&self.out), if !self.out.is_empty() => match written {
-                    Ok(written) => self.wrote(written),
+                    Ok(written) => self.wrote(&viewer, written),
                     Err(_) => break Ending::TerminalClosed,
                 },
                 read = self.tty.read(&mut typed) => match read {
                     Ok(0) | Err(_) => break Ending::TerminalClosed,
-                    Ok(read) => {
-                        let typed = self.keys.read(&typed[..read]);
-                        self.key_deadline = self.keys.is_waiting().then(|| Instant::now() + KEY_DEADLINE);
-                        self.type_bytes(typed.bytes);
-                        if typed.detach {
-                            break Ending::Detached;
-                        }
-                    }
+                    Ok(read) => if self.typed(&viewer, &typed[..read]) {
+                        break Ending::Detached;
+                    },
                 },
-                Some(()) = resized.recv() => {
-                    let Size { columns, rows } = self.tty.size();
-                    self.viewer.send(Message::Resize(Resize { columns, rows }));
-                }
-                Some(()) = hangup.recv() => break Ending::Signalled(Signal::Hangup),
-                Some(()) = interrupt.recv() => break Ending::Signalled(Signal::Interrupt),
-                Some(()) = terminate.recv() => break Ending::Signalled(Signal::Terminate),
+                heard = self.signals.next() => match heard {
+                    Heard::Resized => self.resized(&viewer),
+                    Heard::Asked(signal) => break Ending::Signalled(signal),
+                },
                 () = passed(self.key_deadline) => {
                     self.key_deadline = None;
                     let bytes = self.keys.give_up();
-                    self.type_bytes(bytes);
+                    self.type_bytes(&viewer, bytes);
                 }
+                () = passed(self.redraw_at) => self.redraw(&viewer),
+                () = passed(self.display.frame_deadline()) => self.display.end_frame(&mut self.out),
                 () = passed(self.leave_at) => break self.closed(),
             }
         };
-        self.viewer.close().await;
+        viewer.close().await;
         Ok(ending)
     }
 
     fn closed(&mut self) -> Ending {
-        Ending::Closed {
-            exit: self.exit,
-            refusal: self.refusal.take(),
+        match self.exit {
+            Some(exit) => Ending::Exited(exit),
+            None => Ending::Lost {
+                why: self.refusal.take(),
+            },
         }
     }
 
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, viewer: &Viewer, message: Message) {
         match message {
-            Message::Snapshot { bytes, .. } => {
+            Message::Snapshot {
+                columns,
+                rows,
+                bytes,
+                ..
+            } => {
                 self.unacknowledged += bytes.len() as u64;
                 self.awaits_snapshot = false;
-                self.relay.restart(&mut self.out);
-                // A snapshot is complete in itself: it never asks for another.
-                let _ = self.relay.pass(Origin::Snapshot, &bytes, &mut self.out);
+                self.redraw_at = None;
+                let size = Size { columns, rows };
+                self.display.restart(size, &bytes, &mut self.out);
+                self.hint();
             }
             Message::Output { bytes, .. } => {
                 self.unacknowledged += bytes.len() as u64;
                 if !self.awaits_snapshot
-                    && self.relay.pass(Origin::Live, &bytes, &mut self.out) == Passed::Redraw
+                    && self.display.pass(&bytes, &mut self.out) == Passed::Redraw
                 {
-                    // Attaching anew brings a snapshot. After a change of size the agent sends one unasked.
-                    self.awaits_snapshot = true;
-                    self.viewer.begin(self.tty.size(), self.read_only);
+                    self.redraw(viewer);
                 }
             }
+            // A snapshot follows; output before it is for a size that is not shown yet.
+            Message::Resized(_) => {
+                self.awaits_snapshot = true;
+                self.redraw_at = Some(Instant::now() + SNAPSHOT_DEADLINE);
+            }
+            Message::Viewers(viewers) => {
+                self.attached = viewers.attached;
+                self.hint();
+            }
+            Message::Asked(asked) => self.requests.take(&asked, &mut self.out),
             Message::Exited(exited) => {
                 self.exit = Some(exited.exit);
                 self.leave_at = Some(Instant::now() + EXIT_DEADLINE);
@@ -187,39 +204,105 @@ impl<'a> Viewing<'a> {
             Message::Refused(refused) => self.refusal = Some(refused.message),
             _ => {}
         }
-        if self.relay.touched() != self.touched {
-            self.touched = self.relay.touched();
-            tty::also_on_leaving(reset_of(self.touched));
-        }
-        self.acknowledge();
+        self.acknowledge(viewer);
     }
 
-    fn wrote(&mut self, written: usize) {
+    fn redraw(&mut self, viewer: &Viewer) {
+        self.awaits_snapshot = true;
+        self.redraw_at = None;
+        viewer.send(Message::Redraw(Redraw { history_lines: 0 }));
+    }
+
+    fn resized(&mut self, viewer: &Viewer) {
+        let size = self.tty.size();
+        let Size { columns, rows } = size;
+        viewer.send(Message::Resize(Resize { columns, rows }));
+        self.display.resize(size, &mut self.out);
+        // Where this viewer decides, the terminal takes the size and a snapshot comes by itself.
+        let another_decides = self
+            .attached
+            .iter()
+            .any(|attached| attached.decides && !attached.you);
+        if self.manner.read_only || another_decides {
+            self.redraw(viewer);
+        } else {
+            self.redraw_at = Some(Instant::now() + SNAPSHOT_DEADLINE);
+        }
+    }
+
+    /// Says on the last row why the picture is not as large as the terminal.
+    fn hint(&mut self) {
+        if self.display.is_boxed() {
+            let Size { columns, rows } = self.display.picture();
+            let decider = self
+                .attached
+                .iter()
+                .find(|attached| attached.decides && !attached.you);
+            let mut hint = format!("{columns}x{rows}");
+            if let Some(decider) = decider {
+                let place = match decider.place.as_str() {
+                    "" => "another viewer",
+                    place => place,
+                };
+                hint.push_str(&format!(", the size of {place}"));
+            }
+            if self.manner.read_only {
+                hint.push_str(" · read-only");
+            } else if decider.is_some() {
+                hint.push_str(&format!(" · {} takes over", self.manner.take_over));
+            }
+            hint.push_str(&format!(" · {} detaches", self.manner.detach));
+            self.display.hint(hint, &mut self.out);
+        }
+    }
+
+    fn wrote(&mut self, viewer: &Viewer, written: usize) {
         self.out.drain(..written);
         if self.out.is_empty() {
             // A snapshot may have been large; an idle attachment holds little.
             self.out.shrink_to(64 * 1024);
         }
-        self.acknowledge();
+        self.acknowledge(viewer);
     }
 
-    fn acknowledge(&mut self) {
+    fn acknowledge(&mut self, viewer: &Viewer) {
         if self.out.is_empty() && self.unacknowledged > 0 {
             let bytes = std::mem::take(&mut self.unacknowledged);
-            self.viewer.send(Message::Ack(Ack { bytes }));
+            viewer.send(Message::Ack(Ack { bytes }));
         }
     }
 
-    fn type_bytes(&self, bytes: Vec<u8>) {
-        if !bytes.is_empty() && !self.read_only {
-            self.viewer.send(Message::Input { bytes });
+    /// Passes on what was typed; tells whether the detach key was among it.
+    fn typed(&mut self, viewer: &Viewer, bytes: &[u8]) -> bool {
+        let Manner {
+            read_only,
+            detach,
+            take_over,
+        } = self.manner;
+        // Where there is nothing to take over, that key is the program's.
+        let wanted = if self.display.is_boxed() && !read_only {
+            &[detach, take_over][..]
+        } else {
+            &[detach]
+        };
+        let typed = self.keys.read(bytes, wanted);
+        self.key_deadline = self
+            .keys
+            .is_waiting()
+            .then(|| Instant::now() + KEY_DEADLINE);
+        for typed in typed {
+            match typed {
+                Typed::Bytes(bytes) => self.type_bytes(viewer, bytes),
+                Typed::Key(key) if key == detach => return true,
+                Typed::Key(_) => viewer.send(Message::TakeOver),
+            }
         }
+        false
     }
-}
 
-async fn passed(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
+    fn type_bytes(&self, viewer: &Viewer, bytes: Vec<u8>) {
+        if !bytes.is_empty() && !self.manner.read_only {
+            viewer.send(Message::Input { bytes });
+        }
     }
 }

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use stratavore_rpc::v1;
 
 use crate::args::{LaunchArgs, Restart, Size};
-use crate::attach::{self, require_terminal, size_of_stdout};
+use crate::attach::{self, Manner};
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Host;
 use crate::invocation::Invocation;
 use crate::runner;
+use crate::terminal::require_terminal;
+use crate::terminal::tty::size_of_stdout;
 use crate::text::printable;
 
 pub(super) async fn run(call: &Invocation, args: LaunchArgs) -> Result<ExitCode> {
@@ -28,7 +30,7 @@ pub(super) async fn run(call: &Invocation, args: LaunchArgs) -> Result<ExitCode>
     let request = request(&mut host, args).await?;
     let runner = host.launch(request).await?;
     if attach {
-        return attach_started(call, &mut host, runner, false).await;
+        return attach_started(call, &mut host, runner, Manner::default()).await;
     }
     call.output
         .data(&runner, |runner| format!("{}\n", printable(&runner.name)))?;
@@ -63,7 +65,7 @@ pub(super) async fn attach_started(
     call: &Invocation,
     host: &mut Host,
     runner: v1::Runner,
-    read_only: bool,
+    manner: Manner,
 ) -> Result<ExitCode> {
     if runner.state == "queued" {
         call.output.note(format!(
@@ -85,7 +87,7 @@ pub(super) async fn attach_started(
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    attach::attach(call, host, &runner, read_only).await
+    attach::attach(call, host, &runner, manner).await
 }
 
 async fn request(host: &mut Host, args: LaunchArgs) -> Result<v1::LaunchRequest> {
@@ -126,6 +128,7 @@ async fn request(host: &mut Host, args: LaunchArgs) -> Result<v1::LaunchRequest>
         columns: size.map(|size| size.columns.into()),
         rows: size.map(|size| size.rows.into()),
         keep_descendants: args.keep_descendants,
+        record: args.record,
         ceiling,
         queue: args.queue,
         request_id: Some(uuid::Uuid::new_v4().to_string()),
@@ -134,14 +137,8 @@ async fn request(host: &mut Host, args: LaunchArgs) -> Result<v1::LaunchRequest>
 
 /// Asks what a ceiling does when the command line does not say.
 async fn configured_action(host: &mut Host, project: &str) -> Result<String> {
-    let request = v1::ConfigRequest {
-        project: Some(project.to_owned()),
-    };
-    let config = host
-        .ask(async |client| client.get_config(request).await)
-        .await?;
-    let action = config
-        .settings
+    let settings = host.settings(Some(project)).await?;
+    let action = settings
         .into_iter()
         .find(|setting| setting.key == "ceiling.action");
     Ok(action.map_or_else(|| "notify".to_owned(), |setting| setting.value))

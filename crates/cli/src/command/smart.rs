@@ -9,12 +9,13 @@ use stratavore_rpc::v1;
 use super::launch;
 use crate::age;
 use crate::args::Cli;
-use crate::attach::require_terminal;
+use crate::attach::Manner;
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Host;
 use crate::invocation::Invocation;
 use crate::output::names;
 use crate::runner::has_ended;
+use crate::terminal::require_terminal;
 use crate::text::printable;
 
 /// Attaches to the project's one runner; launches one when there is none, lets choose when there are several.
@@ -52,7 +53,7 @@ pub(super) async fn open(call: &Invocation, project: &str) -> Result<ExitCode> {
         1 => runners.remove(0),
         _ => choose(call, &mut host, runners).await?,
     };
-    launch::attach_started(call, &mut host, runner, false).await
+    launch::attach_started(call, &mut host, runner, Manner::default()).await
 }
 
 /// Lets the person choose one of several.

@@ -1,4 +1,4 @@
-//! `stratavore attach`, `send`, `screen`, `logs`.
+//! `stratavore attach`, `send`, `screen`.
 
 use std::process::ExitCode;
 
@@ -6,11 +6,12 @@ use serde_json::json;
 use stratavore_rpc::v1;
 
 use super::launch;
-use crate::args::{AttachArgs, LogsArgs, ScreenArgs, SendArgs};
-use crate::attach::require_terminal;
+use crate::args::{AttachArgs, ScreenArgs, SendArgs};
+use crate::attach::Manner;
 use crate::failure::{Failure, Kind, Result};
 use crate::invocation::Invocation;
 use crate::runner::{exit_text, has_ended};
+use crate::terminal::require_terminal;
 use crate::text::{printable, printable_lines};
 
 pub(super) async fn attach(call: &Invocation, args: &AttachArgs) -> Result<ExitCode> {
@@ -31,7 +32,12 @@ pub(super) async fn attach(call: &Invocation, args: &AttachArgs) -> Result<ExitC
             "see what it showed with `stratavore logs {name}`, or start it again with `stratavore restart {name}`"
         )));
     }
-    launch::attach_started(call, &mut host, runner, args.read_only).await
+    let manner = Manner {
+        read_only: args.read_only,
+        detach: args.detach_key,
+        take_over: args.take_over_key,
+    };
+    launch::attach_started(call, &mut host, runner, manner).await
 }
 
 pub(super) async fn send(call: &Invocation, args: SendArgs) -> Result {
@@ -69,25 +75,8 @@ pub(super) async fn screen(call: &Invocation, args: ScreenArgs) -> Result {
     print(call, &screen.content, ansi)
 }
 
-pub(super) async fn logs(call: &Invocation, args: LogsArgs) -> Result {
-    let LogsArgs { runner, ansi } = args;
-    let mut host = call.host().await?;
-    let history = host
-        .ask(async |client| {
-            client
-                .get_history(v1::HistoryRequest { runner, ansi })
-                .await
-        })
-        .await?;
-    if call.output.json {
-        let object = json!({ "content": String::from_utf8_lossy(&history.content) });
-        return call.output.data(&object, |_| String::new());
-    }
-    print(call, &history.content, ansi)
-}
-
 /// Prints what a terminal showed: bytes as they are, or text that is safe and ends its last line.
-fn print(call: &Invocation, content: &[u8], ansi: bool) -> Result {
+pub(super) fn print(call: &Invocation, content: &[u8], ansi: bool) -> Result {
     if ansi {
         return call.output.bytes(content);
     }

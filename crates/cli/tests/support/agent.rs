@@ -30,6 +30,10 @@ struct State {
     viewers: Vec<UnixStream>,
     /// How many ever attached.
     attached: usize,
+    /// The size of the terminal; nothing: that of whoever attaches.
+    size: Option<(u16, u16)>,
+    /// What was on and above the screen.
+    history: Vec<u8>,
     heard: Vec<Message>,
     closed: bool,
 }
@@ -62,6 +66,41 @@ impl FakeAgent {
 
     pub fn set_snapshot(&self, snapshot: &[u8]) {
         self.shared.state.lock().unwrap().snapshot = snapshot.to_vec();
+    }
+
+    /// Has the terminal keep a size, whoever attaches.
+    pub fn set_size(&self, columns: u16, rows: u16) {
+        self.shared.state.lock().unwrap().size = Some((columns, rows));
+    }
+
+    pub fn set_history(&self, history: &[u8]) {
+        self.shared.state.lock().unwrap().history = history.to_vec();
+    }
+
+    /// Sends a piece of history.
+    pub fn history(&self, bytes: &[u8], last: bool) {
+        self.send(&Message::History {
+            ansi: false,
+            last,
+            bytes: bytes.to_vec(),
+        });
+    }
+
+    /// Sends a snapshot of a terminal of that size.
+    pub fn snapshot(&self, columns: u16, rows: u16, bytes: &[u8]) {
+        self.send(&Message::Snapshot {
+            seq: 0,
+            columns,
+            rows,
+            bytes: bytes.to_vec(),
+        });
+    }
+
+    /// Closes every connection, and takes new ones.
+    pub fn drop_viewers(&self) {
+        for viewer in self.shared.state.lock().unwrap().viewers.drain(..) {
+            let _ = viewer.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// Sends to every viewer.
@@ -170,6 +209,8 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
     let mut decoder = FrameDecoder::new();
     let mut buffer = [0; 4096];
     let mut views = false;
+    // The size of the viewer's own terminal.
+    let mut own = (80, 24);
     loop {
         match stream.read(&mut buffer) {
             Ok(0) | Err(_) => return,
@@ -180,24 +221,44 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
             match &message {
                 Message::Hello(_) => say(&mut stream, &Message::Welcome(welcome())),
                 Message::Attach(attach) => {
-                    let snapshot = Message::Snapshot {
-                        seq: 0,
-                        columns: attach.columns,
-                        rows: attach.rows,
-                        bytes: state.snapshot.clone(),
-                    };
-                    say(&mut stream, &snapshot);
+                    own = (attach.columns, attach.rows);
+                    feed(&mut stream, &state, own);
                     if !std::mem::replace(&mut views, true) {
                         let viewer = stream.try_clone().expect("a descriptor");
                         state.viewers.push(viewer);
                     }
                     state.attached += 1;
                 }
+                Message::Resize(size) => own = (size.columns, size.rows),
+                Message::Redraw(_) => feed(&mut stream, &state, own),
+                Message::GetHistory(get) => {
+                    let history = Message::History {
+                        ansi: get.ansi,
+                        last: !get.follow,
+                        bytes: state.history.clone(),
+                    };
+                    say(&mut stream, &history);
+                    if get.follow {
+                        let follower = stream.try_clone().expect("a descriptor");
+                        state.viewers.push(follower);
+                    }
+                }
                 _ => {}
             }
             state.heard.push(message);
         }
     }
+}
+
+fn feed(stream: &mut UnixStream, state: &State, own: (u16, u16)) {
+    let (columns, rows) = state.size.unwrap_or(own);
+    let snapshot = Message::Snapshot {
+        seq: 0,
+        columns,
+        rows,
+        bytes: state.snapshot.clone(),
+    };
+    say(stream, &snapshot);
 }
 
 fn say(stream: &mut UnixStream, message: &Message) {

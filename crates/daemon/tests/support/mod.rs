@@ -23,6 +23,8 @@ pub const SOON: Duration = Duration::from_secs(60);
 /// A host in private directories, and what a test asks of it.
 pub struct Host {
     pub home: TempHome,
+    /// What its environment has besides the home's.
+    environment: Vec<(String, String)>,
     child: Option<Child>,
     client: Option<Client>,
 }
@@ -42,8 +44,14 @@ impl Host {
 
     /// Starts a host in directories that were made ready, with a project `p`.
     pub async fn in_home(home: TempHome) -> Self {
+        Self::with_environment(home, vec![]).await
+    }
+
+    /// Starts a host in directories that were made ready, and these variables, with a project `p`.
+    pub async fn with_environment(home: TempHome, environment: Vec<(String, String)>) -> Self {
         let mut host = Self {
             home,
+            environment,
             child: None,
             client: None,
         };
@@ -64,6 +72,7 @@ impl Host {
             .home
             .command(built("stratavore-daemon", "stratavored"))
             .args(args)
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(self.home.path().join("stratavored.err")).unwrap())

@@ -222,6 +222,42 @@ pub async fn runners_are_listed_newest_first_and_filtered(store: Arc<dyn Store>)
     assert!(names(none).await.is_empty());
 }
 
+pub async fn a_runner_is_found_by_the_beginning_of_its_name_or_id(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let (api, other) = (
+        world.project("größe", None).await,
+        world.project("groß", None).await,
+    );
+    let first = world.launch(&api).await;
+    world.launch(&other).await;
+    world.exit(&first, 0).await;
+    world.launch(&api).await;
+    let called = async |beginning: &str| -> Vec<String> {
+        let views = world.store.runners_called(beginning).await.unwrap();
+        views
+            .into_iter()
+            .map(|view| view.runner.name.into())
+            .collect()
+    };
+    assert_eq!(
+        called("größe").await,
+        ["größe-1", "größe-1"],
+        "ended ones too"
+    );
+    assert_eq!(called("groß").await, ["groß-1"]);
+    assert_eq!(called("gr").await, ["größe-1", "groß-1", "größe-1"]);
+    assert_eq!(called("").await.len(), 3);
+    for nobody in ["Gr", "röße", "%", "g_", "0-"] {
+        assert!(called(nobody).await.is_empty(), "{nobody}");
+    }
+    let id = first.id.to_string();
+    for length in [id.len(), id.len() - 1] {
+        let found = world.store.runners_called(&id[..length]).await.unwrap();
+        assert!(found.iter().any(|view| view.runner.id == first.id));
+    }
+    assert_eq!(called(&id).await, ["größe-1"]);
+}
+
 pub async fn runners_are_counted_by_state(store: Arc<dyn Store>) {
     let world = World::new(store);
     let project = world.project("api", None).await;

@@ -68,6 +68,7 @@ macro_rules! conformance {
                 twenty_stops_at_once_are_one_stop
                 a_note_is_appended_and_changes_no_state
                 runners_are_listed_newest_first_and_filtered
+                a_runner_is_found_by_the_beginning_of_its_name_or_id
                 runners_are_counted_by_state
                 random_commands_agree_with_the_model
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::{ProjectId, RunnerId};
-use stratavore_core::launch::{Launch, RestartPolicy};
+use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
@@ -38,16 +38,8 @@ pub(super) fn name(text: &str) -> Name {
 
 pub(super) fn a_launch() -> Launch {
     Launch {
-        program: "claude".into(),
-        argv: vec!["claude".into(), "--continue".into()],
-        cwd: "/srv/api".into(),
         env: vec![("TOKEN".into(), "hunter2".into())],
-        restart: RestartPolicy::Never,
-        ceiling: None,
-        keep_descendants: false,
-        history_lines: 10_000,
-        columns: 80,
-        rows: 24,
+        ..Launch::new("claude", &["claude", "--continue"], "/srv/api")
     }
 }
 

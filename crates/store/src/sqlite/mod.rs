@@ -29,7 +29,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSyn
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 use stratavore_core::clock::{Timestamp, to_micros};
 use stratavore_core::fact::Fact;
-use stratavore_core::ids::{InstanceId, NoticeId, ProjectId, RunnerId};
+use stratavore_core::ids::{self, InstanceId, NoticeId, ProjectId, RunnerId};
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
 use stratavore_core::runner::{Input, StateName};
@@ -448,6 +448,15 @@ impl Store for SqliteStore {
                 .bind(states)
         };
         self.read_all("list runners", query, RunnerRow::view).await
+    }
+
+    async fn runners_called(&self, beginning: &str) -> Result<Vec<RunnerView>> {
+        let ids = ids::beginning_with(beginning);
+        let query = sqlx::query(sql::runner::CALLED)
+            .bind(beginning)
+            .bind(ids.map(|(least, _)| least))
+            .bind(ids.map(|(_, greatest)| greatest));
+        self.read_all("find runners", query, RunnerRow::view).await
     }
 
     async fn runner(&self, id: RunnerId) -> Result<RunnerView> {

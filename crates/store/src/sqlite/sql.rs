@@ -96,6 +96,11 @@ pub(super) mod runner {
             "WHERE r.state IN (SELECT value FROM json_each(?3)) AND (?1 IS NULL OR r.project_id = ?1) \
              ORDER BY r.created_at DESC, r.id DESC LIMIT ?2"
         );
+        /// Names sort by their bytes, so all that begin with ?1 stand between it and it with the last character behind it.
+        CALLED = select_runner!(
+            "WHERE r.id IN (SELECT id FROM runners WHERE name >= ?1 AND name < ?1 || char(1114111) \
+             UNION SELECT id FROM runners WHERE id BETWEEN ?2 AND ?3) ORDER BY r.created_at DESC, r.id DESC"
+        );
         COUNTS = "SELECT state, count(*) FROM runners GROUP BY state";
         INTERRUPTED = select_runner!("WHERE r.unanswered = 1 ORDER BY r.created_at DESC");
         QUEUED = select_runner!("WHERE r.state = 'queued' ORDER BY r.created_at, r.id");

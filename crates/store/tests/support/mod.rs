@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use stratavore_core::clock::{Clock, SystemClock, Timestamp};
 use stratavore_core::ids::{ProjectId, RunnerId};
-use stratavore_core::launch::{Launch, RestartPolicy};
+use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
@@ -100,16 +100,8 @@ pub async fn add_project(store: &dyn Store, max_runners: Option<u32>) -> Project
 
 pub fn new_runner(project: &Project) -> NewRunner {
     let launch = Launch {
-        program: "claude".into(),
-        argv: vec!["claude".into()],
-        cwd: "/srv".into(),
         env: vec![("TOKEN".into(), "hunter2".into())],
-        restart: RestartPolicy::Never,
-        ceiling: None,
-        keep_descendants: false,
-        history_lines: 10_000,
-        columns: 80,
-        rows: 24,
+        ..Launch::new("claude", &["claude"], "/srv")
     };
     NewRunner {
         id: RunnerId::new(now()),

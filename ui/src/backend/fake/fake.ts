@@ -27,6 +27,11 @@ export class Fake implements Backend {
   startsAtLogin = false;
   shown: string | null = null;
   readonly quits: { stopRunners: boolean }[] = [];
+  readonly copied: { text: string; primary: boolean }[] = [];
+  readonly opened: string[] = [];
+  image: string | null = null;
+  /** The terminals that were opened, by runner. */
+  readonly plays = new Map<string, Play>();
   #to: Announcements | null = null;
 
   constructor(readonly scene: Scene) {
@@ -258,10 +263,13 @@ export class Fake implements Backend {
   async openTerminal(request: TerminalRequest, sink: (message: TerminalMessage) => void): Promise<Attachment> {
     const found = this.#find(request.runner);
     const play = new Play(sink, !LIVE.includes(found.state));
+    this.plays.set(found.id, play);
     play.begin(request.columns, request.rows);
     return {
       input: async (bytes) => play.type(bytes),
-      resize: async () => undefined,
+      resize: async (columns, rows) => play.resize(columns, rows),
+      takeOver: async () => play.takeOver(),
+      redraw: async () => play.redraw(),
       acknowledge: async () => undefined,
       close: async () => undefined,
     };
@@ -272,7 +280,23 @@ export class Fake implements Backend {
   }
 
   async openLink(url: string): Promise<void> {
-    window.open(url, "_blank", "noopener");
+    this.opened.push(url);
+  }
+
+  async openFile(_: string, url: string): Promise<void> {
+    this.opened.push(url);
+  }
+
+  async copyText(text: string, primary: boolean): Promise<void> {
+    this.copied.push({ text, primary });
+  }
+
+  async keepImage(): Promise<string | null> {
+    return this.image;
+  }
+
+  async home(): Promise<string> {
+    return "/home/ada";
   }
 
   async autostart(): Promise<boolean> {

@@ -31,19 +31,42 @@ const encoder = new TextEncoder();
 
 /** Plays a terminal: shows a screen, echoes what is typed, answers a line. */
 export class Play {
+  /** All that was typed. */
+  typed = "";
   #line = "";
+  #size = { columns: 80, rows: 24 };
 
   constructor(
-    private readonly say: (message: TerminalMessage) => void,
+    readonly say: (message: TerminalMessage) => void,
     private readonly ended: boolean,
   ) {}
 
   begin(columns: number, rows: number): void {
-    this.say({ kind: "snapshot", columns, rows, bytes: encoder.encode(SCREEN) });
+    this.#size = { columns, rows };
+    this.redraw();
     if (this.ended) this.say({ kind: "control", control: { kind: "ended", exit: null } });
+    else this.takeOver();
+  }
+
+  redraw(): void {
+    this.say({ kind: "snapshot", ...this.#size, bytes: encoder.encode(SCREEN) });
+  }
+
+  resize(columns: number, rows: number): void {
+    if (this.ended) return;
+    this.#size = { columns, rows };
+    this.takeOver();
+  }
+
+  /** Gives the terminal this window's size. */
+  takeOver(): void {
+    this.say({ kind: "control", control: { kind: "resized", ...this.#size } });
+    const you = { place: "window", ...this.#size, readOnly: false, decides: true, you: true };
+    this.say({ kind: "control", control: { kind: "viewers", attached: [you] } });
   }
 
   type(bytes: Uint8Array): void {
+    this.typed += new TextDecoder().decode(bytes);
     for (const character of new TextDecoder().decode(bytes)) {
       if (character === "\r") {
         this.#output(

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, ttyname};
 use tokio::io::unix::AsyncFd;
 
-use super::modes::{ENTER, LEAVE};
+use super::colours::Touched;
+use super::guard::Guard;
+use super::modes::{BACK, ENTER, NEUTRAL};
 use crate::args::Size;
 
 /// A terminal that takes nothing for this long is not waited for on leaving.
@@ -31,7 +33,9 @@ static LEFT_BEHIND: Mutex<Option<Restore>> = Mutex::new(None);
 struct Restore {
     file: File,
     saved: Termios,
-    also: Vec<u8>,
+    touched: Touched,
+    /// Absent where a second process cannot be had: then only being killed outright leaves the terminal as it is.
+    guard: Option<Guard>,
 }
 
 /// Tells whether a person sits in front of stdin and stdout.
@@ -72,8 +76,9 @@ impl Tty {
         })
     }
 
-    /// Makes the terminal raw and enters its alternate screen.
+    /// Makes the terminal raw and enters its alternate screen, until [`leave`].
     pub(crate) fn enter(&self) -> io::Result<()> {
+        let guard = Guard::start().ok();
         let saved = tcgetattr(self.file.get_ref())?;
         let mut raw = saved.clone();
         raw.make_raw();
@@ -81,11 +86,21 @@ impl Tty {
         *lock() = Some(Restore {
             file,
             saved,
-            also: Vec::new(),
+            touched: Touched::default(),
+            guard,
         });
         // Not flushed: what was typed ahead is meant for the runner.
         tcsetattr(self.file.get_ref(), OptionalActions::Drain, &raw)?;
         write_within(self.file.get_ref(), ENTER, LEAVE_DEADLINE)
+    }
+
+    /// Names the terminal as other programs do: `pts/3`.
+    pub(crate) fn name() -> String {
+        let name = ttyname(io::stdin(), Vec::new()).ok();
+        let name = name.and_then(|name| name.into_string().ok());
+        name.map_or_else(String::new, |name| {
+            name.strip_prefix("/dev/").unwrap_or(&name).to_owned()
+        })
     }
 
     /// Gives the terminal's size.
@@ -126,10 +141,15 @@ pub(crate) fn restore_on_panic() {
     }));
 }
 
-/// Adds what leaving must write besides [`LEAVE`].
-pub(crate) fn also_on_leaving(bytes: Vec<u8>) {
-    if let Some(restore) = lock().as_mut() {
-        restore.also = bytes;
+/// Notes what leaving must reset besides the modes.
+pub(crate) fn touch(touched: Touched) {
+    if let Some(restore) = lock().as_mut()
+        && restore.touched != touched
+    {
+        restore.touched = touched;
+        if let Some(guard) = &mut restore.guard {
+            guard.tell(touched);
+        }
     }
 }
 
@@ -144,16 +164,30 @@ pub(crate) enum Typeahead {
 
 /// Undoes every mode and makes the terminal what it was; does nothing when it was not changed.
 pub(crate) fn leave(typeahead: Typeahead) {
-    let Some(Restore { file, saved, also }) = lock().take() else {
+    let Some(restore) = lock().take() else {
         return;
     };
+    let Restore {
+        file,
+        saved,
+        touched,
+        guard,
+    } = restore;
     // A terminal that was closed cannot be restored, and needs not be.
-    let _ = write_within(&file, &[also.as_slice(), LEAVE].concat(), LEAVE_DEADLINE);
+    let _ = write_within(&file, &farewell(touched), LEAVE_DEADLINE);
     let how = match typeahead {
         Typeahead::Keep => OptionalActions::Now,
         Typeahead::Drop => OptionalActions::Flush,
     };
     let _ = tcsetattr(&file, how, &saved);
+    if let Some(guard) = guard {
+        guard.dismiss();
+    }
+}
+
+/// Gives what undoes every mode and colour and returns to the user's screen.
+pub(crate) fn farewell(touched: Touched) -> Vec<u8> {
+    [&touched.reset(), NEUTRAL, BACK].concat()
 }
 
 fn lock() -> std::sync::MutexGuard<'static, Option<Restore>> {

@@ -1,8 +1,9 @@
 //! A second process that restores the terminal when the attaching one is killed outright.
 //!
 //! Nothing in a process can act on SIGKILL (or on running out of memory), and a terminal left raw, on its alternate
-//! screen and with mouse reports on is beyond what most people can mend. So `attach` starts itself once more, as a
-//! guard that does nothing but read a pipe: a byte says that all is restored, an end without one that it was not.
+//! screen and with mouse reports on is beyond what most people can mend. So `attach` and `play` start this program once
+//! more, as a guard that does nothing but read a pipe: bytes say what is to be reset besides the modes and at last that
+//! all is restored; an end without that says that it was not.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -12,14 +13,14 @@ use std::time::Duration;
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use super::modes::LEAVE;
-use super::tty::write_within;
+use super::colours::Touched;
+use super::tty::{farewell, write_within};
 
 /// The argument that makes this program a guard; no command for people.
 pub(crate) const ARGUMENT: &str = "__guard-terminal";
 
 const READY: u8 = b'r';
-const RESTORED: u8 = b'x';
+const RESTORED: u8 = u8::MAX;
 
 /// A guard at work.
 #[derive(Debug)]
@@ -53,6 +54,14 @@ impl Guard {
         }
     }
 
+    /// Tells the guard what it would have to reset.
+    pub(crate) fn tell(&mut self, touched: Touched) {
+        if let Some(stdin) = &mut self.child.stdin {
+            // A guard that was killed guards nothing any more.
+            let _ = stdin.write_all(&[touched.bits()]);
+        }
+    }
+
     /// Tells the guard that the terminal is restored, and sees it end.
     pub(crate) fn dismiss(mut self) {
         if let Some(mut stdin) = self.child.stdin.take() {
@@ -70,9 +79,13 @@ pub(crate) fn run() -> io::Result<()> {
     let saved = tcgetattr(&file)?;
     io::stdout().write_all(&[READY])?;
     io::stdout().flush()?;
+    let mut touched = Touched::default();
     let mut said = [0];
-    if io::stdin().read(&mut said)? == 1 && said == [RESTORED] {
-        return Ok(());
+    while io::stdin().read(&mut said)? == 1 {
+        match said {
+            [RESTORED] => return Ok(()),
+            [bits] => touched = Touched::from_bits(bits),
+        }
     }
     // A shell that noticed the death first has set the terminal for its prompt; that is not to be undone.
     let is_raw = |file: &File| {
@@ -84,7 +97,7 @@ pub(crate) fn run() -> io::Result<()> {
     if is_raw(&file)? {
         tcsetattr(&file, OptionalActions::Flush, &saved)?;
     }
-    write_within(&file, LEAVE, Duration::from_secs(1))
+    write_within(&file, &farewell(touched), Duration::from_secs(1))
 }
 
 /// The guard outlives what ends the attachment; and in the background it may set the terminal only while TTOU is

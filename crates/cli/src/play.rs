@@ -1,0 +1,4 @@
+//! Plays recordings.
+
+pub(crate) mod cast;
+pub(crate) mod player;
