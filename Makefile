@@ -42,8 +42,9 @@ bench: need-test ui/dist/index.html ## measure, and print the table of figures
 	@STRATAVORE_TEST_BINARIES=$(abspath $(target))/release $(target)/release/stratavore-bench
 
 deb: need-build ui/node_modules/.package-lock.json ## build the Debian package
+	rm -f $(target)/release/bundle/deb/*.deb
 	ui/node_modules/.bin/tauri build --bundles deb -- --locked
-	@ls $(target)/release/bundle/deb/*.deb
+	@packaging/deb/check.sh $(target)/release/bundle/deb/*.deb
 
 fmt: ## format the sources
 	cargo fmt --all
@@ -68,7 +69,7 @@ need-test:
 form:
 	$(say) 'Format, shell scripts'
 	cargo fmt --all --check
-	shellcheck scripts/*.sh .ci/run packaging/deb/postinst
+	shellcheck scripts/*.sh .ci/run packaging/deb/postinst packaging/deb/check.sh
 
 # The list of advisories lives on GitHub; where that cannot be reached the other checks still count.
 licences: export GIT_TERMINAL_PROMPT = 0

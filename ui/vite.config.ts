@@ -9,5 +9,5 @@ export default defineConfig({
   // The oldest WebKitGTK that a supported distribution carries with its security updates.
   build: { target: "safari16.4", chunkSizeWarningLimit: 900 },
   resolve: process.env["VITEST"] ? { conditions: ["browser"] } : {},
-  test: { include: ["test/**/*.test.ts"], environment: "node" },
+  test: { include: ["test/**/*.test.ts"], environment: "node", testTimeout: 30_000 },
 });

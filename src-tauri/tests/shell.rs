@@ -1,76 +1,40 @@
 //! The real program on a private display and bus: tray, notifications, window, a second start, the end.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use stratavore_api::{Api, Remote, v1};
 use stratavore_core::places::Places;
-use stratavore_testkit::bus::Bus;
-use stratavore_testkit::display::Display;
-use stratavore_testkit::notifications::NotificationService;
+use stratavore_testkit::desk::Desk;
+use stratavore_testkit::notifications::{NotificationService, activation_token_of};
 use stratavore_testkit::tray::{TrayHost, TrayItem};
-use stratavore_testkit::{TempHome, binary, wait_until, wait_until_async};
+use stratavore_testkit::windows::Windows;
+use stratavore_testkit::{Process, binary, wait_until, wait_until_async};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// A display, a bus, and the programs in one directory, as they are installed.
+/// What the window is called.
+const TITLE: &str = "Stratavore";
+
+/// A desk with the desktop and the agent on it.
 struct Stage {
-    home: TempHome,
-    display: Display,
-    bus: Bus,
-    environment: BTreeMap<String, String>,
-    program: PathBuf,
+    desk: Desk,
+    windows: Windows,
 }
 
 impl Stage {
     fn set() -> Self {
-        let home = TempHome::new();
-        let display = Display::start(&home, 1400, 900).expect("Xvfb starts");
-        let bus = Bus::start(&home).expect("a bus starts");
-        let mut environment = home.environment();
-        environment.extend(display.environment());
-        environment.extend(bus.environment());
         let agent = binary::built("stratavore-agent", "stratavore-agent");
-        let programs = home.path().join("bin");
-        std::fs::create_dir(&programs).unwrap();
-        let program = programs.join("stratavore-desktop");
-        for (from, to) in [
-            (
-                Path::new(env!("CARGO_BIN_EXE_stratavore-desktop")),
-                &program,
-            ),
-            (&agent, &programs.join("stratavore-agent")),
-        ] {
-            std::fs::copy(from, to).unwrap();
-        }
-        Self {
-            home,
-            display,
-            bus,
-            environment,
-            program,
-        }
+        let desktop = Path::new(env!("CARGO_BIN_EXE_stratavore-desktop"));
+        let desk = Desk::set(&[desktop, &agent]).expect("a desk is set");
+        let windows = Windows::of(&desk.display).expect("Xvfb answers");
+        Self { desk, windows }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.env_clear().envs(&self.environment).args(arguments);
-        // A webview's processes may outlive the program by a moment; the test's own output is not theirs to hold.
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(self.log());
-        command
-    }
-
-    fn log(&self) -> std::fs::File {
-        let path = self.home.path().join("desktop.stderr");
-        std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(path)
+        self.desk
+            .command("stratavore-desktop", arguments)
             .expect("a log")
     }
 
@@ -78,15 +42,19 @@ impl Stage {
         Running(self.command(arguments).spawn().expect("it starts"))
     }
 
+    fn places(&self) -> Places {
+        Places::from_env(&self.desk.environment).unwrap()
+    }
+
     /// Asks the host in the desktop, as the CLI does.
     async fn host(&self) -> Remote {
-        let places = Places::from_env(&self.environment).unwrap();
+        let places = self.places();
         let record = wait_until(SOON, "the host answers", || stratavore_rpc::find(&places));
         Remote::new(stratavore_rpc::connect(&record.socket).await.unwrap())
     }
 
     async fn project(&self, host: &Remote, name: &str) {
-        let path = self.home.project(name).to_str().unwrap().to_owned();
+        let path = self.desk.home.project(name).to_str().unwrap().to_owned();
         host.add_project(v1::AddProjectRequest {
             name: name.into(),
             path,
@@ -107,21 +75,32 @@ impl Stage {
         host.launch(request).await.unwrap()
     }
 
-    /// Tells the titles of the windows on the display.
-    fn windows(&self) -> String {
-        let tree = Command::new("xwininfo")
-            .args(["-root", "-tree", "-display", self.display.name()])
-            .output();
-        String::from_utf8_lossy(&tree.expect("xwininfo (x11-utils) runs").stdout).into_owned()
-    }
-
     fn has_window(&self) -> bool {
-        self.windows().contains("\"Stratavore\"")
+        self.windows.shows(TITLE)
     }
 
-    fn end(self) {
-        self.home.end_all();
-        drop((self.display, self.bus));
+    /// What a window manager reads to tell whether the window may come to the front.
+    fn startup_id(&self) -> Option<String> {
+        self.windows
+            .property(TITLE, "_NET_STARTUP_ID")
+            .ok()
+            .flatten()
+    }
+
+    /// Waits until so many look at a runner's terminal.
+    async fn viewed(&self, host: &Remote, runner: &str, viewers: u32) {
+        wait_until_async(SOON, "somebody looks at the terminal", async || {
+            let runner = host
+                .runner(v1::RunnerRef {
+                    runner: runner.into(),
+                })
+                .await;
+            match runner {
+                Ok(runner) if runner.viewers == viewers => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
     }
 }
 
@@ -159,7 +138,7 @@ async fn icon(tray: &TrayItem) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tray_follows_runners_and_its_items_do_what_they_say() {
     let stage = Stage::set();
-    let trays = TrayHost::start(&stage.bus).await.unwrap();
+    let trays = TrayHost::start(&stage.desk.bus).await.unwrap();
     let desktop = stage.start(&["--hidden"]);
     let tray = trays.wait_for_item(SOON).await;
     let host = stage.host().await;
@@ -218,7 +197,7 @@ async fn the_tray_follows_runners_and_its_items_do_what_they_say() {
     assert_eq!(ended.state, "terminated");
 
     tray.click(&["Start at login"]).await.unwrap();
-    let autostart = stage.home.home().join(".config/autostart");
+    let autostart = stage.desk.home.home().join(".config/autostart");
     wait_until(SOON, "an autostart entry", || {
         autostart
             .read_dir()
@@ -227,15 +206,14 @@ async fn the_tray_follows_runners_and_its_items_do_what_they_say() {
     tray.click(&["Quit, runners keep running"]).await.unwrap();
     let mut desktop = desktop;
     assert!(wait_until(SOON, "it quits", || desktop.0.try_wait().unwrap()).success());
-    stage.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_is_told_and_attach_brings_the_window_up_and_a_start_later_tells_what_was_missed()
 {
     let stage = Stage::set();
-    let _trays = TrayHost::start(&stage.bus).await.unwrap();
-    let notifications = NotificationService::start(&stage.bus).await.unwrap();
+    let _trays = TrayHost::start(&stage.desk.bus).await.unwrap();
+    let notifications = NotificationService::start(&stage.desk.bus).await.unwrap();
     let desktop = stage.start(&["--hidden"]);
     let host = stage.host().await;
     stage.project(&host, "api").await;
@@ -255,9 +233,13 @@ async fn what_ends_is_told_and_attach_brings_the_window_up_and_a_start_later_tel
     assert!(!stage.has_window());
     notifications.press(failed.id, "attach").await.unwrap();
     wait_until(SOON, "Attach opens the window", || stage.has_window());
+    let token = activation_token_of(failed.id);
+    wait_until(SOON, "the window carries the right to the focus", || {
+        stage.startup_id().as_deref() == Some(&token)
+    });
 
     // It ends while no host runs.
-    let flag = stage.home.path().join("go");
+    let flag = stage.desk.home.path().join("go");
     stage
         .launch(
             &host,
@@ -277,7 +259,7 @@ async fn what_ends_is_told_and_attach_brings_the_window_up_and_a_start_later_tel
     assert!(desktop.terminate());
     std::fs::write(&flag, "").unwrap();
     let exits = || {
-        std::fs::read_dir(stage.home.data().join("runners"))
+        std::fs::read_dir(stage.desk.home.data().join("runners"))
             .unwrap()
             .flatten()
             .filter(|runner| runner.path().join("1/exit.json").exists())
@@ -300,13 +282,12 @@ async fn what_ends_is_told_and_attach_brings_the_window_up_and_a_start_later_tel
             .count()
     };
     assert_eq!((told("auth"), told("later")), (1, 1), "each once");
-    stage.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_start_raises_the_first_and_leaves() {
     let stage = Stage::set();
-    let _trays = TrayHost::start(&stage.bus).await.unwrap();
+    let _trays = TrayHost::start(&stage.desk.bus).await.unwrap();
     let desktop = stage.start(&["--hidden"]);
     let host = stage.host().await;
     assert!(!stage.has_window());
@@ -319,13 +300,12 @@ async fn a_second_start_raises_the_first_and_leaves() {
         "one desktop, the first"
     );
     assert!(desktop.terminate());
-    stage.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_bus_or_a_tray_it_runs_and_without_a_display_it_says_what_to_do() {
     let mut stage = Stage::set();
-    stage.environment.insert(
+    stage.desk.environment.insert(
         "DBUS_SESSION_BUS_ADDRESS".into(),
         "unix:path=/nonexistent/bus".into(),
     );
@@ -334,7 +314,7 @@ async fn without_a_bus_or_a_tray_it_runs_and_without_a_display_it_says_what_to_d
     stage.host().await.status().await.unwrap();
     assert!(desktop.terminate());
 
-    stage.environment.remove("DISPLAY");
+    stage.desk.environment.remove("DISPLAY");
     let refused = stage.command(&[]).stderr(Stdio::piped()).output().unwrap();
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -342,5 +322,93 @@ async fn without_a_bus_or_a_tray_it_runs_and_without_a_display_it_says_what_to_d
         said.contains("no display") && said.contains("stratavored"),
         "{said}"
     );
-    stage.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_named_at_the_start_is_attached_by_the_first_desktop_and_by_a_second_start() {
+    let stage = Stage::set();
+    let _trays = TrayHost::start(&stage.desk.bus).await.unwrap();
+    let desktop = stage.start(&["--hidden"]);
+    let host = stage.host().await;
+    stage.project(&host, "api").await;
+    stage.launch(&host, "api", "auth", "print one; hold").await;
+    stage.launch(&host, "api", "docs", "print two; hold").await;
+    assert!(!stage.has_window());
+
+    // The launcher's token comes along, and entitles the first one's window.
+    let mut second = stage.command(&["--attach", "auth"]);
+    second.env("XDG_ACTIVATION_TOKEN", "of-the-launcher");
+    assert!(second.status().unwrap().success());
+    wait_until(SOON, "the first shows its window", || stage.has_window());
+    assert_eq!(stage.startup_id().as_deref(), Some("of-the-launcher"));
+    stage.viewed(&host, "auth", 1).await;
+    stage.viewed(&host, "docs", 0).await;
+    assert!(desktop.terminate());
+
+    // Now as the first and only one, by a prefix.
+    let desktop = stage.start(&["--attach", "doc"]);
+    let host = stage.host().await;
+    stage.viewed(&host, "docs", 1).await;
+    assert!(stage.has_window());
+    assert!(desktop.terminate());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desktop_beside_stratavored_is_its_client_and_takes_over_when_it_is_killed() {
+    let stage = Stage::set();
+    let trays = TrayHost::start(&stage.desk.bus).await.unwrap();
+    let mut daemon = stage
+        .desk
+        .home
+        .command(binary::built("stratavore-daemon", "stratavored"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let host = stage.host().await;
+    stage.project(&host, "api").await;
+    let runner = stage
+        .launch(&host, "api", "auth", "print ready; echo")
+        .await;
+    let program = Process::find(runner.pid.unwrap()).unwrap();
+
+    let desktop = stage.start(&["--hidden"]);
+    let tray = trays.wait_for_item(SOON).await;
+    tray.wait_for_menu(SOON, "the runner of the other host", |menu| {
+        menu.find(&["auth · api   running"]).cloned()
+    })
+    .await;
+    assert_eq!(host.status().await.unwrap().host, "stratavored");
+
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    let status = wait_until_async(SOON, "the desktop supervises", async || {
+        let record = stratavore_rpc::find(&stage.places()).ok()?;
+        let host = Remote::new(stratavore_rpc::connect(&record.socket).await.ok()?);
+        let status = host.status().await.ok()?;
+        (status.host == "desktop").then_some(status)
+    })
+    .await;
+    assert_eq!(status.host_pid, desktop.0.id());
+    let host = stage.host().await;
+    wait_until_async(SOON, "the runner is adopted", async || {
+        let asked = host
+            .send(v1::SendRequest {
+                runner: "auth".into(),
+                text: "still there".into(),
+                enter: true,
+            })
+            .await;
+        asked.is_ok()
+    })
+    .await;
+    assert!(program.is_alive());
+    tray.click(&["Runners (1)", "auth · api", "Stop"])
+        .await
+        .unwrap();
+    wait_until(SOON, "the new host ends the old one's runner", || {
+        !program.is_alive()
+    });
+    assert!(desktop.terminate());
 }

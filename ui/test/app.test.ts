@@ -34,6 +34,13 @@ function write(id: string, text: string): void {
   flushSync();
 }
 
+function choose(id: string, value: string): void {
+  const field = one(id) as HTMLSelectElement;
+  for (const option of field.options) option.selected = option.value === value;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+  flushSync();
+}
+
 describe("the window", () => {
   beforeEach(() => localStorage.clear());
   afterEach(async () => {
@@ -137,8 +144,86 @@ describe("the window", () => {
     await open("day");
     fake.announce?.closeRequested();
     flushSync();
+    expect(one("closing").textContent).toContain("7 runners can go on without it");
+    expect(one("closing-quit").textContent).toContain("runners keep running");
+    expect(document.activeElement).toBe(one("closing-quit"));
+    click("closing-cancel");
+    expect(all("closing")).toHaveLength(0);
+    expect(fake.quits).toEqual([]);
+    fake.announce?.closeRequested();
+    flushSync();
     click("closing-quit");
     expect(fake.quits).toEqual([{ stopRunners: false }]);
+  });
+
+  it("names what ends when it is closed for good and everything with it", async () => {
+    await open("day");
+    fake.announce?.closeRequested();
+    flushSync();
+    click("closing-stop");
+    expect(one("question-ends").children).toHaveLength(7);
+    expect(fake.quits).toEqual([]);
+    click("question-confirm");
+    expect(fake.quits).toEqual([{ stopRunners: true }]);
+  });
+
+  it("closes without ado when nothing runs", async () => {
+    await open("quiet");
+    fake.announce?.closeRequested();
+    flushSync();
+    expect(one("closing").textContent).toContain("Nothing is running");
+    expect(all("closing-stop")).toHaveLength(0);
+    expect(one("closing-quit").textContent?.trim()).toBe("Quit");
+  });
+
+  it("launches with limits, what outlives the program, and a recording", async () => {
+    await open("quiet");
+    const launched = vi.spyOn(fake, "launch");
+    press("n", { ctrlKey: true });
+    await vi.waitFor(() => expect(all("launch-program").length).toBeGreaterThan(1));
+    choose("launch-project", "api-gateway");
+    click("launch-more");
+    expect((one("launch-action") as HTMLSelectElement).disabled).toBe(true);
+    write("launch-memory", "512");
+    write("launch-cpu", "0");
+    choose("launch-action", "pause");
+    click("launch-keep");
+    click("launch-record");
+    one("launch-submit").closest("form")?.requestSubmit();
+    await vi.waitFor(() => expect(one("fault").textContent).toContain("percent of a core"));
+    write("launch-cpu", "150");
+    one("launch-submit").closest("form")?.requestSubmit();
+    await vi.waitFor(() =>
+      expect(launched).toHaveBeenCalledWith(
+        expect.objectContaining({
+          ceiling: { memory_bytes: 512 * 1024 * 1024, cpu_percent: 150, action: "pause" },
+          keep_descendants: true,
+          record: true,
+        }),
+      ),
+    );
+  });
+
+  it("writes paths as people do", async () => {
+    await open("day");
+    all("runner-row")[0]?.click();
+    await vi.waitFor(() => expect(one("facts").textContent).toContain("~/code/"));
+    expect(one("facts").textContent).not.toContain("/home/ada/code");
+  });
+
+  it("is dark or light as a person prefers, and remembers it", async () => {
+    await open("quiet");
+    click("view-settings");
+    choose("preference-theme", "light");
+    expect(document.documentElement.dataset["theme"]).toBe("light");
+    await unmount(app);
+    await open("quiet");
+    expect(document.documentElement.dataset["theme"]).toBe("light");
+    click("view-settings");
+    write("preference-size", "18");
+    one("preference-size").dispatchEvent(new Event("change", { bubbles: true }));
+    press("-", { ctrlKey: true });
+    expect((one("preference-size") as HTMLInputElement).value).toBe("17");
   });
 
   it("names every runner before it stops all and quits", async () => {

@@ -5,7 +5,7 @@ import { theme } from "../src/terminal/theme";
 const css = readFileSync(new URL("../src/app.css", import.meta.url), "utf8");
 
 /** The tokens of the first and the second `:root` block: dark, then light. */
-const [dark, light] = [...css.matchAll(/:root \{([^}]*)\}/g)].map(
+const [dark, light] = [...css.matchAll(/:root(?:\[[^\]]*\])? \{([^}]*)\}/g)].map(
   ([, block = ""]) =>
     new Map([...block.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name = "", value = ""]) => [name, value])),
 );

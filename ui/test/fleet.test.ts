@@ -61,6 +61,8 @@ describe("the fleet", () => {
       launch: () => undefined,
       closeRequested: () => undefined,
       problem: () => undefined,
+      dragged: () => undefined,
+      dropped: () => undefined,
     });
     await fleet.start();
     return { fake, fleet };

@@ -21,6 +21,12 @@ describe("the keyboard", () => {
     [key("ç", ctrl, "Digit9"), { kind: "runner", index: 8 }],
     [key("ArrowDown", both), { kind: "neighbour", step: 1 }],
     [key("ArrowUp", both), { kind: "neighbour", step: -1 }],
+    [key("PageDown", ctrl), { kind: "tab", step: 1 }],
+    [key("PageUp", ctrl), { kind: "tab", step: -1 }],
+    [key("=", ctrl), { kind: "zoom", step: 1 }],
+    [key("+", both), { kind: "zoom", step: 1 }],
+    [key("-", ctrl), { kind: "zoom", step: -1 }],
+    [key("0", ctrl, "Digit0"), { kind: "zoom", step: 0 }],
   ])("%j acts everywhere", (pressed, what) => {
     for (const place of ["terminal", "field", "elsewhere"] as const) expect(act(pressed, place)).toEqual(what);
   });
@@ -33,6 +39,18 @@ describe("the keyboard", () => {
     expect(act(pressed, "terminal")).toEqual(what);
     expect(act(pressed, "field")).toBeNull();
     expect(act(pressed, "elsewhere")).toBeNull();
+  });
+
+  it.each([
+    [key("E", both), { kind: "split", along: "row" }],
+    [key("O", both), { kind: "split", along: "column" }],
+    [key("W", both), { kind: "close" }],
+    [key("ArrowLeft", { altKey: true, shiftKey: true }), { kind: "pane", way: "left" }],
+    [key("ArrowDown", { altKey: true, shiftKey: true }), { kind: "pane", way: "down" }],
+  ])("%j acts everywhere but in a text field", (pressed, what) => {
+    expect(act(pressed, "terminal")).toEqual(what);
+    expect(act(pressed, "elsewhere")).toEqual(what);
+    expect(act(pressed, "field")).toBeNull();
   });
 
   it.each([
@@ -50,7 +68,10 @@ describe("the keyboard", () => {
     key("w", ctrl),
     key("r", ctrl),
     key("l", ctrl),
-    key("0", ctrl, "Digit0"),
+    key("_", both),
+    key("ArrowLeft", { altKey: true }),
+    key("ArrowLeft", { altKey: true, shiftKey: true, ctrlKey: true }),
+    key("e", { altKey: true, shiftKey: true }),
     key("1", both, "Digit1"),
     key("k", { ctrlKey: true, altKey: true }),
     key("n", { metaKey: true }),

@@ -30,6 +30,11 @@ describe("a launch request", () => {
     restart: false,
     attempts: 5,
     queue: false,
+    memory: null,
+    cpu: null,
+    action: "notify",
+    keepDescendants: false,
+    record: false,
     ...said,
   });
 
@@ -62,6 +67,22 @@ describe("a launch request", () => {
       request_id: "id",
     });
   });
+  it("carries limits, what outlives the program, and the wish to record", () => {
+    const made = request(
+      draft({ memory: 512, cpu: 150, action: "pause", keepDescendants: true, record: true }),
+      null,
+      "id",
+    );
+    expect(made).toMatchObject({
+      ceiling: { memory_bytes: 512 * 1024 * 1024, cpu_percent: 150, action: "pause" },
+      keep_descendants: true,
+      record: true,
+    });
+    expect(request(draft({ cpu: 50, action: "stop" }), null, "id")).toMatchObject({
+      ceiling: { memory_bytes: null, cpu_percent: 50, action: "stop" },
+    });
+    expect(request(draft({ action: "stop" }), null, "id")).toMatchObject({ ceiling: null, record: false });
+  });
   it("sends a command without a program", () => {
     expect(request(draft({ program: null, command: "make watch" }), null, "id")).toMatchObject({
       program: null,
@@ -83,6 +104,9 @@ describe("a launch request", () => {
     [{ env: [{ key: "A B", value: "1" }] }, "env"],
     [{ restart: true, attempts: 0 }, "attempts"],
     [{ restart: true, attempts: Number.NaN }, "attempts"],
+    [{ memory: 0 }, "memory"],
+    [{ memory: 1.5 }, "memory"],
+    [{ cpu: -1 }, "cpu"],
   ])("names the field to mend for %j", (said, field) =>
     expect(request(draft(said), null, "id")).toMatchObject({ field }),
   );

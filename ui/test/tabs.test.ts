@@ -19,6 +19,50 @@ describe("tabs", () => {
     expect(tabs.shown).toBeNull();
   });
 
+  it("are divided and put together again, each runner in one place", () => {
+    const tabs = new Tabs(memory());
+    for (const id of ["a", "b"]) tabs.show(id);
+    tabs.split("row", "c");
+    tabs.split("column", "a");
+    expect(tabs.all).toHaveLength(1);
+    expect([tabs.ids, tabs.shown]).toEqual([["b", "c", "a"], "a"]);
+    expect(tabs.beside("up")).toBe("c");
+    expect(tabs.beside("left")).toBe("b");
+    expect(tabs.beside("down")).toBeNull();
+    tabs.moveLine(".", 0.7);
+    expect(tabs.front?.root).toMatchObject({ along: "row", share: 0.7 });
+    tabs.close("c");
+    expect([tabs.ids, tabs.shown]).toEqual([["b", "a"], "a"]);
+    tabs.show("b");
+    expect(tabs.all).toHaveLength(1);
+    tabs.split("row", "b");
+    expect(tabs.ids).toEqual(["b", "a"]);
+    tabs.show("d");
+    tabs.step(1);
+    expect(tabs.shown).toBe("b");
+    if (tabs.front !== undefined) tabs.closeTab(tabs.front);
+    expect([tabs.ids, tabs.shown]).toEqual([["d"], "d"]);
+    tabs.close("d");
+    tabs.split("row", "e");
+    expect([tabs.ids, tabs.shown]).toEqual([["e"], "e"]);
+  });
+
+  it("come back divided as they were", () => {
+    const kept = memory();
+    const before = new Tabs(kept);
+    before.restore("i1", () => true);
+    before.show("a");
+    before.show("b");
+    before.split("row", "c");
+    before.moveLine(".", 0.25);
+    before.split("column", "d");
+    const after = new Tabs(kept);
+    after.restore("i1", (id) => id !== "c");
+    expect(after.ids).toEqual(["a", "b", "d"]);
+    expect(after.shown).toBe("d");
+    expect(after.front?.root).toEqual({ along: "row", share: 0.25, first: { runner: "b" }, second: { runner: "d" } });
+  });
+
   it("come back in the next window, without those that are gone", () => {
     const kept = memory();
     const before = new Tabs(kept);
@@ -34,7 +78,7 @@ describe("tabs", () => {
   });
 
   it("open empty when what was kept cannot be read", () => {
-    for (const junk of ["{", "null", "[]", '{"ids":7,"shown":{}}']) {
+    for (const junk of ["{", "null", "[]", '{"tabs":7,"front":{}}', '{"tabs":[7,null,{"root":{"along":"row"}}],"front":0}']) {
       const tabs = new Tabs(memory({ "tabs i1": junk }));
       tabs.restore("i1", () => true);
       expect([tabs.ids, tabs.shown]).toEqual([[], null]);

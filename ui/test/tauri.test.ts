@@ -36,7 +36,7 @@ beforeEach(() => {
 const last = (): Call => calls.at(-1) ?? expect.fail("nothing was invoked");
 
 describe("the commands", () => {
-  const launch = { project: "p", command: [], args: [], env: [], keep_descendants: false, queue: false };
+  const launch = { project: "p", command: [], args: [], env: [], keep_descendants: false, queue: false, record: false };
   it.each<[string, (backend: Backend) => Promise<unknown>, object]>([
     ["status", (to) => to.status(), {}],
     ["desktop_state", (to) => to.desktopState(), {}],
@@ -52,6 +52,9 @@ describe("the commands", () => {
     ["doctor", (to) => to.doctor(), {}],
     ["set_shown_runner", (to) => to.setShownRunner(null), { runner: null }],
     ["open_link", (to) => to.openLink("https://x"), { url: "https://x" }],
+    ["open_file", (to) => to.openFile("r", "file:///x"), { runner: "r", url: "file:///x" }],
+    ["copy_text", (to) => to.copyText("x", true), { text: "x", primary: true }],
+    ["keep_image", (to) => to.keepImage("r"), { runner: "r" }],
     ["autostart_get", (to) => to.autostart(), {}],
     ["autostart_set", (to) => to.setAutostart(true), { enabled: true }],
     ["quit", (to) => to.quit({ stopRunners: true }), { stopRunners: true }],
@@ -116,6 +119,10 @@ describe("a terminal", () => {
     expect(last()).toEqual({ command: "terminal_input", args: typed, options: { headers: { attachment: "7" } } });
     await attachment.resize(100, 30);
     expect(last()).toMatchObject({ command: "terminal_resize", args: { attachment: 7, columns: 100, rows: 30 } });
+    await attachment.takeOver();
+    expect(last()).toMatchObject({ command: "terminal_take_over", args: { attachment: 7 } });
+    await attachment.redraw(500);
+    expect(last()).toMatchObject({ command: "terminal_redraw", args: { attachment: 7, historyLines: 500 } });
     await attachment.acknowledge(5);
     expect(last()).toMatchObject({ command: "terminal_ack", args: { attachment: 7, bytes: 5 } });
     await attachment.close();
@@ -123,4 +130,35 @@ describe("a terminal", () => {
     say(2, [1, 0x63]);
     expect(got).toHaveLength(2);
   });
+});
+
+it("files held over the window are told where they are, in the page's own pixels", async () => {
+  const told: unknown[] = [];
+  const heard = new Map<string, number>();
+  Object.assign(window, { devicePixelRatio: 2 });
+  reply = () => {
+    const { command, args } = last();
+    if (command === "plugin:event|listen") {
+      const { event, handler } = args as { event: string; handler: number };
+      heard.set(event, handler);
+    }
+    return 1;
+  };
+  const nothing = (): undefined => undefined;
+  await tauri.listen({
+    nudge: nothing,
+    attach: nothing,
+    launch: nothing,
+    closeRequested: nothing,
+    problem: nothing,
+    dragged: (at) => told.push(at),
+    dropped: (paths, at) => told.push(paths, at),
+  });
+  const say = (event: string, payload: unknown): void =>
+    callbacks.get(heard.get(event) ?? 0)?.({ event, id: 1, payload });
+  say("tauri://drag-enter", { paths: ["/a"], position: { x: 20, y: 10 } });
+  say("tauri://drag-over", { position: { x: 40, y: 10 } });
+  say("tauri://drag-leave", null);
+  say("tauri://drag-drop", { paths: ["/a", "/b"], position: { x: 60, y: 8 } });
+  expect(told).toEqual([{ x: 10, y: 5 }, { x: 20, y: 5 }, null, ["/a", "/b"], { x: 30, y: 4 }]);
 });

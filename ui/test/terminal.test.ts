@@ -1,10 +1,10 @@
 import { Terminal } from "@xterm/headless";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Attachment, TerminalRequest } from "../src/backend/backend";
-import { decode, type TerminalMessage } from "../src/backend/terminal";
+import { decode, type Asked, type Attached, type TerminalMessage } from "../src/backend/terminal";
 import { Acknowledgement } from "../src/terminal/acknowledgement";
+import type { Size } from "../src/terminal/fit";
 import { Keystrokes } from "../src/terminal/keystrokes";
-import { swallowQueries } from "../src/terminal/queries";
 import { Viewer, type Emulator, type Standing } from "../src/terminal/viewer";
 
 const text = (words: string): Uint8Array => new TextEncoder().encode(words);
@@ -26,6 +26,30 @@ describe("messages of the channel", () => {
     [`{"resized":{"columns":80,"rows":24}}`, { kind: "resized", columns: 80, rows: 24 }],
     [`{"lost":"the agent went away"}`, { kind: "lost", reason: "the agent went away" }],
     [`{"refused":"read only"}`, { kind: "refused", reason: "read only" }],
+    [
+      `{"viewers":{"count":2,"read_only":1,"attached":[{"place":"window","columns":80,"rows":24,"decides":true,"you":true},{"place":"pts/3","columns":60,"rows":20,"read_only":true}]}}`,
+      {
+        kind: "viewers",
+        attached: [
+          { place: "window", columns: 80, rows: 24, readOnly: false, decides: true, you: true },
+          { place: "pts/3", columns: 60, rows: 20, readOnly: true, decides: false, you: false },
+        ],
+      },
+    ],
+    [`{"viewers":{"count":2}}`, { kind: "viewers", attached: [] }],
+    [
+      `{"asked":{"clipboard":{"selection":"c","text":"x"}}}`,
+      { kind: "asked", asked: { kind: "clipboard", primary: false, text: "x" } },
+    ],
+    [
+      `{"asked":{"clipboard":{"selection":"p","text":"x"}}}`,
+      { kind: "asked", asked: { kind: "clipboard", primary: true, text: "x" } },
+    ],
+    [
+      `{"asked":{"notify":{"title":"t","body":"b"}}}`,
+      { kind: "asked", asked: { kind: "notify", title: "t", body: "b" } },
+    ],
+    [`{"asked":{"dance":{}}}`, { kind: "unknown" }],
     [`{"history":{"lines":3}}`, { kind: "unknown" }],
   ])("reads control %s", (json, control) => {
     expect(decode(Uint8Array.from([2, ...text(json)]))).toEqual({ kind: "control", control });
@@ -103,78 +127,14 @@ describe("keystrokes", () => {
   });
 });
 
-/** Whatever a program may ask its terminal. */
-const QUERIES: Record<string, string> = {
-  DA1: "\x1b[c",
-  "DA1 with 0": "\x1b[0c",
-  DA2: "\x1b[>c",
-  DA3: "\x1b[=c",
-  DECID: "\x1bZ",
-  DSR: "\x1b[5n",
-  CPR: "\x1b[6n",
-  "private CPR": "\x1b[?6n",
-  "colour scheme": "\x1b[?996n",
-  DECRQM: "\x1b[4$p",
-  "private DECRQM": "\x1b[?2026$p",
-  XTVERSION: "\x1b[>q",
-  "XTVERSION with 0": "\x1b[>0q",
-  "keyboard flags": "\x1b[?u",
-  DECREQTPARM: "\x1b[x",
-  "text area": "\x1b[18t",
-  "text area in pixels": "\x1b[14t",
-  title: "\x1b[21t",
-  DECRQSS: "\x1bP$qm\x1b\\",
-  XTGETTCAP: "\x1bP+q544e\x1b\\",
-  "palette colour": "\x1b]4;1;?\x07",
-  foreground: "\x1b]10;?\x07",
-  background: "\x1b]11;?\x1b\\",
-  "cursor colour": "\x1b]12;?\x07",
-  "several colours": "\x1b]10;?;?\x07",
-  clipboard: "\x1b]52;c;?\x07",
-};
-
-describe("queries", () => {
-  async function answers(query: string, guarded: boolean): Promise<string> {
-    const terminal = new Terminal({
-      allowProposedApi: true,
-      windowOptions: { getWinSizeChars: true, getWinSizePixels: true, getCellSizePixels: true },
-    });
-    if (guarded) swallowQueries(terminal.parser);
-    let said = "";
-    terminal.onData((data) => (said += data));
-    await new Promise<void>((done) => terminal.write(query, done));
-    terminal.dispose();
-    return said;
-  }
-
-  it.each(Object.entries(QUERIES))("%s is not answered", async (_, query) => {
-    expect(await answers(query, true)).toBe("");
-  });
-
-  it("would be answered without the guard", async () => {
-    for (const name of ["DA1", "DA2", "DSR", "CPR", "private DECRQM", "DECRQSS", "text area"]) {
-      expect(await answers(QUERIES[name] ?? "", false), name).not.toBe("");
-    }
-  });
-
-  it("leave what only sets something alone", async () => {
-    const terminal = new Terminal({ allowProposedApi: true });
-    swallowQueries(terminal.parser);
-    let title = "";
-    terminal.onTitleChange((next) => (title = next));
-    await new Promise<void>((done) => terminal.write("\x1b]2;a title\x07\x1b[4 q\x1b[?25l\x1b[2;3Hx\x1b[22t", done));
-    expect(title).toBe("a title");
-    expect(terminal.buffer.active.getLine(1)?.translateToString(true)).toBe("  x");
-    terminal.dispose();
-  });
-});
-
 describe("a viewer", () => {
   interface Opened {
     request: TerminalRequest;
     say: (message: TerminalMessage) => void;
     typed: string[];
     sizes: string[];
+    redraws: number[];
+    takeovers: number;
     acknowledged: number;
     closed: boolean;
   }
@@ -191,7 +151,7 @@ describe("a viewer", () => {
       refuseInput: (cause: unknown) => (inputRefusal = cause),
       openTerminal: async (request: TerminalRequest, say: (message: TerminalMessage) => void): Promise<Attachment> => {
         if (refusal !== null) throw refusal;
-        const entry: Opened = { request, say, typed: [], sizes: [], acknowledged: 0, closed: false };
+        const entry: Opened = { request, say, typed: [], sizes: [], redraws: [], takeovers: 0, acknowledged: 0, closed: false };
         opened.push(entry);
         early.forEach(say);
         await Promise.resolve();
@@ -201,6 +161,8 @@ describe("a viewer", () => {
             entry.typed.push(words(bytes));
           },
           resize: async (columns, rows) => void entry.sizes.push(`${columns}x${rows}`),
+          takeOver: async () => void (entry.takeovers += 1),
+          redraw: async (lines) => void entry.redraws.push(lines),
           acknowledge: async (bytes) => void (entry.acknowledged += bytes),
           close: async () => void (entry.closed = true),
         };
@@ -212,14 +174,21 @@ describe("a viewer", () => {
     const terminal = new Terminal({ cols: 100, rows: 30, allowProposedApi: true });
     const standings: Standing[] = [];
     const troubles: string[] = [];
+    const sizes: string[] = [];
+    const heard: unknown[] = [];
+    let unheard = 0;
     const to = {
       stands: (standing: Standing) => standings.push(standing),
       troubled: (why: { message: string }) => troubles.push(why.message),
+      sized: ({ columns, rows }: Size) => sizes.push(`${columns}x${rows}`),
+      attached: (viewers: Attached[]) => heard.push(viewers),
+      asked: (asked: Asked) => heard.push(asked),
+      unheard: () => (unheard += 1),
     };
     const viewer = new Viewer(backend, "r1", terminal as unknown as Emulator, to, readOnly);
     const stands = (): string | undefined => standings.at(-1)?.kind;
     const line = (): string => terminal.buffer.active.getLine(0)?.translateToString(true) ?? "";
-    return { terminal, viewer, stands, line, troubles };
+    return { terminal, viewer, stands, line, troubles, sizes, heard, unheard: () => unheard };
   }
 
   const snapshot = (said: string, columns = 100, rows = 30): TerminalMessage => ({
@@ -255,55 +224,169 @@ describe("a viewer", () => {
     viewer.close();
   });
 
-  it("types nothing while a snapshot is restored, and everything after", async () => {
+  it("holds what is typed before and during a restore, and lets nothing answer by itself", async () => {
     const backend = host();
-    const { terminal, viewer, stands } = viewing(backend);
-    await viewer.open();
-    only(backend).say(snapshot("\x1b[?1004h\x1b[c$ "));
-    terminal.input("during");
+    const { terminal, viewer, stands, unheard } = viewing(backend);
+    const opening = viewer.open();
+    terminal.input("first ");
+    await opening;
+    // 1004 makes xterm say at once where the focus is.
+    only(backend).say(snapshot("\x1b[?1004h$ "));
+    terminal.input("during ");
     await vi.waitFor(() => expect(stands()).toBe("ready"));
-    terminal.input("ls\r");
-    await vi.waitFor(() => expect(only(backend).typed).toEqual(["ls\r"]));
+    terminal.input("after\r");
+    await vi.waitFor(() => expect(only(backend).typed.join("")).toBe("first during after\r"));
+    expect(unheard()).toBe(0);
     viewer.close();
   });
 
-  it("takes the terminal to its own size after a snapshot of another", async () => {
+  it("takes the size that the agent gives, and tells its own without taking it", async () => {
     const backend = host();
-    const { terminal, viewer } = viewing(backend);
+    const { terminal, viewer, stands, sizes } = viewing(backend);
     await viewer.open();
     only(backend).say(snapshot("", 80, 24));
-    await vi.waitFor(() => expect(only(backend).sizes).toEqual(["100x30"]));
-    expect([terminal.cols, terminal.rows]).toEqual([100, 30]);
-    viewer.close();
-  });
-
-  it("follows another viewer's size until it is used again", async () => {
-    const backend = host();
-    const { terminal, viewer, stands } = viewing(backend);
-    await viewer.open();
-    only(backend).say(snapshot(""));
     await vi.waitFor(() => expect(stands()).toBe("ready"));
+    expect([terminal.cols, terminal.rows]).toEqual([80, 24]);
     only(backend).say({ kind: "control", control: { kind: "resized", columns: 60, rows: 20 } });
-    await vi.waitFor(() => expect(terminal.cols).toBe(60));
-    expect(only(backend).sizes).toEqual([]);
-    viewer.fit(100, 30);
-    expect(only(backend).sizes).toEqual([]);
-    viewer.focus();
-    expect(only(backend).sizes).toEqual(["100x30"]);
+    await vi.waitFor(() => expect(sizes).toEqual(["80x24", "60x20"]));
+    viewer.fit({ columns: 90, rows: 25 });
+    await vi.waitFor(() => expect(only(backend).sizes).toEqual(["90x25"]));
+    expect(terminal.cols).toBe(60);
+    viewer.takeOver();
+    expect(only(backend).takeovers).toBe(1);
     viewer.close();
   });
 
-  it("neither types nor resizes when it only reads", async () => {
+  it("tells its size once when it is dragged through many", async () => {
     const backend = host();
-    const { terminal, viewer, stands } = viewing(backend, true);
+    const { viewer } = viewing(backend);
+    await viewer.open();
+    for (let columns = 99; columns >= 40; columns -= 1) viewer.fit({ columns, rows: 30 });
+    await vi.waitFor(() => expect(only(backend).sizes.at(-1)).toBe("40x30"));
+    expect(only(backend).sizes.length).toBeLessThan(4);
+    viewer.close();
+  });
+
+  it("tells a size that came to hold while it was opening", async () => {
+    const backend = host();
+    const { viewer } = viewing(backend);
+    const opening = viewer.open();
+    viewer.fit({ columns: 70, rows: 20 });
+    await opening;
+    expect(only(backend).request.columns).toBe(100);
+    await vi.waitFor(() => expect(only(backend).sizes).toEqual(["70x20"]));
+    viewer.close();
+  });
+
+  it("neither types nor tells a size when it only reads", async () => {
+    const backend = host();
+    const { terminal, viewer, stands, unheard } = viewing(backend, true);
     await viewer.open();
     only(backend).say(snapshot("x", 80, 24));
     await vi.waitFor(() => expect(stands()).toBe("ready"));
     terminal.input("no");
-    viewer.focus();
+    viewer.fit({ columns: 50, rows: 10 });
     expect(only(backend).typed).toEqual([]);
     expect(only(backend).sizes).toEqual([]);
+    expect(unheard()).toBe(1);
     expect(terminal.cols).toBe(80);
+    viewer.close();
+  });
+
+  it("fetches what scrolled off once, when somebody looks for it, and shows the lines above the screen", async () => {
+    const backend = host();
+    const { terminal, viewer, stands } = viewing(backend);
+    await viewer.open();
+    only(backend).say(snapshot("now"));
+    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    expect(only(backend).redraws).toEqual([]);
+    viewer.history(10_000, 3);
+    viewer.history(10_000, 3);
+    expect(only(backend).redraws).toEqual([10_000]);
+    const lines = Array.from({ length: 60 }, (_, n) => `line ${n}`).join("\r\n");
+    only(backend).say(snapshot(lines));
+    await vi.waitFor(() => expect(terminal.buffer.active.baseY).toBe(30));
+    await vi.waitFor(() => expect(terminal.buffer.active.viewportY).toBe(27));
+    viewer.history(10_000);
+    expect(only(backend).redraws).toHaveLength(1);
+    viewer.close();
+  });
+
+  it("has none of that in the alternate screen, where nothing scrolls off", async () => {
+    const backend = host();
+    const { viewer, stands } = viewing(backend);
+    await viewer.open();
+    only(backend).say(snapshot("\x1b[?1049h"));
+    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    viewer.history(10_000);
+    expect(only(backend).redraws).toEqual([]);
+    viewer.close();
+  });
+
+  it("keeps the line that a person reads when the screen is drawn anew", async () => {
+    const backend = host();
+    const { terminal, viewer, stands } = viewing(backend);
+    await viewer.open();
+    const lines = Array.from({ length: 100 }, (_, n) => `line ${n}`).join("\r\n");
+    only(backend).say(snapshot(lines));
+    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    terminal.scrollLines(-40);
+    const read = (): string | undefined =>
+      terminal.buffer.active.getLine(terminal.buffer.active.viewportY)?.translateToString(true);
+    expect(read()).toBe("line 30");
+    // This viewer was too slow, and gets the screen alone.
+    only(backend).say(snapshot("line 99"));
+    await vi.waitFor(() => expect(only(backend).redraws).toHaveLength(1));
+    only(backend).say(snapshot(lines));
+    await vi.waitFor(() => expect(read()).toBe("line 30"));
+    viewer.close();
+  });
+
+  it("paints nothing between the reset and the end of a snapshot", async () => {
+    const backend = host();
+    const { terminal, viewer, stands } = viewing(backend);
+    await viewer.open();
+    const lines = Array.from({ length: 60_000 }, (_, n) => `\x1b[${30 + (n % 8)}mline ${n}, with colours`).join("\r\n");
+    only(backend).say(snapshot(lines));
+    const painted: boolean[] = [];
+    const frame = setInterval(() => {
+      if (terminal.buffer.active.baseY > 0 && stands() !== "ready") painted.push(!terminal.modes.synchronizedOutputMode);
+    }, 1);
+    await vi.waitFor(() => expect(stands()).toBe("ready"), { timeout: 5000 });
+    clearInterval(frame);
+    expect(painted.length).toBeGreaterThan(0);
+    expect(painted).not.toContain(true);
+    expect(terminal.modes.synchronizedOutputMode).toBe(false);
+    viewer.close();
+  });
+
+  it("passes on who is attached and what the program asks", async () => {
+    const backend = host();
+    const { viewer, heard } = viewing(backend);
+    await viewer.open();
+    const you = { place: "window", columns: 1, rows: 1, readOnly: false, decides: true, you: true };
+    const asked: Asked = { kind: "clipboard", primary: false, text: "x" };
+    only(backend).say({ kind: "control", control: { kind: "viewers", attached: [you] } });
+    only(backend).say({ kind: "control", control: { kind: "asked", asked } });
+    expect(heard).toEqual([[you], asked]);
+    viewer.close();
+  });
+
+  it("says so when what is typed reaches nobody", async () => {
+    const backend = host();
+    const { terminal, viewer, stands, unheard } = viewing(backend);
+    await viewer.open();
+    only(backend).say(snapshot("$ "));
+    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    only(backend).say({ kind: "control", control: { kind: "lost", reason: "the agent went away" } });
+    terminal.input("ls");
+    terminal.input("\x1b[<35;1;1M");
+    terminal.input("\x1b[I");
+    expect(unheard()).toBe(1);
+    await vi.waitFor(() => expect(backend.opened).toHaveLength(2), { timeout: 3000 });
+    only(backend).say(snapshot("$ "));
+    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    expect(only(backend).typed).toEqual([]);
     viewer.close();
   });
 
@@ -345,7 +428,7 @@ describe("a viewer", () => {
     only(backend).say({ kind: "control", control: { kind: "ended", exit: null } });
     await vi.waitFor(() => expect(stands()).toBe("ended"));
     expect([terminal.cols, terminal.rows]).toEqual([100, 30]);
-    viewer.fit(90, 20);
+    viewer.fit({ columns: 90, rows: 20 });
     expect([terminal.cols, terminal.rows]).toEqual([90, 20]);
     expect(only(backend).sizes).toEqual([]);
     viewer.close();

@@ -117,7 +117,7 @@ fn one_who_follows_history_and_does_not_read_is_waited_for_by_nobody_and_misses_
     rig.connect(Role::Client).type_in("\n");
     rig.shows("done");
     let memory = stratavore_agent::process::proportional_memory(rig.record().agent_pid);
-    assert!(memory < 8 << 20, "{} KiB", memory / 1024);
+    assert!(memory < 4 << 20, "{} KiB", memory / 1024);
     let mut followed = Follower::default();
     followed.read_to(&mut reader, "199970\n");
     let expected: String = (1..=199_970).map(|line| format!("{line}\n")).collect();

@@ -1,11 +1,11 @@
 //! The api of the supervisor in this process.
 
+mod directory;
 mod find;
 mod launch;
 mod listing;
 mod view;
 
-use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -216,7 +216,7 @@ impl Api for Local {
 
     async fn add_project(&self, request: v1::AddProjectRequest) -> Result<v1::Project> {
         let name = name(request.name)?;
-        let path = project_directory(&request.path)?;
+        let path = directory::of_project(&request.path)?;
         let new = NewProject {
             id: ProjectId::new(self.supervisor.now()),
             name,
@@ -560,40 +560,4 @@ fn name(text: String) -> Result<Name> {
         Failure::new(Code::Invalid, error.to_string())
             .hint("use up to 64 printable characters, without '/' and not beginning with '-'")
     })
-}
-
-fn project_directory(path: &str) -> Result<String> {
-    let refuse = |why: String, hint: &str| Err(Failure::new(Code::Invalid, why).hint(hint));
-    if !Path::new(path).is_absolute() {
-        return refuse(
-            format!("the project path {path:?} is not absolute"),
-            "give the whole path, from '/'",
-        );
-    }
-    if path.contains('\0') {
-        return refuse(
-            format!("the project path {path:?} holds a NUL character"),
-            "remove it",
-        );
-    }
-    match std::fs::metadata(path) {
-        Err(error) => refuse(
-            format!("cannot use the project path {path}: {error}"),
-            "make the directory first",
-        ),
-        Ok(meta) if !meta.is_dir() => refuse(
-            format!("the project path {path} is not a directory"),
-            "name the directory that the program is to run in",
-        ),
-        Ok(_) => match std::fs::read_dir(path) {
-            Err(error) => refuse(
-                format!("cannot read the project path {path}: {error}"),
-                "give yourself the right to it",
-            ),
-            Ok(_) => Ok(std::fs::canonicalize(path)
-                .ok()
-                .and_then(|path| path.to_str().map(str::to_owned))
-                .unwrap_or_else(|| path.to_owned())),
-        },
-    }
 }

@@ -14,6 +14,10 @@ pub(crate) struct Effort {
     pub(crate) attachments: usize,
     /// Keys typed, in each place.
     pub(crate) keys: usize,
+    /// Bytes of a flood.
+    pub(crate) flood: usize,
+    /// How often each flood is let loose.
+    pub(crate) floods: usize,
     /// Agents whose memory is read.
     pub(crate) agents: usize,
     /// Fleets of live runners, by size.
@@ -37,6 +41,8 @@ impl Effort {
             bursts: 5,
             attachments: 50,
             keys: 2000,
+            flood: 200_000_000,
+            floods: 3,
             agents: 20,
             fleets: &[100, 200, 1000],
             windows: 3,
@@ -54,6 +60,8 @@ impl Effort {
             bursts: 1,
             attachments: 2,
             keys: 10,
+            flood: 1_000_000,
+            floods: 1,
             agents: 2,
             fleets: &[2],
             windows: 2,

@@ -11,11 +11,21 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use crate::SIZE;
 use crate::patience::LONGEST;
 
+/// Says what becomes of a program's output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// It is read and forgotten.
+    Away,
+    /// It is read no more.
+    Never,
+}
+
 /// Runs a program in a terminal until it is dropped.
 pub(crate) struct Pty {
     child: Box<dyn Child + Send + Sync>,
     writer: Box<dyn Write + Send>,
     output: mpsc::Receiver<(Instant, Vec<u8>)>,
+    reading: mpsc::Sender<Reading>,
     seen: Vec<u8>,
     _master: Box<dyn MasterPty + Send>,
 }
@@ -50,13 +60,25 @@ impl Pty {
             .take_writer()
             .map_err(|error| anyhow!("cannot write to a terminal: {error}"))?;
         let (sender, output) = mpsc::channel();
+        let (reading, told) = mpsc::channel();
         // It ends with the program, whose end is the end of what it reads.
         std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
+            let mut kept = true;
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                if sender
-                    .send((Instant::now(), buffer[..count].to_vec()))
-                    .is_err()
+                match told.try_recv() {
+                    Ok(Reading::Never) => {
+                        // The terminal stays open: nobody reads it until it is dropped.
+                        let _ = told.recv();
+                        break;
+                    }
+                    Ok(Reading::Away) => kept = false,
+                    Err(_) => {}
+                }
+                if kept
+                    && sender
+                        .send((Instant::now(), buffer[..count].to_vec()))
+                        .is_err()
                 {
                     break;
                 }
@@ -70,6 +92,7 @@ impl Pty {
             child,
             writer,
             output,
+            reading,
             seen: Vec::new(),
             _master: pair.master,
         })
@@ -80,6 +103,12 @@ impl Pty {
         self.writer
             .write_all(bytes)
             .context("cannot type into the terminal")
+    }
+
+    /// Decides what becomes of the output from now on; there is no way back.
+    pub(crate) fn read_on(&mut self, how: Reading) {
+        // The thread that is told has ended only with the program.
+        let _ = self.reading.send(how);
     }
 
     /// Forgets the output so far, and waits until what comes after it holds `wanted`; tells when that was read.

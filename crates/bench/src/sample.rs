@@ -9,6 +9,8 @@ pub(crate) struct Sample(Vec<f64>);
 /// Says in what a sample is printed.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
+    /// Seconds.
+    Seconds,
     /// Seconds, as milliseconds.
     Milliseconds,
     /// Seconds, as microseconds.
@@ -22,6 +24,7 @@ pub(crate) enum Unit {
 impl Unit {
     fn factor(self) -> f64 {
         match self {
+            Self::Seconds => 1.0,
             Self::Milliseconds => 1e3,
             Self::Microseconds => 1e6,
             Self::Megabytes => 1e-6,
@@ -31,6 +34,7 @@ impl Unit {
 
     fn symbol(self) -> &'static str {
         match self {
+            Self::Seconds => "s",
             Self::Milliseconds => "ms",
             Self::Microseconds => "µs",
             Self::Megabytes => "MB",

@@ -58,7 +58,7 @@ fn processor_time(processes: &[Process]) -> anyhow::Result<Duration> {
 /// Reads the processor time of all threads of a process, ended ones too.
 ///
 /// The ticks in `/proc/<pid>/stat` are too coarse: an idle agent does not use one in a whole window.
-fn processor_time_of(process: Process) -> anyhow::Result<Duration> {
+pub(crate) fn processor_time_of(process: Process) -> anyhow::Result<Duration> {
     let pid = libc::pid_t::try_from(process.pid).context("no such pid")?;
     let mut clock: libc::clockid_t = 0;
     // SAFETY: `clock` is a valid place for the answer, and nothing else is written.

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use stratavore_wire::{Attach, FrameDecoder, Hello, Message, Role};
+use stratavore_wire::{Attach, FrameDecoder, Hello, Message, Redraw, Role};
 
 use crate::SIZE;
 use crate::patience::LONGEST;
@@ -61,6 +61,17 @@ impl Viewer {
                 && heard.windows(bytes.len()).any(|part| part == bytes)
             {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Asks to be shown all anew with so many lines of history, and gives the size of what comes.
+    pub(crate) fn redraw(&mut self, history_lines: u32) -> anyhow::Result<usize> {
+        self.stream
+            .write_all(&Message::Redraw(Redraw { history_lines }).to_bytes()?)?;
+        loop {
+            if let Message::Snapshot { bytes, .. } = self.hear()? {
+                return Ok(bytes.len());
             }
         }
     }

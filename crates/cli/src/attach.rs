@@ -27,8 +27,9 @@ use crate::text::printable;
 
 /// How long the host may take to learn what the closed connection has told us already.
 const END_DEADLINE: Duration = Duration::from_secs(5);
-/// A connection that broke after less than this is not made again: it would break again.
-const STEADY: Duration = Duration::from_secs(1);
+/// A connection that lasted this long was a good one; of others only some are made again, for they would break for ever.
+const STEADY: Duration = Duration::from_secs(10);
+const RECONNECTIONS: u32 = 3;
 
 /// Shows a runner's terminal on the user's until the user detaches or the runner ends.
 pub(crate) async fn attach(
@@ -56,17 +57,21 @@ pub(crate) async fn attach(
     let mut viewing = Viewing::new(&tty, manner, Requests::new(policy))
         .map_err(|error| Failure::caused(Kind::Failed, "cannot heed signals", &error))?;
     let view = async || {
+        let mut left = RECONNECTIONS;
         loop {
             let begun = Instant::now();
             let ending = viewing.run(viewer).await?;
-            let steady = begun.elapsed() >= STEADY;
-            match (&ending, steady) {
-                // A connection can break while the agent lives.
-                (Ending::Lost { .. }, true) => match connect().await {
-                    Ok(another) => viewer = another,
-                    Err(_) => return Ok(ending),
-                },
-                _ => return Ok(ending),
+            if begun.elapsed() >= STEADY {
+                left = RECONNECTIONS;
+            }
+            // A connection can break while the agent lives.
+            if !matches!(ending, Ending::Lost { .. }) || left == 0 {
+                return Ok(ending);
+            }
+            left -= 1;
+            match connect().await {
+                Ok(another) => viewer = another,
+                Err(_) => return Ok(ending),
             }
         }
     };

@@ -4,154 +4,16 @@ mod support;
 
 use std::path::PathBuf;
 
-use rustix::process::{Pid, Signal, kill_process};
-use stratavore_testkit::process::Process;
-use stratavore_testkit::terminal::Terminal;
-use stratavore_testkit::{TempHome, wait_until};
-use stratavore_wire::{Exit, Exited, Message, Timestamp};
-use support::agent::FakeAgent;
-use support::host::{FakeHost, World, ended, project, runner};
-use support::{SOON, places};
+use rustix::process::Signal;
+use stratavore_testkit::wait_until;
+use stratavore_wire::{Exit, Message};
+use support::SOON;
+use support::host::{ended, runner};
+use support::scene::{Scene, holds};
 
 /// Every mode that a program may set, a title, colours, and a text.
 const MODES: &[u8] = b"\x1b[2J\x1b[Hhello\x1b[?1000h\x1b[?1003h\x1b[?1006h\x1b[?1004h\x1b[?2004h\x1b[?2031h\x1b[?1h\x1b=\x1b[?25l\x1b[?7l\
     \x1b[4h\x1b[3;9r\x1b[?6h\x1b[>1u\x1b[>4;2m\x1b[5 q\x1b(0\x1b]0;theirs\x07\x1b]11;#102030\x07\x1b[31;7m\x1b[?2026h";
-
-/// A shell with a runner to attach to.
-struct Scene {
-    terminal: Terminal,
-    host: Option<FakeHost>,
-    agent: FakeAgent,
-    // Dropped last: the others' sockets are in it.
-    home: TempHome,
-}
-
-impl Scene {
-    /// Runs `stratavore` with these arguments in a shell that notes the terminal's settings before and after it.
-    fn start(args: &str, snapshot: &[u8]) -> Self {
-        Self::with(args, snapshot, vec![runner("auth")])
-    }
-
-    fn with(args: &str, snapshot: &[u8], runners: Vec<stratavore_rpc::v1::Runner>) -> Self {
-        let home = TempHome::new();
-        let socket = home.runtime().join("agent.sock");
-        let agent = FakeAgent::start(&socket, snapshot);
-        let world = World {
-            projects: vec![project("api")],
-            runners,
-            launched: Some(runner("fresh")),
-            agent: socket,
-            ..World::default()
-        };
-        let host = FakeHost::start(&places(&home), world);
-        let program = support::program();
-        let script = format!(
-            "printf '\\033]0;mine\\007my own screen\\n'; stty -a > before; {} {args} 2> stderr; code=$?; \
-             stty -a > after; cat stderr; printf 'left with %s.\\n' $code; read -r next; printf 'read %s.\\n' \"$next\"",
-            program.display()
-        );
-        let terminal = Terminal::start(
-            ["sh", "-c", &script],
-            home.environment(),
-            home.path(),
-            (80, 24),
-        );
-        Self {
-            home,
-            host: Some(host),
-            agent,
-            terminal,
-        }
-    }
-
-    fn host(&self) -> &FakeHost {
-        self.host.as_ref().expect("the host still runs")
-    }
-
-    fn stratavore(&self) -> Process {
-        wait_until(SOON, "stratavore in the terminal", || {
-            let shell = self.terminal.process()?;
-            shell.descendants().into_iter().find(|process| {
-                let words = process.command_line();
-                words
-                    .first()
-                    .is_some_and(|word| word.ends_with("stratavore"))
-            })
-        })
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.stratavore().pid).expect("a pid");
-        kill_process(Pid::from_raw(pid).expect("a pid"), signal).expect("it is ours");
-    }
-
-    /// Waits until the program has left, with this code, and checks that nothing of it stays in the terminal.
-    #[track_caller]
-    fn left(&self, code: &str) -> String {
-        let screen = self.terminal.wait_for(&format!("left with {code}."), SOON);
-        assert!(
-            screen.starts_with("my own screen\n"),
-            "the shell's screen is back:\n{screen}"
-        );
-        assert!(
-            !screen.contains("hello"),
-            "nothing of the runner stays:\n{screen}"
-        );
-        self.restored();
-        screen
-    }
-
-    #[track_caller]
-    fn restored(&self) {
-        let text =
-            |name| std::fs::read_to_string(self.home.path().join(name)).expect("stty wrote it");
-        assert_eq!(
-            text("after"),
-            text("before"),
-            "the terminal's settings are what they were"
-        );
-        let fresh = Terminal::start(
-            ["true"],
-            self.home.environment(),
-            self.home.path(),
-            (80, 24),
-        )
-        .modes();
-        assert_eq!(self.terminal.modes(), fresh, "every mode is off again");
-        assert_eq!(self.terminal.title(), "mine");
-        let raw = self.terminal.raw();
-        for undone in [
-            "\x1b[?2031l",
-            "\x1b[<99u",
-            "\x1b[>4m",
-            "\x1b[0 q",
-            "\x1b[r",
-            "\x1b(B",
-            "\x1b[?2026l",
-        ] {
-            assert!(holds(&raw, undone.as_bytes()), "{undone:?} was not written");
-        }
-        // The shell's own line editing works: what is typed is echoed and read.
-        self.terminal.type_text("typed\r");
-        self.terminal.wait_for("read typed.", SOON);
-    }
-
-    fn end_runner(&self, exit: Exit) {
-        let exited = Exited {
-            exit,
-            at: Timestamp(0),
-            stopped: false,
-            interrupted: false,
-            leftovers: 0,
-        };
-        self.agent.send(&Message::Exited(exited));
-        self.agent.send(&Message::Ended);
-    }
-}
-
-fn holds(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
-}
 
 #[test]
 fn detaching_restores_everything_and_the_runner_goes_on() {
@@ -247,16 +109,20 @@ fn being_killed_outright_restores_everything() {
     wait_until(SOON, "the shell's screen", || {
         scene.terminal.screen().starts_with("my own screen")
     });
-    let fresh = Terminal::start(
-        ["true"],
-        scene.home.environment(),
-        scene.home.path(),
-        (80, 24),
-    )
-    .modes();
+    let fresh = scene.fresh_modes();
     wait_until(SOON, "the modes to be off", || {
         scene.terminal.modes() == fresh
     });
+    let before = std::fs::read_to_string(scene.home.path().join("before")).expect("stty wrote it");
+    wait_until(SOON, "the terminal's settings to be what they were", || {
+        let now = scene.settings();
+        if now == before { Ok(()) } else { Err(now) }
+    });
+    assert!(
+        holds(&scene.terminal.raw(), b"\x1b]111\x1b\\"),
+        "the background that the program changed is reset"
+    );
+    assert_eq!(scene.terminal.title(), "mine");
     scene.terminal.type_text("typed\r");
     scene.terminal.wait_for("read typed.", SOON);
     scene.home.assert_nothing_left(SOON);
@@ -282,22 +148,14 @@ fn the_agents_death_is_told_and_restores_everything() {
 }
 
 #[test]
-fn the_users_terminal_is_asked_nothing() {
-    let scene = Scene::start("attach auth", b"\x1b[2J\x1b[Hhello\x1b[c\x1b[6n");
+fn the_users_title_is_back_whatever_the_program_put_aside() {
+    let scene = Scene::start("attach auth", b"\x1b]2;theirs\x1b\\\x1b[22;2thello");
     scene.terminal.wait_for("hello", SOON);
-    scene
-        .agent
-        .output(b"\x1b[c\x1b[>c\x1b[6n\x1b[?2026$p\x1b[5n\x1b]11;?\x07\x1b[18t\x1bZ done");
-    scene.terminal.wait_for("done", SOON);
-    scene.terminal.type_text("x");
-    scene.agent.wait_typed(b"x");
+    scene.agent.output(b"\x1b[22;0t\x1b]0;another\x07 more");
+    scene.terminal.wait_for("more", SOON);
+    assert_eq!(scene.terminal.title(), "another");
     scene.terminal.type_text("\x1c");
-    scene.terminal.wait_for("left with 0.", SOON);
-    assert_eq!(
-        scene.agent.typed(),
-        b"x",
-        "no answer of the terminal was typed"
-    );
+    scene.left("0");
 }
 
 #[test]
@@ -312,9 +170,10 @@ fn leaving_the_alternate_screen_fetches_what_was_behind_it() {
         .set_snapshot(b"\x1b[?1049l\x1b[2J\x1b[Hhello again");
     scene.agent.output(b"\x1b[?1049lstale");
     scene.terminal.wait_for("hello again", SOON);
-    scene.agent.wait_heard("the wish for a snapshot", |message| {
-        matches!(message, Message::Redraw(redraw) if redraw.history_lines == 0)
-    });
+    scene.agent.wait_heard(
+        "the wish for a snapshot",
+        |message| matches!(message, Message::Redraw(redraw) if redraw.history_lines == 0),
+    );
     scene.terminal.type_text("x\x1c");
     scene.left("0");
     scene.agent.wait_typed(b"x");
@@ -380,6 +239,42 @@ fn everything_shown_is_acknowledged() {
             Err(acknowledged.to_string())
         }
     });
+}
+
+#[test]
+fn a_chosen_key_detaches_and_the_usual_one_is_typed() {
+    let scene = Scene::start("attach auth --detach-key ctrl-a", b"hello");
+    scene.terminal.wait_for("hello", SOON);
+    scene.terminal.type_text("x\x1c\x1d\x1b[97;5u");
+    scene.left("0");
+    scene.agent.wait_typed(b"x\x1c\x1d");
+}
+
+#[test]
+fn a_broken_connection_is_made_again() {
+    let scene = Scene::start("attach auth", b"hello");
+    scene.terminal.wait_for("hello", SOON);
+    scene.agent.set_snapshot(b"\x1b[2J\x1b[Hback again");
+    scene.agent.drop_viewers();
+    scene.agent.wait_attached(2);
+    scene.terminal.wait_for("back again", SOON);
+    scene.terminal.type_text("x\x1c");
+    scene.left("0");
+    scene.agent.wait_typed(b"x");
+}
+
+#[test]
+fn a_connection_that_stays_broken_while_the_runner_lives_is_told() {
+    let scene = Scene::start("attach auth", b"hello");
+    for attached in 1..=4 {
+        scene.agent.wait_attached(attached);
+        scene.agent.drop_viewers();
+    }
+    let screen = scene.left("8");
+    assert!(
+        screen.contains("error: the connection to auth was lost; auth still runs\nhint: attach again with `stratavore attach auth`"),
+        "{screen}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::json;
 use stratavore_rpc::v1;
 use stratavore_testkit::TempHome;
-use support::host::{FakeHost, World, ended, project, runner};
+use support::host::{FakeHost, World, ago, ended, project, runner};
 use support::{places, run, run_with};
 
 /// A home with a host that knows two projects and three runners.
@@ -17,6 +17,27 @@ fn scene() -> (FakeHost, TempHome) {
     hostile.title = Some("\x1b]0;x\x07\u{202e}title".into());
     hostile.command = vec!["sh".into(), "-c".into(), "printf '\x1b[2J'\nls".into()];
     hostile.unreachable = true;
+    hostile.attachments = vec![
+        v1::Attachment {
+            place: "window".into(),
+            columns: 120,
+            rows: 40,
+            decides: true,
+            read_only: false,
+        },
+        v1::Attachment {
+            place: "pts/\x1b[31m".into(),
+            columns: 80,
+            rows: 24,
+            decides: false,
+            read_only: true,
+        },
+    ];
+    hostile.report = Some(v1::Report {
+        text: "waits for\x1b]0;x\x07 you".into(),
+        at: ago(190),
+    });
+    hostile.recording = Some("/data/runners/evil/1/recording.cast".into());
     let settings = vec![
         v1::Setting {
             key: "log.level".into(),
@@ -255,6 +276,7 @@ fn a_launch_asks_for_what_the_command_line_says() {
         "150",
         "--queue",
         "--keep-descendants",
+        "--record",
         "--size",
         "120x40",
         "--",
@@ -276,9 +298,13 @@ fn a_launch_asks_for_what_the_command_line_says() {
         .find(|asked| asked.starts_with("LaunchRequest"))
         .cloned()
         .unwrap();
-    let (request, id) = asked.split_once(", request_id: Some(\"").unwrap();
-    assert_eq!(id.len(), "12345678-1234-1234-1234-123456789012\") }".len());
-    insta::assert_snapshot!("launch_request", request);
+    let (request, rest) = asked.split_once("request_id: Some(\"").unwrap();
+    let (id, rest) = rest.split_once('"').unwrap();
+    assert_eq!(id.len(), "12345678-1234-1234-1234-123456789012".len());
+    insta::assert_snapshot!(
+        "launch_request",
+        format!("{request}request_id: Some(\"[ID]\"{rest}")
+    );
     assert!(
         host.was_asked("ConfigRequest { project: Some(\"api\") }"),
         "what a ceiling does is configured"
@@ -400,6 +426,7 @@ fn help() {
         "send",
         "screen",
         "logs",
+        "play",
         "wait",
         "stop",
         "pause",
@@ -428,7 +455,7 @@ fn completions_are_complete() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&home, &["completions", shell]);
         assert_eq!(script.code, 0);
-        for command in ["interrupted", "keep-descendants", "read-only"] {
+        for command in ["interrupted", "keep-descendants", "read-only", "idle-limit"] {
             assert!(script.stdout.contains(command), "{shell} lacks {command}");
         }
         assert!(

@@ -14,7 +14,7 @@ use tracing::info;
 
 /// Hosts Stratavore's supervisor without a window. Ending it leaves every runner running.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "stratavored", version, about)]
 struct Arguments {
     /// End by itself after some idle minutes without clients and runners (daemon.idle_minutes).
     #[arg(long)]

@@ -5,38 +5,14 @@ mod support;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
 
 use stratavore_rpc::v1;
-use stratavore_testkit::binary::built;
 use stratavore_testkit::faults::{ReadOnly, SmallDisk};
 use stratavore_testkit::{Process, TempHome, wait_until, wait_until_async};
-use support::{Host, SOON};
+use support::{Host, SOON, refused};
 
 fn mode(path: &std::path::Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-/// Runs a host that is expected to refuse, and returns its exit code and words.
-fn refused(home: &TempHome, change: impl FnOnce(&mut std::process::Command)) -> (i32, String) {
-    let mut command = home.command(built("stratavore-daemon", "stratavored"));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    change(&mut command);
-    let mut child = command.spawn().unwrap();
-    let status = wait_until(SOON, "the host refuses to start", || {
-        child.try_wait().unwrap()
-    });
-    let mut words = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut words)
-        .unwrap();
-    (status.code().unwrap(), words)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,7 +256,7 @@ fn a_socket_path_that_is_too_long_is_named_with_the_mend() {
 }
 
 #[test]
-fn a_damaged_newer_or_unwritable_store_is_refused_with_the_mend() {
+fn a_damaged_or_unwritable_store_is_refused_with_the_mend() {
     let home = TempHome::new();
     let database = home.data().join("stratavore.db");
     std::fs::write(

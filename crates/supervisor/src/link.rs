@@ -9,7 +9,7 @@ use stratavore_core::launch::{Ceiling, CeilingAction};
 use stratavore_core::runner::{Input, Runner, State};
 use stratavore_store::{Heartbeat, Observation};
 use stratavore_wire::client::{Connection, Receiver, Sender};
-use stratavore_wire::{Attached, Message, Refusal, Stop, Viewers, Welcome};
+use stratavore_wire::{Attached, Message, Refusal, Stop, Viewers};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -59,30 +59,22 @@ impl Link {
         self.knows().clone()
     }
 
+    /// Makes an adopted agent agree with what its runner is, where it is not known to do so.
+    pub(crate) fn agree(&self, state: &State, frozen: Option<bool>) {
+        match *state {
+            State::Paused { .. } if frozen != Some(true) => self.tell(Message::Freeze),
+            State::Running { .. } if frozen != Some(false) => self.tell(Message::Thaw),
+            State::Stopping { grace_ms, .. } => self.tell(Message::Stop(Stop { grace_ms })),
+            _ => {}
+        }
+    }
+
     fn knows(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hears(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-}
-
-/// A link that has just begun.
-pub(crate) struct Begun {
-    link: Arc<Link>,
-    desired: State,
-}
-
-impl Begun {
-    /// Makes an adopted agent agree with what the runner is by now.
-    pub(crate) fn welcomed(self, welcome: &Welcome) {
-        match self.desired {
-            State::Paused { .. } if !welcome.frozen => self.link.tell(Message::Freeze),
-            State::Running { .. } if welcome.frozen => self.link.tell(Message::Thaw),
-            State::Stopping { grace_ms, .. } => self.link.tell(Message::Stop(Stop { grace_ms })),
-            _ => {}
-        }
     }
 }
 
@@ -93,7 +85,7 @@ pub(crate) fn begin(
     attempt: u32,
     connection: Connection,
     launching: bool,
-) -> Begun {
+) -> Arc<Link> {
     let (commands, queue) = mpsc::unbounded_channel();
     let link = Arc::new(Link {
         attempt,
@@ -115,10 +107,7 @@ pub(crate) fn begin(
         link: Arc::clone(&link),
     };
     inner.tracker.spawn(task.run(sender, receiver, queue));
-    Begun {
-        link,
-        desired: runner.state.clone(),
-    }
+    link
 }
 
 struct Task {

@@ -345,6 +345,21 @@ pub(crate) async fn adopt(inner: &Arc<Inner>, runner: &Runner, attempt: u32) -> 
             )
             .await;
     }
-    link::begin(inner, runner, attempt, connection, false).welcomed(&welcome);
-    Ok(())
+    let link = link::begin(inner, runner, attempt, connection, false);
+    // What a person asked for while there was no link was told to nobody. What is asked for from here on finds the link,
+    // and what is asked for between the look and the telling is seen by the next look.
+    let (mut frozen, mut told) = (Some(welcome.frozen), None);
+    loop {
+        let now = inner
+            .store
+            .runner(runner.id)
+            .await
+            .map_err(|error| error.to_string())?
+            .runner;
+        if told == Some(now.revision) || now.state.attempt() != attempt {
+            return Ok(());
+        }
+        link.agree(&now.state, frozen);
+        (frozen, told) = (None, Some(now.revision));
+    }
 }

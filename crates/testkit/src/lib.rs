@@ -10,7 +10,7 @@
 //! | `terminal` | `terminal` | none |
 //! | `model_api`, `claude`, `closed_proxy` | `model` | none (`npm` for `claude`) |
 //! | `bus`, `tray`, `notifications` | `desktop` | `dbus-daemon` |
-//! | `display` | `desktop` | `xvfb imagemagick` |
+//! | `desk`, `display`, `windows` | `desktop` | `xvfb imagemagick` |
 //! | `webdriver` | `desktop` | `webkit2gtk-driver` |
 
 pub mod binary;
@@ -36,6 +36,8 @@ pub mod bus;
 #[cfg(feature = "desktop")]
 mod dbusmenu;
 #[cfg(feature = "desktop")]
+pub mod desk;
+#[cfg(feature = "desktop")]
 pub mod display;
 #[cfg(feature = "desktop")]
 pub mod notifications;
@@ -43,6 +45,8 @@ pub mod notifications;
 pub mod tray;
 #[cfg(feature = "desktop")]
 pub mod webdriver;
+#[cfg(feature = "desktop")]
+pub mod windows;
 
 pub use home::TempHome;
 pub use process::Process;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use zbus::names::BusName;
 use zbus::object_server::SignalEmitter;
 
 use crate::bus::Bus;
@@ -33,6 +34,8 @@ pub struct NotificationService {
 pub struct Notification {
     /// The id that the service gave it.
     pub id: u32,
+    /// The connection that asked for it.
+    pub sender: String,
     /// The program's name for itself.
     pub app_name: String,
     /// The icon's name or path.
@@ -102,7 +105,8 @@ impl NotificationService {
     }
 
     /// Presses the button with this key, or the notification itself ([`DEFAULT_ACTION`]): a token for the focus goes
-    /// out before the action, and the notification is closed after it, as GNOME and KDE do.
+    /// out before the action, and the notification is closed after it, as GNOME and KDE do. All of it goes to the connection
+    /// that asked for the notification and to nobody else, as GNOME does.
     ///
     /// A notification that is closed, or has no such button, is an error.
     pub async fn press(&self, id: u32, key: &str) -> zbus::Result<()> {
@@ -113,16 +117,16 @@ impl NotificationService {
                 notification.actions
             )));
         }
-        let emitter = SignalEmitter::new(&self.connection, PATH)?;
+        let emitter = self.emitter(&notification)?;
         Service::activation_token(&emitter, id, &activation_token_of(id)).await?;
         Service::action_invoked(&emitter, id, key).await?;
-        self.close(id).await
+        self.close(&notification).await
     }
 
     /// Closes the notification as a person does who does not care.
     pub async fn dismiss(&self, id: u32) -> zbus::Result<()> {
-        self.open_notification(id)?;
-        self.close(id).await
+        let notification = self.open_notification(id)?;
+        self.close(&notification).await
     }
 
     fn open_notification(&self, id: u32) -> zbus::Result<Notification> {
@@ -132,10 +136,18 @@ impl NotificationService {
             .ok_or_else(|| zbus::Error::Failure(format!("notification {id} is not shown")))
     }
 
-    async fn close(&self, id: u32) -> zbus::Result<()> {
-        lock(&self.board).close(id);
-        let emitter = SignalEmitter::new(&self.connection, PATH)?;
-        Service::notification_closed(&emitter, id, Closed::ByThePerson as u32).await
+    async fn close(&self, notification: &Notification) -> zbus::Result<()> {
+        lock(&self.board).close(notification.id);
+        let emitter = self.emitter(notification)?;
+        Service::notification_closed(&emitter, notification.id, Closed::ByThePerson as u32).await
+    }
+
+    /// Speaks to whoever asked for a notification.
+    fn emitter(&self, notification: &Notification) -> zbus::Result<SignalEmitter<'static>> {
+        let sender = BusName::try_from(notification.sender.clone())?;
+        Ok(SignalEmitter::new(&self.connection, PATH)?
+            .into_owned()
+            .set_destination(sender))
     }
 }
 

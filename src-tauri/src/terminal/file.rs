@@ -29,7 +29,8 @@ pub async fn open(desktop: &Desktop, runner: &str, link: &str) -> Result<(), Fai
         })
         .await?;
     let path = within(&path, &[runner.cwd.as_ref(), project.path.as_ref()])?;
-    let url = Url::from_file_path(&path).map_err(|()| refused(&path, "its path is not absolute"))?;
+    let url =
+        Url::from_file_path(&path).map_err(|()| refused(&path, "its path is not absolute"))?;
     desktop
         .surroundings()
         .open_link(url.as_str())
@@ -72,7 +73,9 @@ fn within(path: &Path, directories: &[&Path]) -> Result<PathBuf, Failure> {
     }
     let metadata = fs::metadata(&real).map_err(|error| refused(path, &error.to_string()))?;
     let runs = metadata.permissions().mode() & 0o111 != 0
-        || real.extension().is_some_and(|extension| extension == "desktop");
+        || real
+            .extension()
+            .is_some_and(|extension| extension == "desktop");
     if metadata.is_dir() || (metadata.is_file() && !runs) {
         Ok(real)
     } else {
@@ -97,7 +100,12 @@ mod tests {
         assert_eq!(path("file:///tmp/a%20b"), Some("/tmp/a b".into()));
         assert_eq!(path("file://localhost/tmp/a"), Some("/tmp/a".into()));
         assert_eq!(path("file://desk/tmp/a"), Some("/tmp/a".into()));
-        for elsewhere in ["file://other/tmp/a", "https://desk/tmp/a", "/tmp/a", "file:"] {
+        for elsewhere in [
+            "file://other/tmp/a",
+            "https://desk/tmp/a",
+            "/tmp/a",
+            "file:",
+        ] {
             assert!(
                 local(elsewhere, "Desk").is_err() || path(elsewhere) == Some("/".into()),
                 "{elsewhere}"

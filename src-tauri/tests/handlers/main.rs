@@ -5,3 +5,4 @@ mod hosting;
 mod support;
 mod terminal;
 mod tray;
+mod widths;

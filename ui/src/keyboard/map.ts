@@ -1,9 +1,16 @@
+import type { Along, Way } from "../panes/layout";
+
 /** What the window does with a key, wherever the focus is. */
 export type Act =
   | { kind: "palette" }
   | { kind: "launch" }
   | { kind: "runner"; index: number }
   | { kind: "neighbour"; step: 1 | -1 }
+  | { kind: "tab"; step: 1 | -1 }
+  | { kind: "pane"; way: Way }
+  | { kind: "split"; along: Along }
+  | { kind: "close" }
+  | { kind: "zoom"; step: 1 | -1 | 0 }
   | { kind: "find" }
   | { kind: "copy" }
   | { kind: "paste" };
@@ -13,18 +20,44 @@ export type Place = "terminal" | "field" | "elsewhere";
 
 export type Key = Pick<KeyboardEvent, "key" | "code" | "ctrlKey" | "shiftKey" | "altKey" | "metaKey">;
 
+const WAYS: Record<string, Way> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
+
 /**
  * Tells what a key does; null: it is the terminal's, or whatever has the focus. Digits go by their place on the keyboard,
  * for some layouts write other characters there.
  */
 export function act(key: Key, place: Place): Act | null {
-  if (!key.ctrlKey || key.altKey || key.metaKey) return null;
-  if (!key.shiftKey) {
-    if (key.key === "k") return { kind: "palette" };
-    if (key.key === "n") return { kind: "launch" };
-    const digit = /^Digit([1-9])$/.exec(key.code);
-    return digit === null ? null : { kind: "runner", index: Number(digit[1]) - 1 };
+  if (key.metaKey) return null;
+  if (key.altKey) {
+    const way = WAYS[key.key];
+    return key.shiftKey && !key.ctrlKey && way !== undefined && place !== "field" ? { kind: "pane", way } : null;
   }
+  if (!key.ctrlKey) return null;
+  return key.shiftKey ? withShift(key, place) : plain(key);
+}
+
+function plain(key: Key): Act | null {
+  switch (key.key) {
+    case "k":
+      return { kind: "palette" };
+    case "n":
+      return { kind: "launch" };
+    case "PageDown":
+      return { kind: "tab", step: 1 };
+    case "PageUp":
+      return { kind: "tab", step: -1 };
+    case "+":
+    case "=":
+      return { kind: "zoom", step: 1 };
+    case "-":
+      return { kind: "zoom", step: -1 };
+  }
+  if (key.code === "Digit0" || key.code === "Numpad0") return { kind: "zoom", step: 0 };
+  const digit = /^Digit([1-9])$/.exec(key.code);
+  return digit === null ? null : { kind: "runner", index: Number(digit[1]) - 1 };
+}
+
+function withShift(key: Key, place: Place): Act | null {
   switch (key.key) {
     case "ArrowDown":
       return { kind: "neighbour", step: 1 };
@@ -34,6 +67,17 @@ export function act(key: Key, place: Place): Act | null {
       return place === "field" ? null : { kind: "neighbour", step: 1 };
     case "ArrowLeft":
       return place === "field" ? null : { kind: "neighbour", step: -1 };
+    case "+":
+      return { kind: "zoom", step: 1 };
+  }
+  if (place === "field") return null;
+  switch (key.key.toLowerCase()) {
+    case "e":
+      return { kind: "split", along: "row" };
+    case "o":
+      return { kind: "split", along: "column" };
+    case "w":
+      return { kind: "close" };
   }
   if (place !== "terminal") return null;
   switch (key.key.toLowerCase()) {

@@ -1,5 +1,4 @@
-import { copy, paste } from "../terminal/clipboard";
-import { selection } from "../terminal/screen";
+import { paste } from "../terminal/clipboard";
 import type { Desk } from "../window/desk.svelte";
 import { act, type Place } from "./map";
 
@@ -41,11 +40,26 @@ export function perform(desk: Desk, event: KeyboardEvent): void {
     case "neighbour":
       desk.showNeighbour(asked.step);
       break;
+    case "tab":
+      desk.stepTab(asked.step);
+      break;
+    case "pane":
+      desk.focusBeside(asked.way);
+      break;
+    case "split":
+      desk.askSplit(asked.along);
+      break;
+    case "close":
+      desk.closePane();
+      break;
+    case "zoom":
+      desk.preferences.zoom(asked.step);
+      break;
     case "find":
       desk.finding = true;
       break;
     case "copy":
-      void copy(selection());
+      void desk.copy();
       break;
   }
 }

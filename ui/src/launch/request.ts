@@ -13,9 +13,17 @@ export interface Draft {
   restart: boolean;
   attempts: number;
   queue: boolean;
+  /** A ceiling for memory, in MB; null: none but the configured. */
+  memory: number | null;
+  /** A ceiling for the processor, in percent of a core. */
+  cpu: number | null;
+  /** What happens at a ceiling. */
+  action: "notify" | "pause" | "stop";
+  keepDescendants: boolean;
+  record: boolean;
 }
 
-export type Fault = { field: "project" | "command" | "args" | "env" | "attempts"; message: string };
+export type Fault = { field: "project" | "command" | "args" | "env" | "attempts" | "memory" | "cpu"; message: string };
 
 function words(line: string, field: "command" | "args"): string[] | Fault {
   try {
@@ -49,6 +57,13 @@ export function request(
   if (draft.restart && !(Number.isInteger(draft.attempts) && draft.attempts > 0)) {
     return { field: "attempts", message: "enter how often it may start again, at least 1" };
   }
+  for (const [field, value, what] of [
+    ["memory", draft.memory, "how many MB it may take"],
+    ["cpu", draft.cpu, "how many percent of a core it may take"],
+  ] as const) {
+    if (value !== null && !(Number.isInteger(value) && value > 0)) return { field, message: `enter ${what}, at least 1` };
+  }
+  const bounded = draft.memory !== null || draft.cpu !== null;
   return {
     project: draft.project,
     program: draft.program,
@@ -61,8 +76,15 @@ export function request(
       : { policy: "never", max_attempts: null },
     columns: size?.columns ?? null,
     rows: size?.rows ?? null,
-    keep_descendants: false,
-    ceiling: null,
+    keep_descendants: draft.keepDescendants,
+    ceiling: bounded
+      ? {
+          memory_bytes: draft.memory === null ? null : draft.memory * 1024 * 1024,
+          cpu_percent: draft.cpu,
+          action: draft.action,
+        }
+      : null,
+    record: draft.record,
     queue: draft.queue,
     request_id: id,
   };

@@ -1,6 +1,9 @@
 import type { Runner } from "../backend/types/Runner";
-import { acts } from "../fleet/state";
+import { acts, hasTerminal } from "../fleet/state";
 import { line } from "../fleet/words";
+import type { Along } from "../panes/layout";
+import { linksIn } from "../terminal/links";
+import { screenOf, visibleText } from "../terminal/screen";
 import type { Desk } from "../window/desk.svelte";
 
 /** Is one line of the palette. */
@@ -14,7 +17,7 @@ export interface Entry {
   run: () => void;
 }
 
-function runners(desk: Desk): Entry[] {
+function runners(desk: Desk, show: (id: string) => void = (id) => desk.show(id)): Entry[] {
   const listed = desk.list.ids;
   const others = desk.fleet.runners.filter((runner) => !listed.includes(runner.id)).map((runner) => runner.id);
   return [...listed, ...others].flatMap((id, index): Entry[] => {
@@ -28,7 +31,7 @@ function runners(desk: Desk): Entry[] {
         detail: line(runner, desk.clock.now),
         key: index < Math.min(9, listed.length) ? `Ctrl ${index + 1}` : null,
         runner,
-        run: () => desk.show(id),
+        run: () => show(id),
       },
     ];
   });
@@ -48,9 +51,31 @@ function ofShown(desk: Desk): Entry[] {
     ...(can.resume ? [command(of("Continue"), () => void desk.resume(runner))] : []),
     ...(can.restart ? [command(of("Restart"), () => desk.restart(runner))] : []),
     ...(can.stop ? [command(of("Stop"), () => desk.stop(runner))] : []),
-    command("Find in the terminal", () => (desk.finding = true), "Ctrl Shift F"),
+    ...(hasTerminal(runner) ? ofTerminal(desk, runner) : []),
     command("Show the facts of the runner", () => (desk.factsOpen = true)),
-    command("Close the tab", () => desk.tabs.close(runner.id), null, "the runner goes on"),
+    command("Close the terminal", () => desk.closePane(), "Ctrl Shift W", "the runner goes on"),
+  ];
+}
+
+function ofTerminal(desk: Desk, runner: Runner): Entry[] {
+  const screen = screenOf(runner.id);
+  return [
+    ...(screen?.commands() ?? []).map(({ title, run }) => command(title, run)),
+    command("Find in the terminal", () => (desk.finding = true), "Ctrl Shift F"),
+    command("Split: a terminal beside this one…", () => desk.askSplit("row"), "Ctrl Shift E"),
+    command("Split: a terminal below this one…", () => desk.askSplit("column"), "Ctrl Shift O"),
+    command("Paste the clipboard's image as a file", () => void desk.pasteImage(runner.id)),
+    ...linksIn(visibleText())
+      .slice(0, 9)
+      .map((link) => command(`Open ${link}`, () => void desk.openLink(link))),
+  ];
+}
+
+function ofText(desk: Desk): Entry[] {
+  return [
+    command("Larger text in terminals", () => desk.preferences.zoom(1), "Ctrl +"),
+    command("Smaller text in terminals", () => desk.preferences.zoom(-1), "Ctrl -"),
+    command("Usual text in terminals", () => desk.preferences.zoom(0), "Ctrl 0"),
   ];
 }
 
@@ -61,6 +86,13 @@ function commands(desk: Desk): Entry[] {
     ...ofShown(desk),
     command("Next runner", () => desk.showNeighbour(1), "Ctrl Shift ↓"),
     command("Previous runner", () => desk.showNeighbour(-1), "Ctrl Shift ↑"),
+    ...(desk.tabs.all.length > 1
+      ? [
+          command("Next tab", () => desk.stepTab(1), "Ctrl PgDn"),
+          command("Previous tab", () => desk.stepTab(-1), "Ctrl PgUp"),
+        ]
+      : []),
+    ...ofText(desk),
     command("Go to the terminals", () => desk.go("fleet")),
     command("Go to projects", () => desk.go("projects")),
     command("Go to events", () => desk.go("events")),
@@ -75,14 +107,18 @@ function projects(desk: Desk): Entry[] {
     id: `project ${project.id}`,
     group: "Projects",
     title: `Launch in ${project.name}…`,
-    detail: project.path,
+    detail: desk.tilde(project.path),
     key: null,
     runner: null,
     run: () => desk.launchDialog(project.name),
   }));
 }
 
-/** Lists all that the palette can do now. */
-export function entries(desk: Desk): Entry[] {
+/** Lists all that the palette can do now; with `split`, only what may be put beside or below the present terminal. */
+export function entries(desk: Desk, split?: Along): Entry[] {
+  if (split !== undefined) {
+    const others = runners(desk, (id) => desk.split(split, id)).filter(({ runner }) => runner?.id !== desk.tabs.shown);
+    return [...others, command("Launch a runner…", () => desk.launchDialog(undefined, split))];
+  }
   return [...runners(desk), ...commands(desk), ...projects(desk)];
 }

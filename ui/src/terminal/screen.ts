@@ -9,6 +9,8 @@ export interface Screen {
   fits: () => Size | null;
   /** Pastes a text, after asking where that is wise. */
   paste: (text: string) => void;
+  /** What else can be done with it now, for those who use no mouse. */
+  commands: () => { title: string; run: () => void }[];
 }
 
 const screens = new Map<string, Screen>();

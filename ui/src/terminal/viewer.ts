@@ -75,9 +75,9 @@ export class Viewer {
     (cause) => {
       const refused = failure(cause);
       // No such attachment any more; any other reason is one for not having typed, not for letting go.
-      if (refused.code === "not-found") this.#lost(refused.message);
+      if (refused.code !== "not-found") return this.to.troubled(refused);
+      this.#lost(refused.message);
       this.to.unheard();
-      if (refused.code !== "not-found") this.to.troubled(refused);
     },
   );
 
@@ -225,6 +225,7 @@ export class Viewer {
     else if (this.#history === "there") this.#history = "none";
     mark("arrived", bytes.length);
     emulator.write("", () => {
+      if (this.#closed) return;
       const { baseY, viewportY } = emulator.buffer.active;
       this.#reading = Math.max(this.#reading, baseY - viewportY);
       emulator.reset();
@@ -257,8 +258,9 @@ export class Viewer {
   }
 
   #resize({ columns, rows }: Size): void {
+    if (this.#closed) return;
     this.emulator.resize(columns, rows);
-    if (!this.#closed) this.to.sized({ columns, rows });
+    this.to.sized({ columns, rows });
   }
 
   #ended(exit: Exit | null): void {

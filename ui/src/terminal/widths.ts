@@ -34,8 +34,7 @@ export const agentWidths: IUnicodeVersionProvider = {
   },
   charProperties(codepoint, preceding) {
     const width = this.wcwidth(codepoint);
-    const before = widthOf(preceding);
-    if (width > 0 || before === 0) return properties(width, false);
-    return properties(before, true);
+    // A mark shares the cell before it whatever came between, a sequence too; xterm forgets what that cell was then.
+    return width > 0 ? properties(width, false) : properties(widthOf(preceding), true);
   },
 };

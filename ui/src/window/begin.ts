@@ -54,7 +54,6 @@ export function begin(desk: Desk): () => void {
     if (ended) return end();
     unlisten = end;
     const asked = desk.fleet.start();
-    void desk.learnPolicy();
     // Without it paths are written out.
     desk.backend.home().then(
       (home) => (desk.home = home),

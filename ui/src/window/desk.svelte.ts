@@ -166,17 +166,21 @@ export class Desk {
     this.show(runner);
   }
 
+  async openLink(link: string): Promise<void> {
+    await this.#attempt("Could not open the link", () => this.backend.openLink(link));
+  }
+
   /** Reads again what the configuration says of terminals. */
   async learnPolicy(): Promise<void> {
     // Without an answer the careful one holds; what the host lacks is told elsewhere.
     this.policy = await policy(this.backend).catch(() => this.policy);
   }
 
-  /** Writes a path as people do, the home directory as ~. */
-  tilde(path: string): string {
+  /** Writes paths as people do, the home directory as ~. */
+  tilde(text: string): string {
     const { home } = this;
-    if (home === null || home === "") return path;
-    return path === home || path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+    if (home === null || home === "") return text;
+    return text === home ? "~" : text.replaceAll(`${home}/`, "~/");
   }
 
   showNth(index: number): void {

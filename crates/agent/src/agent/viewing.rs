@@ -322,7 +322,10 @@ impl Agent {
     /// Sends followers of the history what is new in it, as far as they take it; the last piece when it is `over`.
     pub(super) fn send_followed(&mut self, over: bool) {
         for peer in &mut self.parts.peers {
-            while let Some(follow) = &mut peer.follows {
+            while peer.unsent() < UNREAD_MAX {
+                let Some(follow) = &mut peer.follows else {
+                    break;
+                };
                 let ansi = follow.ansi;
                 let (piece, end) = self.history.since(follow.position, HISTORY_PIECE);
                 follow.position = end;
@@ -335,9 +338,6 @@ impl Agent {
                     break;
                 }
                 peer.send(&history_piece(ansi, &piece, false));
-                if peer.unsent() > UNREAD_MAX {
-                    break;
-                }
             }
         }
     }

@@ -18,22 +18,24 @@ use super::command::{ColorChange, Command};
 use super::kept::Kept;
 use super::mend::{mend, settle};
 use super::size::Size;
+use super::style;
 use super::{DIRECTORY_MAX, TITLE_MAX, clean};
 
 /// Rows that may scroll off while a narrower terminal wraps its lines anew.
 const REFLOW_ROWS: usize = 4_000;
 
-/// Private modes that mean nothing to the engine but everything to a viewer: mouse, reversed colours, news of the palette.
-pub(crate) const VIEWER_MODES: [u16; 5] = [5, 9, 1015, 1016, 2031];
+/// What the ids of links that have none begin with.
+pub(crate) const NAMELESS: &str = "stratavore-";
+
+/// Private modes that mean nothing to the engine but everything to a viewer: reversed colours, news of the palette.
+pub(crate) const VIEWER_MODES: [u16; 2] = [5, 2031];
 
 /// Says whether a private mode is one that is kept here.
 pub(crate) fn knows_private_mode(mode: u32) -> bool {
-    u16::try_from(mode).is_ok_and(|mode| {
-        matches!(
-            mode,
-            1 | 6 | 7 | 12 | 25 | 47 | 66 | 1000 | 1002..=1007 | 1047..=1049 | 2004 | 2026
-        ) || VIEWER_MODES.contains(&mode)
-    })
+    matches!(
+        mode,
+        1 | 5 | 6 | 7 | 9 | 12 | 25 | 47 | 66 | 1000 | 1002..=1007 | 1015 | 1016 | 1047..=1049 | 2004 | 2026 | 2031
+    )
 }
 
 /// Says whether a name is one of a pointer's shapes.
@@ -56,13 +58,21 @@ pub(crate) struct Engine {
     pub(crate) keyboard: [Vec<u8>; 2],
     /// xterm's modifyOtherKeys.
     pub(crate) other_keys: u8,
+    /// The private mode by which the mouse is reported; 0 for none.
+    pub(crate) mouse: u16,
+    /// The private mode that says how; 0 for the first way there was.
+    pub(crate) mouse_encoding: u16,
     /// Which of [`VIEWER_MODES`] are set.
     pub(crate) viewer_modes: [bool; VIEWER_MODES.len()],
     pub(crate) cursor_style: Option<CursorStyle>,
+    /// Private mode 12, when the program has said it.
+    pub(crate) blinks: Option<bool>,
     pub(crate) title: String,
     pub(crate) titles: Vec<String>,
     pub(crate) directory: String,
     pub(crate) pointer: String,
+    /// Links without an id so far.
+    pub(crate) links: u32,
     /// The saved cursor of the primary screen while the alternate one is shown, where it is another than the cursor.
     pub(crate) primary_saved: Option<Cursor<Cell>>,
     /// Inside a synchronized update.
@@ -90,12 +100,16 @@ impl Engine {
             charset: CharsetIndex::G0,
             keyboard: [vec![0], vec![0]],
             other_keys: 0,
+            mouse: 0,
+            mouse_encoding: 0,
             viewer_modes: [false; VIEWER_MODES.len()],
             cursor_style: None,
+            blinks: None,
             title: String::new(),
             titles: Vec::new(),
             directory: String::new(),
             pointer: String::new(),
+            links: 0,
             primary_saved: None,
             in_frame: false,
             rang: false,
@@ -205,29 +219,11 @@ impl Engine {
         }
     }
 
-    /// Keeps what a wrap is about to scroll off; `short` says that a wide character did not fit into the last column.
-    pub(crate) fn before_wrap(&mut self, short: bool) {
-        if !self.term.mode().contains(TermMode::LINE_WRAP) {
-            return;
-        }
-        let line = self.term.grid().cursor.point.line;
-        if line == Line(0) && self.region == (0..1) && !self.is_alternate() {
-            // The line that wraps is the one that scrolls off, before the engine has marked it.
-            let columns = usize::from(self.size.columns);
-            let mut row = self.term.grid()[line].clone();
-            let last = &mut row[Column(columns - 1)];
-            last.flags.insert(Flags::WRAPLINE);
-            last.flags.set(Flags::LEADING_WIDE_CHAR_SPACER, short);
-            self.kept.keep(&row, columns);
-        } else {
-            self.before_linefeed();
-        }
-    }
-
     /// Blanks the halves of wide characters that the engine leaves when it moves or erases the other half.
     pub(crate) fn mend_line(&mut self) {
         let line = self.term.grid().cursor.point.line;
-        mend(&mut self.term.grid_mut()[line]);
+        let erased = Cell::from(self.term.grid().cursor.template.bg);
+        mend(&mut self.term.grid_mut()[line], Some(&erased));
     }
 
     pub(crate) fn cursor_to(&mut self, line: i32, column: usize) {
@@ -250,9 +246,95 @@ impl Engine {
         &mut self.keyboard[usize::from(self.term.mode().contains(TermMode::ALT_SCREEN))]
     }
 
-    pub(crate) fn viewer_mode(&mut self, mode: u16) -> Option<&mut bool> {
-        let index = VIEWER_MODES.iter().position(|known| *known == mode)?;
-        Some(&mut self.viewer_modes[index])
+    pub(crate) fn pen_flags(&self) -> Flags {
+        self.term.grid().cursor.template.flags
+    }
+
+    pub(crate) fn set_pen_flags(&mut self, flags: Flags) {
+        self.term.grid_mut().cursor.template.flags = flags;
+    }
+
+    /// Sets or ends a line above what is written.
+    pub(crate) fn overline(&mut self, over: bool) {
+        self.set_pen_flags(style::overline(self.pen_flags(), over));
+    }
+
+    /// Lets a cursor that waits to wrap stand in the last column.
+    pub(crate) fn stop_waiting(&mut self) {
+        self.term.grid_mut().cursor.input_needs_wrap = false;
+    }
+
+    /// Moves to the start of the line, where lines can be moved.
+    pub(crate) fn to_line_home(&mut self) {
+        self.stop_waiting();
+        let cursor = &mut self.term.grid_mut().cursor;
+        if self.region.contains(&cursor.point.line.0) {
+            cursor.point.column = Column(0);
+        }
+    }
+
+    /// VPR, which margins do not stop.
+    pub(crate) fn move_lines(&mut self, lines: u32) {
+        let point = self.term.grid().cursor.point;
+        let lines = i32::try_from(lines).unwrap_or(i32::MAX);
+        let last = if self.term.mode().contains(TermMode::ORIGIN) {
+            self.region.end
+        } else {
+            self.size.rows.into()
+        } - 1;
+        self.cursor_to(point.line.0.saturating_add(lines).min(last), point.column.0);
+    }
+
+    /// IND.
+    pub(crate) fn index(&mut self) {
+        self.before_linefeed();
+        self.stop_waiting();
+        self.term.linefeed();
+    }
+
+    /// Sets or resets a private mode.
+    pub(crate) fn switch(&mut self, mode: PrivateMode, set: bool) {
+        match (mode.raw(), set) {
+            (mode @ (9 | 1000 | 1002 | 1003), _) => self.mouse = if set { mode } else { 0 },
+            (mode @ (1005 | 1006 | 1015 | 1016), true) => self.mouse_encoding = mode,
+            (mode @ (1005 | 1006 | 1015 | 1016), false) => {
+                // As xterm has it, a reset is one of the same mode.
+                if self.mouse_encoding == mode {
+                    self.mouse_encoding = 0;
+                }
+            }
+            (12, _) => self.blinks = Some(set),
+            (66, true) => self.term.set_keypad_application_mode(),
+            (66, false) => self.term.unset_keypad_application_mode(),
+            (2026, _) => self.in_frame = set,
+            (47 | 1047, true) => self.show_alternate(),
+            (47 | 1047, false) => self.show_primary(),
+            (1048, true) => self.save_cursor_position(),
+            (1048, false) => self.term.restore_cursor_position(),
+            (1049, true) => {
+                self.save_cursor_position();
+                self.show_alternate();
+            }
+            (1049, false) => {
+                self.show_primary();
+                self.term.restore_cursor_position();
+            }
+            (1 | 6 | 7 | 25 | 1004 | 1007 | 2004, _) => {
+                if set {
+                    self.term.set_private_mode(mode);
+                } else {
+                    self.term.unset_private_mode(mode);
+                }
+                if mode.raw() == 6 {
+                    self.goto(0, 0);
+                }
+            }
+            (mode, _) => {
+                if let Some(index) = VIEWER_MODES.iter().position(|known| *known == mode) {
+                    self.viewer_modes[index] = set;
+                }
+            }
+        }
     }
 
     /// Shows the alternate screen, blank, with the cursor where it is.
@@ -299,7 +381,15 @@ impl Engine {
                 }
             }
             Command::NoLink => self.term.set_hyperlink(None),
-            Command::Link { id, uri } => self.term.set_hyperlink(Some(Hyperlink { id, uri })),
+            Command::Link { id, uri } => {
+                // Two links without an id are two, where the screen is drawn again too.
+                let id = id.unwrap_or_else(|| {
+                    self.links = self.links.wrapping_add(1);
+                    format!("{NAMELESS}{}", self.links)
+                });
+                let id = Some(id);
+                self.term.set_hyperlink(Some(Hyperlink { id, uri }));
+            }
             Command::Pointer(shape) if is_pointer(shape) => {
                 let shape = clean(shape, shape.len());
                 self.pointer = if shape == "default" {
@@ -317,6 +407,9 @@ impl Engine {
     pub(crate) fn reset(&mut self) {
         *self = Self {
             rang: self.rang,
+            links: self.links,
+            // As xterm has it.
+            titles: std::mem::take(&mut self.titles),
             answers: std::mem::take(&mut self.answers),
             kept: Kept::after_erasing(),
             ..Self::new(self.size)
@@ -325,17 +418,25 @@ impl Engine {
 
     /// DECSTR.
     pub(crate) fn soft_reset(&mut self) {
-        for mode in [NamedPrivateMode::CursorKeys, NamedPrivateMode::Origin] {
-            self.unset_private_mode(PrivateMode::Named(mode));
+        let (point, waits) = {
+            let cursor = &self.term.grid().cursor;
+            (cursor.point, cursor.input_needs_wrap)
+        };
+        for (mode, set) in [
+            (NamedPrivateMode::CursorKeys, false),
+            (NamedPrivateMode::Origin, false),
+            (NamedPrivateMode::LineWrap, true),
+            (NamedPrivateMode::ShowCursor, true),
+        ] {
+            self.switch(mode.into(), set);
         }
-        self.set_private_mode(PrivateMode::Named(NamedPrivateMode::ShowCursor));
         self.unset_mode(Mode::Named(NamedMode::Insert));
+        self.cursor_style = None;
         self.unset_keypad_application_mode();
         self.region = 0..i32::from(self.size.rows);
-        let cursor = self.term.grid().cursor.point;
         self.term.set_scrolling_region(1, None);
-        self.cursor_to(cursor.line.0, cursor.column.0);
         self.terminal_attribute(Attr::Reset);
+        self.term.set_hyperlink(None);
         for index in [
             CharsetIndex::G0,
             CharsetIndex::G1,
@@ -345,7 +446,9 @@ impl Engine {
             self.configure_charset(index, StandardCharset::Ascii);
         }
         self.set_active_charset(CharsetIndex::G0);
-        self.term.grid_mut().saved_cursor = Default::default();
+        let grid = self.term.grid_mut();
+        grid.saved_cursor = Cursor::default();
+        (grid.cursor.point, grid.cursor.input_needs_wrap) = (point, waits);
     }
 }
 

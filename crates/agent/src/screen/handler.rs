@@ -1,20 +1,17 @@
 //! What the engine's parser calls for: passed on, mended, or noted.
 
+use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::Line;
 use alacritty_terminal::term::TermMode;
-use alacritty_terminal::term::cell::Flags;
 use alacritty_terminal::vte::ansi::{
     Attr, CharsetIndex, ClearMode, CursorStyle, Handler, KeyboardModes, KeyboardModesApplyBehavior,
-    LineClearMode, Mode, ModifyOtherKeys, NamedPrivateMode, PrivateMode, StandardCharset,
-    TabulationClearMode,
+    LineClearMode, Mode, ModifyOtherKeys, PrivateMode, StandardCharset, TabulationClearMode,
 };
-use unicode_width::UnicodeWidthChar;
 
 use super::engine::Engine;
 use super::mend::end_last_line;
+use super::style;
 
-/// Marks that combine in one cell; text in no script needs more, hostile text would fill memory.
-const MARKS_MAX: usize = 16;
 /// Entries of the kitty keyboard stack, as kitty has it.
 const KEYBOARD_MAX: usize = 8;
 /// Saved titles.
@@ -35,17 +32,19 @@ impl Handler for Engine {
         move_backward(columns: usize);
         backspace();
         carriage_return();
-        delete_lines(lines: usize);
         move_forward_tabs(count: u16);
-        save_cursor_position();
         restore_cursor_position();
-        terminal_attribute(attribute: Attr);
         set_mode(mode: Mode);
         unset_mode(mode: Mode);
         set_keypad_application_mode();
         unset_keypad_application_mode();
         configure_charset(index: CharsetIndex, charset: StandardCharset);
-        decaln();
+    }
+
+    fn save_cursor_position(&mut self) {
+        self.term.save_cursor_position();
+        // A cursor that waits to wrap comes back to the last column, as xterm.js has it.
+        self.term.grid_mut().saved_cursor.input_needs_wrap = false;
     }
 
     fn scroll_down(&mut self, lines: usize) {
@@ -56,30 +55,65 @@ impl Handler for Engine {
     fn insert_blank_lines(&mut self, lines: usize) {
         self.term.insert_blank_lines(lines);
         end_last_line(self.term.grid_mut());
+        self.to_line_home();
+    }
+
+    fn delete_lines(&mut self, lines: usize) {
+        self.term.delete_lines(lines);
+        self.to_line_home();
+    }
+
+    fn decaln(&mut self) {
+        self.term.decaln();
+        self.goto(0, 0);
+    }
+
+    fn terminal_attribute(&mut self, attribute: Attr) {
+        let before = self.pen_flags();
+        match attribute {
+            Attr::BlinkSlow | Attr::BlinkFast => self.set_pen_flags(before | style::BLINK),
+            Attr::CancelBlink => self.set_pen_flags(before.difference(style::BLINK)),
+            // SGR 21; SGR 22 is what ends bold.
+            Attr::CancelBold => self.terminal_attribute(Attr::DoubleUnderline),
+            Attr::Reset => self.term.terminal_attribute(attribute),
+            _ => {
+                self.term.terminal_attribute(attribute);
+                self.set_pen_flags(style::keep_overline(before, self.pen_flags()));
+            }
+        }
     }
 
     fn reverse_index(&mut self) {
+        self.stop_waiting();
         self.term.reverse_index();
         end_last_line(self.term.grid_mut());
     }
 
     fn move_backward_tabs(&mut self, count: u16) {
-        self.term.move_backward_tabs(count);
-        self.term.grid_mut().cursor.input_needs_wrap = false;
+        // The engine would stay where no stop is left.
+        let point = self.term.grid().cursor.point;
+        let stops = (0..point.column.0).rev().filter(|stop| self.tabs[*stop]);
+        let column = stops.chain([0]).take(count.max(1).into()).last();
+        self.cursor_to(point.line.0, column.unwrap_or(0));
     }
 
     fn insert_blank(&mut self, count: usize) {
+        self.stop_waiting();
         self.term.insert_blank(count);
         self.mend_line();
     }
 
     fn erase_chars(&mut self, count: usize) {
+        self.stop_waiting();
         self.term.erase_chars(count);
         self.mend_line();
     }
 
     fn delete_chars(&mut self, count: usize) {
-        self.term.delete_chars(count);
+        self.stop_waiting();
+        // The engine would clear cells before the cursor.
+        let after = usize::from(self.size.columns) - self.term.grid().cursor.point.column.0;
+        self.term.delete_chars(count.min(after));
         self.mend_line();
     }
 
@@ -89,64 +123,18 @@ impl Handler for Engine {
     }
 
     fn input(&mut self, c: char) {
-        if !c.is_ascii() {
-            match c.width() {
-                None => return,
-                Some(0) => {
-                    let cursor = &self.term.grid().cursor;
-                    let (line, mut column) = (cursor.point.line, cursor.point.column);
-                    if !cursor.input_needs_wrap {
-                        column.0 = column.0.saturating_sub(1);
-                    }
-                    if self.term.grid()[line][column]
-                        .flags
-                        .contains(Flags::WIDE_CHAR_SPACER)
-                    {
-                        column.0 = column.0.saturating_sub(1);
-                    }
-                    let marks = self.term.grid()[line][column]
-                        .zerowidth()
-                        .map_or(0, <[char]>::len);
-                    if marks < MARKS_MAX {
-                        self.term.input(c);
-                    }
-                    return;
-                }
-                Some(width) => {
-                    let cursor = &self.term.grid().cursor;
-                    let fits = cursor.point.column.0 + width <= usize::from(self.size.columns);
-                    if !fits && !cursor.input_needs_wrap {
-                        self.before_wrap(true);
-                    }
-                }
-            }
-        }
-        if self.term.grid().cursor.input_needs_wrap {
-            self.before_wrap(false);
-        }
-        self.term.input(c);
-        if self.region.end != i32::from(self.size.rows) {
-            // Below the region a wrap goes on in the same row.
-            end_last_line(self.term.grid_mut());
-        }
-        if self.term.mode().contains(TermMode::INSERT) {
-            self.mend_line();
-        }
+        self.print(c);
     }
 
     fn put_tab(&mut self, count: u16) {
-        if self.term.grid().cursor.input_needs_wrap {
-            self.before_wrap(false);
-        }
-        self.term.put_tab(count);
-        if self.region.end != i32::from(self.size.rows) {
-            end_last_line(self.term.grid_mut());
+        // The engine would go to the next line.
+        if !self.term.grid().cursor.input_needs_wrap {
+            self.term.put_tab(count);
         }
     }
 
     fn linefeed(&mut self) {
-        self.before_linefeed();
-        self.term.linefeed();
+        self.index();
         if self.term.mode().contains(TermMode::LINE_FEED_NEW_LINE) {
             self.term.carriage_return();
         }
@@ -242,8 +230,15 @@ impl Handler for Engine {
                 self.clear_line(LineClearMode::Left);
             }
             ClearMode::Below => {
-                self.term.clear_screen(mode);
-                self.mend_line();
+                let cursor = &self.term.grid().cursor;
+                let (line, waits) = (cursor.point.line, cursor.input_needs_wrap);
+                if !waits {
+                    self.term.clear_screen(mode);
+                    self.mend_line();
+                } else if line < self.term.grid().bottommost_line() {
+                    // Nothing stands behind a cursor that waits to wrap.
+                    self.term.grid_mut().reset_region(line + 1..);
+                }
             }
         }
     }
@@ -283,57 +278,11 @@ impl Handler for Engine {
     }
 
     fn set_private_mode(&mut self, mode: PrivateMode) {
-        match mode {
-            PrivateMode::Named(NamedPrivateMode::SyncUpdate) => self.in_frame = true,
-            PrivateMode::Named(NamedPrivateMode::Origin) => {
-                self.term.set_private_mode(mode);
-                self.goto(0, 0);
-            }
-            PrivateMode::Named(NamedPrivateMode::BlinkingCursor) => {
-                self.cursor_style.get_or_insert_default().blinking = true;
-            }
-            PrivateMode::Named(NamedPrivateMode::ColumnMode) => {}
-            PrivateMode::Named(NamedPrivateMode::SwapScreenAndSetRestoreCursor) => {
-                self.term.save_cursor_position();
-                self.show_alternate();
-            }
-            PrivateMode::Named(_) => self.term.set_private_mode(mode),
-            PrivateMode::Unknown(47 | 1047) => self.show_alternate(),
-            PrivateMode::Unknown(66) => self.term.set_keypad_application_mode(),
-            PrivateMode::Unknown(1048) => self.term.save_cursor_position(),
-            PrivateMode::Unknown(mode) => {
-                if let Some(set) = self.viewer_mode(mode) {
-                    *set = true;
-                }
-            }
-        }
+        self.switch(mode, true);
     }
 
     fn unset_private_mode(&mut self, mode: PrivateMode) {
-        match mode {
-            PrivateMode::Named(NamedPrivateMode::SyncUpdate) => self.in_frame = false,
-            PrivateMode::Named(NamedPrivateMode::Origin) => {
-                self.term.unset_private_mode(mode);
-                self.goto(0, 0);
-            }
-            PrivateMode::Named(NamedPrivateMode::BlinkingCursor) => {
-                self.cursor_style.get_or_insert_default().blinking = false;
-            }
-            PrivateMode::Named(NamedPrivateMode::ColumnMode) => {}
-            PrivateMode::Named(NamedPrivateMode::SwapScreenAndSetRestoreCursor) => {
-                self.show_primary();
-                self.term.restore_cursor_position();
-            }
-            PrivateMode::Named(_) => self.term.unset_private_mode(mode),
-            PrivateMode::Unknown(47 | 1047) => self.show_primary(),
-            PrivateMode::Unknown(66) => self.term.unset_keypad_application_mode(),
-            PrivateMode::Unknown(1048) => self.term.restore_cursor_position(),
-            PrivateMode::Unknown(mode) => {
-                if let Some(set) = self.viewer_mode(mode) {
-                    *set = false;
-                }
-            }
-        }
+        self.switch(mode, false);
     }
 
     fn set_active_charset(&mut self, index: CharsetIndex) {

@@ -12,8 +12,8 @@ pub(crate) fn end_last_line(grid: &mut Grid<Cell>) {
         .remove(Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER);
 }
 
-/// Blanks halves of wide characters, and takes marks of a line's end from cells that are not at one.
-pub(crate) fn mend(row: &mut Row<Cell>) {
+/// Blanks halves of wide characters, as `blank` says or as they look, and takes marks of a line's end from cells that are not at one.
+pub(crate) fn mend(row: &mut Row<Cell>, blank: Option<&Cell>) {
     let mut wide_before = false;
     for column in 0..row.len() {
         let next_is_spacer = column + 1 < row.len()
@@ -28,10 +28,12 @@ pub(crate) fn mend(row: &mut Row<Cell>) {
         }
         if cell.flags.contains(Flags::WIDE_CHAR_SPACER) && !wide_before {
             cell.flags.remove(Flags::WIDE_CHAR_SPACER);
+            blank.inspect(|blank| cell.clone_from(blank));
         }
         wide_before = cell.flags.contains(Flags::WIDE_CHAR);
         if wide_before && !next_is_spacer {
             cell.clear_wide();
+            blank.inspect(|blank| cell.clone_from(blank));
             wide_before = false;
         }
     }
@@ -40,7 +42,7 @@ pub(crate) fn mend(row: &mut Row<Cell>) {
 /// Mends what the engine leaves after a resize: halves of wide characters, and cursors whose pending wrap is no more one.
 pub(crate) fn settle(grid: &mut Grid<Cell>) {
     for line in 0..grid.screen_lines() {
-        mend(&mut grid[Line(line as i32)]);
+        mend(&mut grid[Line(line as i32)], None);
     }
     end_last_line(grid);
     let (bottom, last) = (grid.bottommost_line(), grid.last_column());

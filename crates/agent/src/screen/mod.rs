@@ -9,10 +9,13 @@ mod kept;
 mod mend;
 mod paint;
 mod palette;
+mod print;
 mod scan;
 mod size;
 mod snapshot;
+mod style;
 mod viewed;
+mod width;
 
 use std::fmt;
 use std::time::Duration;
@@ -29,6 +32,7 @@ use scan::{Csi, Scanner, Token};
 pub use size::Size;
 use snapshot::Scrollback;
 pub use viewed::Filter;
+pub use width::width;
 
 /// Bytes of a title.
 const TITLE_MAX: usize = 1024;
@@ -231,6 +235,7 @@ impl Screen {
 
 fn escape(whole: &[u8], engine: &mut Engine, processor: &mut Processor<AtOnce>) {
     match whole[1..] {
+        [b'D'] => engine.index(),
         [b'Z'] => engine.identify(),
         // Locking shifts that the parser does not know.
         [b'n'] => engine.set_active_charset(CharsetIndex::G2),
@@ -255,11 +260,33 @@ fn control(csi: Csi<'_>, engine: &mut Engine, processor: &mut Processor<AtOnce>)
     }
     match (csi.marker, csi.intermediates, csi.last) {
         (0, b"!", b'p') => engine.soft_reset(),
+        (0, b"", b'm') => attributes(csi.parameters, engine, processor),
+        (0, b"", b'e') => engine.move_lines(csi.first().max(1)),
         // XTMODKEYS that resets, and its like.
         (b'>', b"", b'm') if csi.parameters.is_empty() => engine.other_keys = 0,
         (b'>', b"", b'n') if csi.first() == 4 => engine.other_keys = 0,
         _ => processor.advance(engine, csi.whole),
     }
+}
+
+/// Changes the pen.
+fn attributes(mut numbers: &[u8], engine: &mut Engine, processor: &mut Processor<AtOnce>) {
+    let mut set = |numbers: &[u8], engine: &mut Engine| {
+        processor.advance(engine, b"\x1b[");
+        processor.advance(engine, numbers);
+        processor.advance(engine, b"m");
+    };
+    while let Some((before, over, rest)) = style::split_at_overline(numbers) {
+        if !before.is_empty() {
+            set(before, engine);
+        }
+        engine.overline(over);
+        numbers = rest;
+        if numbers.is_empty() {
+            return;
+        }
+    }
+    set(numbers, engine);
 }
 
 /// Reads text without what could act on a terminal or spoil a line, and bounds it.

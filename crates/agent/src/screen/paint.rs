@@ -7,6 +7,8 @@ use alacritty_terminal::index::Column;
 use alacritty_terminal::term::cell::{Cell, Flags, Hyperlink};
 use alacritty_terminal::vte::ansi::{Color, NamedColor};
 
+use super::style;
+
 /// What SGR and OSC 8 set, as opposed to where a cell stands.
 const STYLE: Flags = Flags::INVERSE
     .union(Flags::BOLD)
@@ -14,6 +16,7 @@ const STYLE: Flags = Flags::INVERSE
     .union(Flags::ALL_UNDERLINES)
     .union(Flags::DIM)
     .union(Flags::HIDDEN)
+    .union(style::BLINK)
     .union(Flags::STRIKEOUT);
 
 /// Holds how the next character would look.
@@ -84,6 +87,10 @@ impl Pen {
             return;
         }
         out.push(b'0');
+        let flags = self
+            .flags
+            .difference(Flags::ALL_UNDERLINES)
+            .union(style::underline(self.flags));
         for (flag, code) in [
             (Flags::BOLD, "1"),
             (Flags::DIM, "2"),
@@ -93,14 +100,18 @@ impl Pen {
             (Flags::UNDERCURL, "4:3"),
             (Flags::DOTTED_UNDERLINE, "4:4"),
             (Flags::DASHED_UNDERLINE, "4:5"),
+            (style::BLINK, "5"),
             (Flags::INVERSE, "7"),
             (Flags::HIDDEN, "8"),
             (Flags::STRIKEOUT, "9"),
         ] {
-            if self.flags.contains(flag) {
+            if flags.contains(flag) {
                 out.push(b';');
                 out.extend_from_slice(code.as_bytes());
             }
+        }
+        if style::is_overlined(self.flags) {
+            out.extend_from_slice(b";53");
         }
         color(self.foreground, 30, out);
         color(self.background, 40, out);

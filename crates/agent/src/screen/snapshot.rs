@@ -21,6 +21,9 @@ const RESET: &[u8] = b"\x18\x1b[?1049l\x1b[?47l\x1b[<64u\x1b[=0u\x1b[?1049h\x1b[
 \x1b[>4;0m\x1b[0 q\x1b[?25h\
 \x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
+/// Makes pen and character sets default ones.
+const PLAIN: &[u8] = b"\x1b]8;;\x1b\\\x1b[m\x1b(B\x1b)B\x1b*B\x1b+B";
+
 /// Writes to a Vec, which does not fail.
 macro_rules! put {
     ($out:expr, $($format:tt)*) => {{
@@ -69,35 +72,23 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     let (columns, alternate) = (usize::from(engine.size.columns), engine.is_alternate());
 
     engine.with_primary(|grid| {
-        let saving = painted && saved_in_passing(grid, columns);
-        let flowing = matches!(scrollback, Scrollback::Replaced(_));
-        screen(grid, columns, painted, saving && !flowing, &mut out);
-        if saving && flowing {
-            // Rows that flowed in after the scrollback moved up later, and a saved cursor does not move with them.
-            out.extend_from_slice(b"\x1b[H\x1b[J");
-            screen(grid, columns, painted, true, &mut out);
-        }
-        if !saving {
-            saved_cursor(grid, &mut out);
-        }
-        if alternate {
-            // Entering the alternate screen saves the cursor anew.
-            out.extend_from_slice(b"\x1b8");
-        }
+        screen(grid, columns, painted, &mut out);
+        place(grid, &grid.saved_cursor, 0, &mut out);
+        style(&grid.saved_cursor, &mut out);
+        out.extend_from_slice(if alternate { b"\x1b[?1049h" } else { b"\x1b7" });
     });
     keyboard(&engine.keyboard[0], &mut out);
     if alternate {
-        out.extend_from_slice(
-            b"\x1b[?1049h\x1b[m\x1b(B\x1b)B\x1b*B\x1b+B\x1b]8;;\x1b\\\x1b[H\x1b[J",
-        );
+        out.extend_from_slice(PLAIN);
+        out.extend_from_slice(b"\x1b[H\x1b[J");
         let grid = engine.term.grid();
-        let saving = painted && saved_in_passing(grid, columns);
-        screen(grid, columns, painted, saving, &mut out);
-        if !saving {
-            saved_cursor(grid, &mut out);
-        }
+        screen(grid, columns, painted, &mut out);
+        place(grid, &grid.saved_cursor, 0, &mut out);
+        style(&grid.saved_cursor, &mut out);
+        out.extend_from_slice(b"\x1b7");
         keyboard(&engine.keyboard[1], &mut out);
     }
+    out.extend_from_slice(PLAIN);
 
     out.extend_from_slice(b"\x1b[3g");
     for (column, _) in engine.tabs.iter().enumerate().filter(|(_, set)| **set) {
@@ -136,11 +127,6 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
         (TermMode::LINE_WRAP, "?7", true),
         (TermMode::APP_CURSOR, "?1", false),
         (TermMode::SHOW_CURSOR, "?25", true),
-        (TermMode::MOUSE_REPORT_CLICK, "?1000", false),
-        (TermMode::MOUSE_DRAG, "?1002", false),
-        (TermMode::MOUSE_MOTION, "?1003", false),
-        (TermMode::UTF8_MOUSE, "?1005", false),
-        (TermMode::SGR_MOUSE, "?1006", false),
         (TermMode::FOCUS_IN_OUT, "?1004", false),
         (TermMode::ALTERNATE_SCROLL, "?1007", true),
         (TermMode::BRACKETED_PASTE, "?2004", false),
@@ -152,10 +138,14 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     if mode.contains(TermMode::APP_KEYPAD) {
         out.extend_from_slice(b"\x1b=");
     }
-    for (mode, set) in VIEWER_MODES.iter().zip(engine.viewer_modes) {
-        if set {
-            put!(out, "\x1b[?{mode}h");
-        }
+    let viewers = VIEWER_MODES.into_iter().zip(engine.viewer_modes);
+    let viewers = viewers.filter_map(|(mode, set)| set.then_some(mode));
+    let mouse = [engine.mouse, engine.mouse_encoding].into_iter();
+    for mode in mouse.filter(|mode| *mode != 0).chain(viewers) {
+        put!(out, "\x1b[?{mode}h");
+    }
+    if let Some(blinks) = engine.blinks {
+        put!(out, "\x1b[?12{}", if blinks { 'h' } else { 'l' });
     }
     if engine.other_keys > 0 {
         put!(out, "\x1b[>4;{}m", engine.other_keys);
@@ -189,8 +179,8 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     out
 }
 
-/// Writes every row, from the top left of a blank screen with a default pen; saves the cursor on its way when told so.
-fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, saving: bool, out: &mut Vec<u8>) {
+/// Writes every row, from the top left of a blank screen with a default pen.
+fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, out: &mut Vec<u8>) {
     let rows = alacritty_terminal::grid::Dimensions::screen_lines(grid);
     let mut pen = Pen::default();
     for line in 0..rows {
@@ -202,17 +192,10 @@ fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, saving: bool, out: &
         }
         let short = painted && paint::falls_short(row, columns);
         let last = line + 1 == rows;
-        let saved_here = saving && grid.saved_cursor.point.line == Line(line as i32);
-        if short && (last || saved_here) {
-            // There is no row to go on in, or no cursor waits to wrap at a column that is left free: it is a blank like others.
+        if short && last {
+            // There is no row to go on in: it is a blank like others.
             pen.change(Pen::of(&row[Column(columns - 1)]), out);
             out.push(b' ');
-        }
-        if saved_here {
-            save(&grid.saved_cursor, &mut pen, out);
-            if short {
-                put!(out, "\x1b[{columns}G");
-            }
         }
         if last {
             break;
@@ -279,26 +262,6 @@ fn style(cursor: &Cursor<Cell>, out: &mut Vec<u8>) {
             put!(out, "\x1b{slot}0");
         }
     }
-}
-
-/// Says whether the saved cursor waits to wrap at the end of a line that goes on. Writing the line's last character again, as
-/// [`place`] does, would end it there; so the cursor is saved when the line is written.
-fn saved_in_passing(grid: &Grid<Cell>, columns: usize) -> bool {
-    let cursor = &grid.saved_cursor;
-    let row = &grid[cursor.point.line];
-    cursor.input_needs_wrap && paint::wraps(row, columns)
-}
-
-fn saved_cursor(grid: &Grid<Cell>, out: &mut Vec<u8>) {
-    place(grid, &grid.saved_cursor, 0, out);
-    save(&grid.saved_cursor, &mut Pen::default(), out);
-}
-
-/// Saves the cursor where it is, with a pen and character sets that are default ones again afterwards.
-fn save(cursor: &Cursor<Cell>, pen: &mut Pen, out: &mut Vec<u8>) {
-    pen.change(Pen::default(), out);
-    style(cursor, out);
-    out.extend_from_slice(b"\x1b7\x1b]8;;\x1b\\\x1b[m\x1b(B\x1b)B\x1b*B\x1b+B");
 }
 
 fn keyboard(stack: &[u8], out: &mut Vec<u8>) {

@@ -7,6 +7,10 @@ use super::command::{ColorChange, Command, dynamic};
 use super::scan::{Csi, Scanner, Token};
 use super::{DIRECTORY_MAX, TITLE_MAX, clean, engine};
 
+/// Resets what some terminals leave as it was: new line mode, a hidden cursor, title, directory, colours.
+const LEFT_BY_RIS: &[u8] =
+    b"\x1b[20l\x1b[?25h\x1b]2;\x1b\\\x1b]7;\x1b\\\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
+
 /// Passes a program's output on to viewers. A viewer may join between any two calls: what is passed on never begins or ends
 /// inside a sequence or a character.
 #[derive(Debug)]
@@ -83,9 +87,13 @@ fn escape(whole: &[u8], out: &mut Vec<u8>) {
         [slot @ (b'(' | b')' | b'*' | b'+'), set] if set != b'0' => {
             put!(out, "\x1b{}B", slot as char)
         }
+        [b'c'] => {
+            out.extend_from_slice(whole);
+            out.extend_from_slice(LEFT_BY_RIS);
+        }
         [b'(' | b')' | b'*' | b'+', _]
         | [b'#', b'8']
-        | [b'7' | b'8' | b'=' | b'>' | b'D' | b'E' | b'H' | b'M' | b'c' | b'n' | b'o'] => {
+        | [b'7' | b'8' | b'=' | b'>' | b'D' | b'E' | b'H' | b'M' | b'n' | b'o'] => {
             out.extend_from_slice(whole)
         }
         // DECID asks; the others change how what follows is read, or are no sequences.

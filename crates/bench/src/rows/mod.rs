@@ -5,8 +5,10 @@ mod burst;
 mod desktop;
 mod echo;
 mod fleet;
+mod flood;
 mod launch;
 mod memory;
+mod snapshot;
 mod store;
 
 use crate::effort::Effort;
@@ -47,6 +49,12 @@ pub(crate) async fn print(effort: &Effort, only: Option<&str>) -> bool {
     }
     if wanted("echo") {
         show(echo::measure(effort).await, "echo");
+    }
+    if wanted("snapshot") {
+        show(snapshot::measure(effort).await, "snapshot");
+    }
+    if wanted("flood") {
+        show(flood::measure(effort).await, "flood");
     }
     if wanted("memory") {
         show(memory::measure(effort).await, "memory");

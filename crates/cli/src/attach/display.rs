@@ -31,7 +31,7 @@ impl Display {
         Self {
             space,
             picture: space,
-            relay: Relay::new(),
+            relay: Relay::default(),
             boxed: None,
         }
     }
@@ -49,7 +49,7 @@ impl Display {
     /// Begins anew with a snapshot, whatever came before it.
     pub(crate) fn restart(&mut self, picture: Size, snapshot: &[u8], out: &mut Vec<u8>) {
         self.picture = picture;
-        self.relay.restart(out);
+        self.relay.restart();
         if picture == self.space {
             if self.boxed.take().is_some() {
                 out.extend_from_slice(NEUTRAL);

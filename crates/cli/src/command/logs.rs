@@ -47,7 +47,9 @@ async fn history(call: &Invocation, host: &mut Host, args: LogsArgs) -> Result<E
                 .await
         })
         .await?;
-    let lines = lines.map_or(usize::MAX, |lines| usize::try_from(lines).unwrap_or(usize::MAX));
+    let lines = lines.map_or(usize::MAX, |lines| {
+        usize::try_from(lines).unwrap_or(usize::MAX)
+    });
     show(call, tail(&history.content, lines), ansi)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -69,12 +71,8 @@ async fn follow(call: &Invocation, host: &mut Host, args: LogsArgs) -> Result<Ex
     let name = printable(&runner.name);
     let terminal = host.terminal(&runner.id).await?;
     let broken = |error: &ConnectionError| {
-        Failure::caused(
-            Kind::Unavailable,
-            format!("cannot follow {name}"),
-            error,
-        )
-        .hint(format!("see how it fares with `stratavore show {name}`"))
+        Failure::caused(Kind::Unavailable, format!("cannot follow {name}"), error)
+            .hint(format!("see how it fares with `stratavore show {name}`"))
     };
     let ask = async {
         let mut connection = Connection::connect(&terminal.socket).await?;
@@ -102,7 +100,10 @@ async fn follow(call: &Invocation, host: &mut Host, args: LogsArgs) -> Result<Ex
             Some(Message::Refused(refused)) => {
                 return Err(Failure::new(
                     Kind::Unavailable,
-                    format!("the agent of {name} refused: {}", printable(&refused.message)),
+                    format!(
+                        "the agent of {name} refused: {}",
+                        printable(&refused.message)
+                    ),
                 ));
             }
             Some(_) => {}
@@ -111,7 +112,9 @@ async fn follow(call: &Invocation, host: &mut Host, args: LogsArgs) -> Result<Ex
                     Kind::Failed,
                     format!("the agent of {name} went away in the midst of it"),
                 )
-                .hint(format!("see what became of it with `stratavore show {name}`")));
+                .hint(format!(
+                    "see what became of it with `stratavore show {name}`"
+                )));
             }
         }
     }

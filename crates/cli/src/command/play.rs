@@ -68,15 +68,24 @@ fn recording(runner: &v1::Runner, attempt: Option<u32>) -> Result<PathBuf> {
         return Ok(newest.to_owned());
     };
     if attempt > runner.attempt {
-        let message = format!("{name} has had no attempt {attempt}, only {}", runner.attempt);
+        let message = format!(
+            "{name} has had no attempt {attempt}, only {}",
+            runner.attempt
+        );
         return Err(Failure::new(Kind::NotFound, message));
     }
     // Attempts have a directory each, side by side.
-    let file = newest.file_name().zip(newest.parent().and_then(Path::parent));
+    let file = newest
+        .file_name()
+        .zip(newest.parent().and_then(Path::parent));
     let file = file.map(|(file, attempts)| attempts.join(attempt.to_string()).join(file));
     file.ok_or_else(|| {
         let error = io::Error::from(io::ErrorKind::NotFound);
-        Failure::caused(Kind::Internal, format!("cannot tell attempt {attempt} of {name}"), &error)
+        Failure::caused(
+            Kind::Internal,
+            format!("cannot tell attempt {attempt} of {name}"),
+            &error,
+        )
     })
 }
 
@@ -95,7 +104,10 @@ mod tests {
         let path = |attempt| recording(&runner, attempt).unwrap();
         assert_eq!(path(None), Path::new("/d/runners/r/3/recording.cast"));
         assert_eq!(path(Some(1)), Path::new("/d/runners/r/1/recording.cast"));
-        assert_eq!(recording(&runner, Some(4)).unwrap_err().kind, Kind::NotFound);
+        assert_eq!(
+            recording(&runner, Some(4)).unwrap_err().kind,
+            Kind::NotFound
+        );
         let unrecorded = v1::Runner::default();
         assert_eq!(recording(&unrecorded, None).unwrap_err().kind, Kind::Failed);
     }

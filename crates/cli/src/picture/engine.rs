@@ -126,7 +126,10 @@ impl Engine {
         let point = self.term.grid().cursor.point;
         let row = u16::try_from(point.line.0).unwrap_or_default();
         let column = u16::try_from(point.column.0).unwrap_or_default();
-        (row.min(self.size.rows - 1), column.min(self.size.columns - 1))
+        (
+            row.min(self.size.rows - 1),
+            column.min(self.size.columns - 1),
+        )
     }
 
     /// Gives DECSCUSR's number for the cursor's style.

@@ -256,16 +256,29 @@ mod tests {
 
     #[test]
     fn a_larger_picture_is_cut_around_the_cursor() {
-        let mut engine = engine(12, 6, b"0123456789AB\x1b[2;1Hline two\x1b[3;1Hl3\x1b[6;1Hlast\x1b[H");
+        let mut engine = engine(
+            12,
+            6,
+            b"0123456789AB\x1b[2;1Hline two\x1b[3;1Hl3\x1b[6;1Hlast\x1b[H",
+        );
         let mut painter = Painter::new(SPACE, Input::Programs);
         let mut all = draw(&mut painter, &engine, None);
-        assert_eq!(shown(&all), "0123456789\nline two  \nl3        \n          ");
+        assert_eq!(
+            shown(&all),
+            "0123456789\nline two  \nl3        \n          "
+        );
         engine.feed(b"\x1b[6;12H");
         all.extend(draw(&mut painter, &engine, None));
-        assert_eq!(shown(&all), "          \n          \n          \nst        ");
+        assert_eq!(
+            shown(&all),
+            "          \n          \n          \nst        "
+        );
         engine.feed(b"\x1b[6;1H");
         all.extend(draw(&mut painter, &engine, None));
-        assert_eq!(shown(&all), "l3        \n          \n          \nlast      ");
+        assert_eq!(
+            shown(&all),
+            "l3        \n          \n          \nlast      "
+        );
     }
 
     #[test]

@@ -175,7 +175,8 @@ mod tests {
         Ok((cast.header(), events))
     }
 
-    const HEADER: &str = r#"{"version": 2, "width": 80, "height": 24, "timestamp": 1, "env": {"TERM": "xterm"}}"#;
+    const HEADER: &str =
+        r#"{"version": 2, "width": 80, "height": 24, "timestamp": 1, "env": {"TERM": "xterm"}}"#;
 
     #[test]
     fn events_come_in_turn() {
@@ -193,10 +194,7 @@ mod tests {
             at: 1.25,
             what: What::Resize(size(100, 30)),
         };
-        assert_eq!(
-            events,
-            [output(0.5, "a\x1b[1m"), resize, output(2.0, "工")]
-        );
+        assert_eq!(events, [output(0.5, "a\x1b[1m"), resize, output(2.0, "工")]);
     }
 
     #[test]
@@ -213,10 +211,22 @@ mod tests {
             ("", "it is empty"),
             ("hello\n", "its first line is no asciicast header"),
             ("[1,2]\n", "its first line is no asciicast header"),
-            ("{\"version\":3,\"term\":{}}\n", "it is asciicast version 3, not version 2"),
-            ("{\"version\":1}", "it is asciicast version 1, not version 2"),
-            ("{\"version\":2,\"width\":80}\n", "its header tells no width and height"),
-            ("{\"version\":2,\"width\":-1,\"height\":3}\n", "its header tells no width and height"),
+            (
+                "{\"version\":3,\"term\":{}}\n",
+                "it is asciicast version 3, not version 2",
+            ),
+            (
+                "{\"version\":1}",
+                "it is asciicast version 1, not version 2",
+            ),
+            (
+                "{\"version\":2,\"width\":80}\n",
+                "its header tells no width and height",
+            ),
+            (
+                "{\"version\":2,\"width\":-1,\"height\":3}\n",
+                "its header tells no width and height",
+            ),
         ] {
             assert_eq!(all(text).unwrap_err().to_string(), told, "{text}");
         }

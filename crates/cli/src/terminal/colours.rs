@@ -1,6 +1,6 @@
 //! What a program changes in a terminal that has no neutral value to be set back to blindly.
 
-/// Colours and progress that were changed; the user's own may come from such sequences too, so that only what the
+/// Colours, and the pointer's shape, that were changed; the user's own may come from such sequences too, so that only what the
 /// program changed is reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Touched(u8);
@@ -10,7 +10,7 @@ impl Touched {
     pub(crate) const FOREGROUND: Self = Self(1 << 1);
     pub(crate) const BACKGROUND: Self = Self(1 << 2);
     pub(crate) const CURSOR: Self = Self(1 << 3);
-    pub(crate) const PROGRESS: Self = Self(1 << 4);
+    pub(crate) const POINTER: Self = Self(1 << 4);
 
     pub(crate) const fn bits(self) -> u8 {
         self.0
@@ -31,9 +31,11 @@ impl Touched {
             (Self::FOREGROUND, b"\x1b]110\x1b\\"),
             (Self::BACKGROUND, b"\x1b]111\x1b\\"),
             (Self::CURSOR, b"\x1b]112\x1b\\"),
-            (Self::PROGRESS, b"\x1b]9;4;0\x1b\\"),
+            (Self::POINTER, b"\x1b]22;\x1b\\"),
         ];
         let resets = resets.iter().filter(|(what, _)| self.0 & what.0 != 0);
-        resets.flat_map(|(_, reset)| reset.iter().copied()).collect()
+        resets
+            .flat_map(|(_, reset)| reset.iter().copied())
+            .collect()
     }
 }

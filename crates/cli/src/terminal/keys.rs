@@ -32,7 +32,9 @@ impl Key {
         const LOCKS: u32 = 64 | 128;
         let sign = Some(u32::from(self.sign));
         // The key in the same place of a Latin keyboard counts where the key itself has no Latin letter.
-        let latin = chord.base.filter(|_| chord.code.is_some_and(|code| code > 127));
+        let latin = chord
+            .base
+            .filter(|_| chord.code.is_some_and(|code| code > 127));
         match chord.modifiers.checked_sub(1).map(|bits| bits & !LOCKS) {
             Some(CTRL) => sign == chord.code || sign == latin,
             // These are typed with shift on most keyboards.
@@ -276,12 +278,28 @@ mod tests {
                 assert!(!typed.contains(&Typed::Key(Key::DETACH)));
                 typed.extend(keys.read(&[&key[cut..], b"rest"].concat(), WANTED));
                 // An ESC at the end of a read is not held: alone it is the key Escape.
-                let leaked: &[u8] = if cut == 1 && key.len() > 1 { b"\x1b" } else { b"" };
+                let leaked: &[u8] = if cut == 1 && key.len() > 1 {
+                    b"\x1b"
+                } else {
+                    b""
+                };
                 let before = [b"ls ", leaked].concat();
-                let at = typed.iter().position(|typed| *typed == Typed::Key(Key::DETACH));
+                let at = typed
+                    .iter()
+                    .position(|typed| *typed == Typed::Key(Key::DETACH));
                 let at = at.unwrap_or_else(|| panic!("{} cut at {cut}", key.escape_ascii()));
-                assert_eq!(bytes(&typed[..at]), before, "{} cut at {cut}", key.escape_ascii());
-                assert_eq!(bytes(&typed[at..]), b"rest", "{} cut at {cut}", key.escape_ascii());
+                assert_eq!(
+                    bytes(&typed[..at]),
+                    before,
+                    "{} cut at {cut}",
+                    key.escape_ascii()
+                );
+                assert_eq!(
+                    bytes(&typed[at..]),
+                    b"rest",
+                    "{} cut at {cut}",
+                    key.escape_ascii()
+                );
             }
         }
     }
@@ -289,20 +307,38 @@ mod tests {
     #[test]
     fn other_keys_can_be_chosen() {
         for (name, encodings) in [
-            ("ctrl-a", &[&b"\x01"[..], b"\x1b[97;5u", b"\x1b[1092::97;5u", b"\x1b[27;5;97~"][..]),
+            (
+                "ctrl-a",
+                &[
+                    &b"\x01"[..],
+                    b"\x1b[97;5u",
+                    b"\x1b[1092::97;5u",
+                    b"\x1b[27;5;97~",
+                ][..],
+            ),
             ("C-]", &[b"\x1d", b"\x1b[93;5u"]),
-            ("^^", &[b"\x1e", b"\x1b[54:94;6u", b"\x1b[27;6;94~", b"\x1b[94;5u"]),
+            (
+                "^^",
+                &[b"\x1e", b"\x1b[54:94;6u", b"\x1b[27;6;94~", b"\x1b[94;5u"],
+            ),
             ("Ctrl-_", &[b"\x1f", b"\x1b[45:95;6u", b"\x1b[27;6;95~"]),
         ] {
             let key: Key = name.parse().unwrap();
             for encoding in encodings {
                 let typed = Keys::default().read(encoding, &[key]);
-                assert_eq!(typed, [Typed::Key(key)], "{name} {}", encoding.escape_ascii());
+                assert_eq!(
+                    typed,
+                    [Typed::Key(key)],
+                    "{name} {}",
+                    encoding.escape_ascii()
+                );
                 let none = Keys::default().read(encoding, &[]);
                 assert_eq!(bytes(&none), *encoding, "what is not wanted is typed");
             }
         }
-        for bad in ["", "a", "ctrl-", "ctrl-i", "ctrl-m", "ctrl-[", "ctrl-ab", "ctrl-1", "alt-a"] {
+        for bad in [
+            "", "a", "ctrl-", "ctrl-i", "ctrl-m", "ctrl-[", "ctrl-ab", "ctrl-1", "alt-a",
+        ] {
             assert!(bad.parse::<Key>().is_err(), "{bad:?}");
         }
         assert_eq!(Key::DETACH.to_string().parse(), Ok(Key::DETACH));

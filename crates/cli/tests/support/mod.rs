@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod host;
+pub mod scene;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

@@ -6,6 +6,7 @@
     reason = "each test file uses its own part"
 )]
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -403,6 +404,28 @@ impl Drop for Host {
         }
         // The agents and programs end with the home.
     }
+}
+
+/// Runs a host that is expected to refuse, and returns its exit code and words.
+pub fn refused(home: &TempHome, change: impl FnOnce(&mut std::process::Command)) -> (i32, String) {
+    let mut command = home.command(built("stratavore-daemon", "stratavored"));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    change(&mut command);
+    let mut child = command.spawn().unwrap();
+    let status = wait_until(SOON, "the host refuses to start", || {
+        child.try_wait().unwrap()
+    });
+    let mut words = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut words)
+        .unwrap();
+    (status.code().unwrap(), words)
 }
 
 pub fn reference(id: &str) -> v1::RunnerRef {

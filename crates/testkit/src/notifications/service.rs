@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{OwnedValue, Value};
 
@@ -42,9 +43,11 @@ impl Service {
         actions: Vec<String>,
         hints: HashMap<String, OwnedValue>,
         expire_timeout: i32,
+        #[zbus(header)] header: Header<'_>,
     ) -> u32 {
         let notification = Notification {
             id: 0,
+            sender: header.sender().map(ToString::to_string).unwrap_or_default(),
             app_name,
             icon: app_icon,
             summary,
@@ -68,8 +71,13 @@ impl Service {
         &self,
         id: u32,
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+        #[zbus(header)] header: Header<'_>,
     ) -> zbus::fdo::Result<()> {
         if lock(&self.board).close(id) {
+            let emitter = match header.sender() {
+                Some(sender) => emitter.set_destination(sender.to_owned().into()),
+                None => emitter,
+            };
             Service::notification_closed(&emitter, id, Closed::ByTheProgram as u32).await?;
         }
         Ok(())

@@ -39,6 +39,7 @@ export function runner(said: Partial<Runner> & Pick<Runner, "name" | "project">)
     ceiling: null,
     retry_at: null,
     viewers: 0,
+    attachments: [],
     title: null,
     revision: 1,
     ...said,
@@ -218,5 +219,7 @@ export const settings: Setting[] = [
   { key: "stop.grace_seconds", value: "10", source: "/home/ada/.config/stratavore/stratavore.toml:4" },
   { key: "quota.max_runners", value: "20", source: "STRATAVORE_QUOTA__MAX_RUNNERS" },
   { key: "history.lines", value: "10000", source: "default" },
+  { key: "terminal.clipboard", value: "ask", source: "default" },
+  { key: "terminal.notifications", value: "show", source: "default" },
   { key: "log.level", value: "info", source: "default" },
 ];

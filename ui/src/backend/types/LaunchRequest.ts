@@ -23,4 +23,8 @@ queue: boolean,
 /**
  * Given by the client so that a repeated request is one launch: a UUID.
  */
-request_id?: string | null, };
+request_id?: string | null, 
+/**
+ * Record all that the program writes to its terminal, for `stratavore play`.
+ */
+record: boolean, };

@@ -1,0 +1,89 @@
+//! The screen beside an engine of another make: @xterm/headless, which knows what the window's terminal knows.
+
+mod oracle {
+    pub(crate) mod apart;
+    pub(crate) mod xterm;
+}
+#[path = "streams/mod.rs"]
+mod streams;
+
+use oracle::apart::{ALWAYS, Apart, OF_A_SCREEN, SAVES, SWITCHES, UNSAVED};
+use oracle::xterm::{Oracle, widths_file};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use stratavore_agent::screen::{Filter, Screen, Size, width};
+use streams::{Makings, config, made_of};
+
+/// Feeds a stream to the screen, gives its snapshot.
+fn snapshot(columns: u16, rows: u16, stream: &[u8]) -> Vec<u8> {
+    let mut screen = Screen::new(Size::bounded(columns, rows));
+    screen.feed(stream);
+    screen.snapshot(None)
+}
+
+fn viewed(stream: &[u8]) -> Vec<u8> {
+    let mut viewed = Vec::new();
+    Filter::new().pass(stream, &mut viewed);
+    viewed
+}
+
+fn compare_generated(without: &[Apart], scrollback: u32, wide: bool) {
+    let oracle = Oracle::start(scrollback);
+    let apart: Vec<_> = ALWAYS
+        .iter()
+        .chain(without)
+        .flat_map(|apart| apart.sequences)
+        .copied()
+        .collect();
+    let makings = Makings {
+        without: &apart,
+        wide,
+        noise: false,
+    };
+    let streams = (made_of(makings), (2..14_u16, 1..9_u16));
+    let result = TestRunner::new(config()).run(&streams, |(stream, (columns, rows))| {
+        let Some(viewed) = oracle.tell(columns, rows, &[&viewed(&stream.0)]) else {
+            return Err(TestCaseError::reject("xterm.js breaks"));
+        };
+        let restored = oracle.tell(columns, rows, &[&snapshot(columns, rows, &stream.0)]);
+        let difference = restored.expect("restored").difference(&viewed);
+        prop_assert!(difference.is_empty(), "{difference}");
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn generated_streams_leave_xterm_js_in_the_state_that_a_snapshot_restores() {
+    // A wide character that goes on in a row that scrolls in leaves the pen's looks in it where xterm.js uses a row again.
+    compare_generated(&[SAVES, OF_A_SCREEN], 1000, false);
+}
+
+#[test]
+fn generated_streams_that_save_the_cursor_do_too() {
+    // With lines that scroll off, xterm.js moves a saved cursor.
+    compare_generated(&[UNSAVED, OF_A_SCREEN], 0, false);
+}
+
+#[test]
+fn generated_streams_of_one_screen_do_too() {
+    compare_generated(&[SAVES, SWITCHES], 1000, true);
+}
+
+#[test]
+fn the_window_counts_columns_as_the_screen_does() {
+    let table = std::fs::read_to_string(widths_file()).expect("the window's table");
+    let table: serde_json::Value = serde_json::from_str(&table).expect("a table");
+    for (name, columns) in [("zero", 0), ("wide", 2)] {
+        let mut ranges: Vec<u32> = Vec::new();
+        for c in ('\u{a0}'..=char::MAX).filter(|c| width(*c) == Some(columns)) {
+            match ranges.last_mut() {
+                Some(last) if *last + 1 == u32::from(c) => *last += 1,
+                _ => ranges.extend([u32::from(c); 2]),
+            }
+        }
+        assert_eq!(table[name], serde_json::json!(ranges), "{name}");
+    }
+}

@@ -1,0 +1,343 @@
+//! The command line with a real host and real agents: what a person sees of a runner's terminal.
+
+mod support;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use stratavore_testkit::binary::{built, fake_program};
+use stratavore_testkit::terminal::Terminal;
+use stratavore_testkit::{TempHome, wait_until};
+use support::Run;
+use support::scene::holds;
+
+/// Long enough for a loaded machine; reached only when something is wrong.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Private directories with a host that is started by the first command.
+struct Place {
+    home: TempHome,
+}
+
+impl Place {
+    /// Makes a place with a project `p` and a runner `r` that does as the script says.
+    fn with_runner(script: &str, args: &[&str]) -> Self {
+        // The host and the agent are found beside the command line's program.
+        built("stratavore-agent", "stratavore-agent");
+        built("stratavore-daemon", "stratavored");
+        let place = Self {
+            home: TempHome::new(),
+        };
+        let project = place.home.project("p");
+        place.run(&["project", "add", "p", "--path", &project.to_string_lossy()]);
+        let command = format!("{} '{script}'", fake_program().display());
+        let launch = ["launch", "p", "--name", "r", "--command", &command];
+        place.run(&[&launch[..], args].concat());
+        place.run(&["wait", "r", "--for", "running"]);
+        place
+    }
+
+    fn output(&self, args: &[&str]) -> Run {
+        let mut command = self.home.command(built("stratavore-cli", "stratavore"));
+        command.args(args).stdin(Stdio::null());
+        Run::of(&self.home, command.output().expect("stratavore starts"))
+    }
+
+    #[track_caller]
+    fn run(&self, args: &[&str]) -> String {
+        let run = self.output(args);
+        assert_eq!(run.code, 0, "{args:?}: {}", run.shown());
+        run.stdout
+    }
+
+    /// Runs a command in a terminal of that size.
+    fn terminal(&self, args: &[&str], size: (u16, u16)) -> Terminal {
+        let program = built("stratavore-cli", "stratavore");
+        let mut argv = vec![program.to_string_lossy().into_owned()];
+        argv.extend(args.iter().map(ToString::to_string));
+        Terminal::start(argv, self.home.environment(), self.home.path(), size)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.output(&["--no-start", "host", "stop", "--stop-runners"]);
+        self.home.end_all();
+    }
+}
+
+#[track_caller]
+fn exits(mut terminal: Terminal, code: u32) -> String {
+    let status = terminal.wait_exit(SOON);
+    let screen = terminal.screen();
+    assert_eq!(status.exit_code(), code, "{screen}");
+    screen
+}
+
+#[test]
+fn a_query_is_answered_once_with_a_viewer_whose_terminal_would_answer_too() {
+    let place = Place::with_runner(
+        r"print ready; wait-line go; write \e[6n\e[5n\e[c\e[?2026$p\e]11\s?\a\eP$qm\e\\; keys",
+        &[],
+    );
+    let terminal = place.terminal(&["attach", "r"], (80, 24));
+    terminal.wait_for("ready", SOON);
+    terminal.type_text("go\r");
+    let typed = || terminal.screen().replace('\n', "");
+    // The last of the answers is that about the pen; a second one would come before what is typed then.
+    wait_until(SOON, "the answers", || {
+        let typed = typed();
+        if typed.contains("<1b><50>") && typed.ends_with("<1b><5c>") {
+            Ok(())
+        } else {
+            Err(typed)
+        }
+    });
+    terminal.type_text("x");
+    wait_until(SOON, "what was typed", || typed().ends_with("<78>"));
+    for (answer, what) in [
+        ("<1b><5b><30><6e>", "status"),
+        ("<1b><5b><3f><36>", "attributes"),
+        ("<1b><5d><31><31>", "background"),
+        ("<24><79>", "mode"),
+    ] {
+        assert_eq!(typed().matches(answer).count(), 1, "{what}: {}", typed());
+    }
+    let raw = terminal.raw();
+    for query in ["\x1b[6n", "\x1b[5n", "\x1b[c", "$p", "\x1b]11;?", "\x1bP$q"] {
+        assert!(
+            !holds(&raw, query.as_bytes()),
+            "{query:?} reached the terminal"
+        );
+    }
+    terminal.type_text("\x1c");
+    assert!(exits(terminal, 0).contains("detached from r"));
+}
+
+#[test]
+fn of_two_viewers_one_decides_and_the_other_sees_a_box() {
+    let place = Place::with_runner("resizes", &[]);
+    let first = place.terminal(&["attach", "r"], (80, 24));
+    first.wait_for("size 80x24", SOON);
+    let second = place.terminal(&["attach", "r"], (100, 30));
+    second.wait_for("size 100x30", SOON);
+    // Of 30 rows the 23 around the cursor fit above the hint.
+    let screen = first.wait_for("100x30, the size of pts/", SOON);
+    assert!(
+        screen.contains("ctrl-] takes over · ctrl-\\ detaches"),
+        "{screen}"
+    );
+    let shown = wait_until(SOON, "both to be told", || {
+        let shown = place.run(&["show", "r"]);
+        if shown.contains("(100x30, decides the size)") && shown.contains("(80x24)") {
+            Ok(shown)
+        } else {
+            Err(shown)
+        }
+    });
+    assert!(shown.contains("viewers    pts/"), "{shown}");
+
+    first.type_text("\x1d");
+    wait_until(SOON, "the first to be whole", || {
+        let screen = first.screen();
+        if screen.ends_with("size 80x24") {
+            Ok(())
+        } else {
+            Err(screen)
+        }
+    });
+    let screen = second.wait_for("80x24, the size of pts/", SOON);
+    let row = screen.lines().next().expect("a row");
+    assert!(row.ends_with(&"·".repeat(20)), "{screen}");
+    assert_eq!(screen.lines().nth(24), Some("·".repeat(100).as_str()));
+
+    // Whoever decided leaves: the other's size counts again.
+    first.type_text("\x1c");
+    exits(first, 0);
+    wait_until(SOON, "the second to be whole", || {
+        let screen = second.screen();
+        if screen.ends_with("size 100x30") {
+            Ok(())
+        } else {
+            Err(screen)
+        }
+    });
+    // A resize of the one that decides is followed at once, of any size.
+    second.resize(60, 10);
+    wait_until(SOON, "the new size", || {
+        let screen = second.screen();
+        if screen.ends_with("size 60x10") {
+            Ok(())
+        } else {
+            Err(screen)
+        }
+    });
+    second.type_text("\x1c");
+    exits(second, 0);
+}
+
+#[test]
+fn a_reader_sees_a_box_and_changes_nothing() {
+    let place = Place::with_runner("resizes", &["--size", "40x10"]);
+    let reader = place.terminal(&["attach", "r", "--read-only"], (80, 24));
+    reader.wait_for("40x10 · read-only · ctrl-\\ detaches", SOON);
+    reader.type_text("typed\x1d");
+    reader.resize(30, 8);
+    let screen = wait_until(SOON, "the smaller box", || {
+        let screen = reader.screen();
+        if screen.lines().count() == 8 {
+            Ok(screen)
+        } else {
+            Err(screen)
+        }
+    });
+    assert!(
+        screen.contains("size 40x10") && !screen.contains("typed"),
+        "{screen}"
+    );
+    reader.resize(40, 10);
+    wait_until(SOON, "no box", || {
+        let screen = reader.screen();
+        if screen == "size 40x10" {
+            Ok(())
+        } else {
+            Err(screen)
+        }
+    });
+    reader.type_text("\x1c");
+    exits(reader, 0);
+}
+
+#[test]
+fn an_attachment_outlives_its_host() {
+    let place = Place::with_runner("print ready; echo", &[]);
+    let terminal = place.terminal(&["attach", "r"], (80, 24));
+    terminal.wait_for("ready", SOON);
+    place.run(&["host", "stop"]);
+    terminal.type_text("hello\r");
+    terminal.wait_for("you said: hello", SOON);
+    place.run(&["host", "start"]);
+    terminal.type_text("again\r");
+    terminal.wait_for("you said: again", SOON);
+    place.run(&["stop", "r", "--grace", "0"]);
+    let screen = exits(terminal, 0);
+    assert!(screen.contains("r ended: signal"), "{screen}");
+}
+
+#[test]
+fn the_alternate_screen_comes_and_goes() {
+    let place = Place::with_runner(
+        "print before; wait-line; modes; wait-line; modes-off; print after; hold",
+        &[],
+    );
+    let terminal = place.terminal(&["attach", "r"], (80, 24));
+    terminal.wait_for("before", SOON);
+    terminal.type_text("\r");
+    wait_until(SOON, "the alternate screen", || {
+        let screen = terminal.screen();
+        if screen.contains("before") {
+            Err(screen)
+        } else {
+            Ok(())
+        }
+    });
+    terminal.type_text("\r");
+    let screen = terminal.wait_for("after", SOON);
+    assert!(screen.contains("before"), "{screen}");
+    terminal.type_text("\x1c");
+    exits(terminal, 0);
+}
+
+#[test]
+fn what_a_program_asks_of_a_person_follows_the_settings() {
+    let script = r"print ready; wait-line; write \e]52\sc\sc2VjcmV0\a\e]52\sc\s?\a\e]777\snotify\sbuild\sis done\a; print asked; hold";
+    let place = Place::with_runner(script, &[]);
+    let terminal = place.terminal(&["attach", "r"], (80, 24));
+    terminal.wait_for("ready", SOON);
+    terminal.type_text("\r");
+    terminal.wait_for("asked", SOON);
+    wait_until(SOON, "the notification", || {
+        holds(&terminal.raw(), b"\x1b]777;notify;build;is done\x1b\\")
+    });
+    terminal.type_text("\x1c");
+    let mut terminal = terminal;
+    terminal.wait_exit(SOON);
+    assert!(!holds(&terminal.raw(), b"\x1b]52"));
+    assert!(
+        terminal
+            .screen()
+            .contains("r wrote to the clipboard once; that was not passed on"),
+        "{}",
+        terminal.screen()
+    );
+    let setting = "[terminal]\nclipboard = \"allow\"\n";
+    std::fs::write(place.home.project("p").join(".stratavore.toml"), setting).expect("written");
+    let command = format!("{} '{script}'", fake_program().display());
+    place.run(&["launch", "p", "--name", "s", "--command", &command]);
+    let terminal = place.terminal(&["attach", "s"], (80, 24));
+    terminal.wait_for("ready", SOON);
+    terminal.type_text("\r");
+    wait_until(SOON, "the clipboard to be written", || {
+        holds(&terminal.raw(), b"\x1b]52;c;c2VjcmV0\x1b\\")
+    });
+    terminal.type_text("\x1c");
+    exits(terminal, 0);
+}
+
+#[test]
+fn logs_are_followed_to_the_last_line() {
+    let place = Place::with_runner(
+        "print first; wait-line; flood 8000; wait-line; print the very last",
+        &["--size", "80x10"],
+    );
+    let mut child = place
+        .home
+        .command(built("stratavore-cli", "stratavore"))
+        .args(["logs", "r", "--follow"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("stratavore starts");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(
+        child.stdout.take().expect("a pipe"),
+    ));
+    let mut line = || lines.next().expect("a line").expect("UTF-8");
+    place.run(&["send", "r", "", "--enter"]);
+    assert_eq!(line(), "first");
+    place.run(&["send", "r", "", "--enter"]);
+    let mut rest = Vec::new();
+    while rest.last().map(String::as_str) != Some("the very last") {
+        rest.push(line());
+    }
+    let run = Run::of(&place.home, child.wait_with_output().expect("it ends"));
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    // What was followed is what there is afterwards.
+    let all = place.run(&["logs", "r"]);
+    let followed = format!("first\n{}\n", rest.join("\n"));
+    assert_eq!(all.trim_end(), followed.trim_end());
+    assert_eq!(
+        place.run(&["logs", "r", "--lines", "1"]).trim_end(),
+        "the very last"
+    );
+}
+
+#[test]
+fn a_recorded_run_is_played_as_it_was() {
+    let place = Place::with_runner(
+        r"write \e]0\stheirs\a\e[31mred\e[0m\n; modes; wait-line; modes-off; print the end of it",
+        &["--record", "--size", "60x10"],
+    );
+    let shown = place.run(&["show", "r"]);
+    assert!(shown.contains("recording.cast"), "{shown}");
+    place.run(&["send", "r", "", "--enter"]);
+    place.run(&["wait", "r", "--for", "terminated"]);
+    let player = place.terminal(&["play", "r", "--idle-limit", "0"], (80, 24));
+    player.wait_for("the end, at 0:0", SOON);
+    let screen = player.wait_for("the end of it", SOON);
+    assert_eq!(
+        screen.lines().next(),
+        Some(format!("{:60}{}", "red", "·".repeat(20)).as_str())
+    );
+    player.type_text("q");
+    exits(player, 0);
+}

@@ -1,0 +1,9 @@
+//! The window of the real program, used as a person uses it: seen, clicked, typed into.
+//!
+//! With `STRATAVORE_SCREENSHOTS` naming a directory, the pictures of the documentation are taken in passing.
+
+mod desk;
+mod first_use;
+mod fleet;
+mod page;
+mod terminals;
