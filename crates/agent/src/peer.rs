@@ -20,6 +20,8 @@ const DRAINED: u64 = 64 * 1024;
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// No greeting is longer.
 const GREETING_MAX: usize = 64 * 1024;
+/// Nobody has more than this waiting to be taken: a whole history fits.
+const UNTAKEN_MAX: usize = 32 * 1024 * 1024;
 /// Output is sent at once when this much has gathered.
 const GATHERED_MAX: usize = 32 * 1024;
 
@@ -32,6 +34,8 @@ pub struct Peer {
     decoder: FrameDecoder,
     out: Vec<u8>,
     sent: usize,
+    /// It may have said something, or take something.
+    pub ready: bool,
     /// When it connected.
     pub since: Instant,
     /// Who it is, once it has greeted.
@@ -133,6 +137,7 @@ impl Peer {
             decoder: FrameDecoder::with_limit(GREETING_MAX),
             out: Vec::new(),
             sent: 0,
+            ready: true,
             since: now,
             role: None,
             acknowledges: false,
@@ -166,6 +171,7 @@ impl Peer {
     pub fn receive(&mut self, buffer: &mut [u8]) {
         match self.stream.read(buffer) {
             Ok(0) => self.gone = true,
+            Ok(_) if self.leaving => {}
             Ok(read) => self.decoder.push(&buffer[..read]),
             Err(error)
                 if matches!(
@@ -197,6 +203,9 @@ impl Peer {
 
     /// Sends a message.
     pub fn send(&mut self, message: &Message) {
+        if self.unsent() > UNTAKEN_MAX {
+            self.gone = true;
+        }
         if self.gone {
             return;
         }
@@ -224,6 +233,11 @@ impl Peer {
         if self.sent == self.out.len() {
             self.sent = 0;
             self.out = Vec::new();
+            if let Some(viewer) = &mut self.viewer
+                && !self.acknowledges
+            {
+                viewer.past = 0;
+            }
             if self.leaving {
                 self.gone = true;
             }
@@ -244,7 +258,6 @@ impl Peer {
         let Some(viewer) = &mut self.viewer else {
             return;
         };
-        let past = viewer.past as usize;
         if viewer.lagging || viewer.wants.is_some() {
             return;
         }
@@ -253,7 +266,12 @@ impl Peer {
         } else {
             behind
         };
-        if unshown.max(behind) + viewer.gathered.len() + bytes.len() > BEHIND_MAX + past {
+        let before = unshown.max(behind) + viewer.gathered.len();
+        if bytes.len() > BEHIND_MAX && before < DRAINED as usize {
+            // An image is one sequence, and may be longer than anybody may be behind.
+            viewer.past = bytes.len() as u64;
+        }
+        if before + bytes.len() > BEHIND_MAX + viewer.past as usize {
             viewer.lagging = true;
             viewer.gathered = Vec::new();
             return;
@@ -294,6 +312,20 @@ impl Peer {
             viewer.lagging = false;
             viewer.want(Wanted::Screen);
         }
+    }
+
+    /// Says whether it waits for a snapshot and has taken what came before.
+    pub fn takes_snapshot(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| {
+            viewer.wants.is_some()
+                && self.unsent() <= BEHIND_MAX
+                && (!self.acknowledges || viewer.unacknowledged <= BEHIND_MAX as u64 + viewer.past)
+        })
+    }
+
+    /// Says whether it takes what it can do without.
+    pub fn keeps_up(&self) -> bool {
+        self.unsent() <= BEHIND_MAX
     }
 
     /// Sends a viewer the snapshot that it waits for, `past` bytes of which are history.

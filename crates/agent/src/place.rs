@@ -98,9 +98,14 @@ impl Place {
             .write(true)
             .mode(0o600)
             .open(&aside)?;
-        file.write_all(content)?;
-        if durability == Durability::Power {
-            file.sync_all()?;
+        let written = file.write_all(content).and_then(|()| match durability {
+            Durability::Power => file.sync_all(),
+            Durability::Process => Ok(()),
+        });
+        if let Err(error) = written {
+            // A full disk has no room for halves.
+            let _ = fs::remove_file(&aside);
+            return Err(error);
         }
         fs::rename(&aside, self.directory.join(name))?;
         if durability == Durability::Power {

@@ -87,15 +87,20 @@ pub fn boot_id() -> String {
 /// Reads the children of a process, of all its threads; `None` where the kernel does not tell.
 pub fn children(pid: i32) -> Option<Vec<i32>> {
     let mut children = Vec::new();
+    let mut read = false;
     for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
-        let listed = fs::read_to_string(thread.path().join("children")).ok()?;
+        // A thread may end meanwhile.
+        let Ok(listed) = fs::read_to_string(thread.path().join("children")) else {
+            continue;
+        };
+        read = true;
         children.extend(
             listed
                 .split_ascii_whitespace()
                 .filter_map(|pid| pid.parse::<i32>().ok()),
         );
     }
-    Some(children)
+    read.then_some(children)
 }
 
 /// Reads every process.

@@ -152,28 +152,22 @@ impl Tree {
     /// Kills everything that is there now; tells how many were hit. To be repeated until nothing is left.
     pub fn kill(&self) -> u32 {
         let descendants = self.descendants();
-        if self
-            .cgroup
-            .as_ref()
-            .is_some_and(|cgroup| cgroup.kill().is_ok())
-        {
-            return descendants.len() as u32;
+        if let Some(cgroup) = &self.cgroup {
+            let _ = cgroup.kill();
         }
-        descendants
-            .iter()
-            .filter(|stat| stat.process.signal(Signal::KILL))
-            .count() as u32
+        // What moved to another control group is still ours.
+        for stat in &descendants {
+            stat.process.signal(Signal::KILL);
+        }
+        descendants.len() as u32
     }
 
     /// Pauses everything; tells how many processes that took.
     pub fn freeze(&self) -> u32 {
-        if self
-            .cgroup
-            .as_ref()
-            .is_some_and(|cgroup| cgroup.freeze(true).is_ok())
-        {
-            return self.descendants().len() as u32;
+        if let Some(cgroup) = &self.cgroup {
+            let _ = cgroup.freeze(true);
         }
+        // What moved to another control group is still ours.
         let mut stopped: HashSet<Process> = HashSet::new();
         for _ in 0..PASSES_MAX {
             // Parents first: a shell that still runs would take the terminal back from its stopped child.
@@ -196,12 +190,8 @@ impl Tree {
 
     /// Continues everything; tells how many processes that took.
     pub fn thaw(&self) -> u32 {
-        if self
-            .cgroup
-            .as_ref()
-            .is_some_and(|cgroup| cgroup.freeze(false).is_ok())
-        {
-            return self.descendants().len() as u32;
+        if let Some(cgroup) = &self.cgroup {
+            let _ = cgroup.freeze(false);
         }
         // Children first: a shell must not find its child stopped.
         let descendants = self.descendants();

@@ -157,6 +157,36 @@ fn what_the_program_asks_is_told_and_never_fed() {
 }
 
 #[test]
+fn what_is_asked_of_one_who_does_not_listen_is_not_kept_for_ever() {
+    let rig = Rig::script(
+        "stty raw -echo; printf ready; head -c 1 >/dev/null; i=0; while [ $i -lt 40 ]; do i=$((i+1)); head -c 700000 /dev/zero | tr '\\0' A | { printf '\\033]52;c;'; cat; printf '\\007\\033]7501;%d\\007' $i; }; done; printf 'all done'; exec cat",
+    );
+    let (_deaf, _) = rig.start();
+    rig.shows("ready");
+    let _sleeper = attach(&rig, "sleeper", 80, false);
+    rig.connect(Role::Client).type_in("x");
+    rig.shows("all done");
+    let memory = stratavore_agent::process::proportional_memory(rig.record().agent_pid);
+    assert!(memory < 12 << 20, "{} KiB", memory / 1024);
+    // A storm of sizes is one snapshot for those who do not look.
+    let (mut resizer, _) = rig.attach(80, 24, false);
+    for columns in 0..400 {
+        resizer.say(&Message::Resize(stratavore_wire::Resize {
+            columns: 80 + columns % 200,
+            rows: 60,
+        }));
+        rig.connect(Role::Client)
+            .say(&Message::GetScreen(stratavore_wire::GetScreen {
+                ansi: false,
+            }));
+    }
+    resizer.type_in("end");
+    rig.shows("end");
+    let memory = stratavore_agent::process::proportional_memory(rig.record().agent_pid);
+    assert!(memory < 12 << 20, "{} KiB", memory / 1024);
+}
+
+#[test]
 fn nobody_is_ever_fed_half_a_sequence() {
     let rig = Rig::script(
         "stty raw -echo; printf ready; head -c 1 >/dev/null; printf 'one\\033[3'; head -c 1 >/dev/null; printf '1mtwo\\303'; head -c 1 >/dev/null; printf '\\244end'; exec cat",

@@ -105,9 +105,10 @@ fn history_is_followed_until_the_end_of_the_run() {
 
 #[test]
 fn one_who_follows_history_and_does_not_read_is_waited_for_by_nobody_and_misses_nothing() {
-    let mut rig = Rig::script("stty -echo; read x; seq 1 200000; printf done; read x");
+    let mut rig = Rig::script("stty -echo; echo ready; read x; seq 1 200000; printf done; read x");
     rig.launch.history_lines = 200_000;
     let (_line, _) = rig.start();
+    rig.shows("ready");
     let mut reader = rig.connect(Role::Client);
     reader.say(&Message::GetHistory(GetHistory {
         ansi: false,
@@ -120,7 +121,8 @@ fn one_who_follows_history_and_does_not_read_is_waited_for_by_nobody_and_misses_
     assert!(memory < 4 << 20, "{} KiB", memory / 1024);
     let mut followed = Follower::default();
     followed.read_to(&mut reader, "199970\n");
-    let expected: String = (1..=199_970).map(|line| format!("{line}\n")).collect();
+    let lines: String = (1..=199_970).map(|line| format!("{line}\n")).collect();
+    let expected = format!("ready\n{lines}");
     assert!(followed.text.starts_with(&expected));
 }
 

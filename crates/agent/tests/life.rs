@@ -550,3 +550,30 @@ fn an_agent_that_nobody_listens_to_sleeps() {
         (last.1.elapsed() > std::time::Duration::from_secs(1)).then_some(())
     });
 }
+
+#[test]
+fn an_exit_that_the_disk_does_not_take_is_recorded_when_it_does() {
+    let rig = Rig::script("echo ready; read x; exit 3");
+    let (mut line, _) = rig.start();
+    rig.shows("ready");
+    // Nothing can be written there, as on a full disk.
+    let obstacle = rig.attempt("exit.json.new");
+    fs::create_dir(&obstacle).unwrap();
+    let agent = rig.record().agent_pid;
+    line.type_in("\n");
+    assert_eq!(line.exited().exit, Exit::Code(3));
+    drop(line);
+    // Nobody else knows of it: the agent stays.
+    until("the last screen to be written", || {
+        rig.attempt("screen.txt").exists().then_some(())
+    });
+    assert!(alive(agent));
+    fs::remove_dir(&obstacle).unwrap();
+    until("the agent to be gone", || (!alive(agent)).then_some(()));
+    assert!(matches!(
+        rig.exit().end,
+        End::Exited {
+            exit: Exit::Code(3)
+        }
+    ));
+}

@@ -4,6 +4,8 @@ mod oracle {
     pub(crate) mod apart;
     pub(crate) mod xterm;
 }
+#[path = "corpora/mod.rs"]
+mod corpora;
 #[path = "streams/mod.rs"]
 mod streams;
 
@@ -70,6 +72,46 @@ fn generated_streams_that_save_the_cursor_do_too() {
 #[test]
 fn generated_streams_of_one_screen_do_too() {
     compare_generated(&[SAVES, SWITCHES], 1000, true);
+}
+
+/// Compares what a program wrote.
+fn compare_recording(oracle: &Oracle, name: &str) {
+    let tell = |feeds: &[&[u8]]| {
+        oracle
+            .tell(corpora::COLUMNS, corpora::ROWS, feeds)
+            .expect("told")
+    };
+    let stream = corpora::stream(name);
+    // Made by hand to hold what no terminal shows alike, such as marks without end: that is for the filter.
+    let by_hand = (name == "text").then(|| viewed(&stream));
+    let raw = tell(&[by_hand.as_ref().unwrap_or(&stream)]);
+    let (mut screen, mut filter, mut fed) = (blank(), Filter::new(), 0);
+    for cut in corpora::cuts(&stream, 24) {
+        screen.feed(&stream[fed..cut]);
+        filter.pass(&stream[fed..cut], &mut Vec::new());
+        fed = cut;
+        let mut rest = Vec::new();
+        filter.clone().pass(&stream[cut..], &mut rest);
+        let difference = tell(&[&screen.snapshot(None), &rest]).difference(&raw);
+        assert!(difference.is_empty(), "{name} from {cut} on:\n{difference}");
+    }
+    screen.feed(&stream[fed..]);
+    let difference = tell(&[&screen.snapshot(None)]).difference(&raw);
+    assert!(difference.is_empty(), "{name}:\n{difference}");
+    assert_eq!(raw.0["text"], screen.text(), "{name}");
+    assert_eq!(raw.0["title"], screen.title(), "{name}");
+}
+
+fn blank() -> Screen {
+    Screen::new(Size::bounded(corpora::COLUMNS, corpora::ROWS))
+}
+
+#[test]
+fn recordings_leave_xterm_js_in_the_state_that_a_snapshot_restores_wherever_it_is_taken() {
+    let oracle = Oracle::start(1000);
+    for name in corpora::NAMES {
+        compare_recording(&oracle, name);
+    }
 }
 
 #[test]

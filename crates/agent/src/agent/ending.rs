@@ -13,8 +13,12 @@ use crate::peer::Peer;
 use crate::place::Durability;
 use crate::tree::{Reaped, reap};
 
-/// Between two rounds of killing what may have been born meanwhile.
+/// Between two rounds of killing what may have been born meanwhile; doubled each time, for what hangs in the kernel.
 const RESCAN: Duration = Duration::from_millis(10);
+/// The longest time between two such rounds.
+const RESCAN_MAX: Duration = Duration::from_secs(1);
+/// Between two tries to record an exit.
+const RECORD_AGAIN: Duration = Duration::from_secs(1);
 /// What an exited program left behind has this long to end by itself.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 /// Read from the terminal after the exit: a daemon of the program may write for ever.
@@ -31,6 +35,15 @@ pub(super) struct Stopping {
     pub(super) killed: u32,
     /// It was asked for, rather than follow from an exit.
     pub(super) asked: bool,
+    /// When to look again after a kill.
+    pub(super) rescan: Duration,
+}
+
+/// An exit that a full disk did not take.
+#[derive(Debug)]
+pub(super) struct Unrecorded {
+    record: ExitRecord,
+    pub(super) again_at: Instant,
 }
 
 impl Agent {
@@ -45,6 +58,10 @@ impl Agent {
                 Reaped::Ended(..) => {}
                 Reaped::Waiting => {
                     self.tree_empty = false;
+                    if self.exited.is_some() && !self.parts.launch.keep_descendants {
+                        // A child is there that a look at the tree may have missed.
+                        self.stop_leftovers();
+                    }
                     return;
                 }
                 Reaped::Nothing => {
@@ -75,11 +92,9 @@ impl Agent {
             end,
             leftovers,
         };
+        self.record_exit(record);
+        // Only now: on a disk that is nearly full the exit comes first.
         self.save_screen();
-        if let Err(error) = self.parts.place.record_exit(&record) {
-            // The peers are told nevertheless; without them the supervisor finds an agent that was lost.
-            self.note(&format!("record the exit: {error}"));
-        }
         let exited = Exited {
             exit,
             at,
@@ -90,8 +105,25 @@ impl Agent {
         self.exited = Some(exited.clone());
         self.tell_all(&Message::Exited(exited));
         if leftovers > 0 && !self.parts.launch.keep_descendants {
+            self.stop_leftovers();
+        }
+    }
+
+    fn stop_leftovers(&mut self) {
+        if self.stopping.is_none() {
             self.stop(LEFTOVER_GRACE, false);
         }
+    }
+
+    /// Records the exit, again and again while the disk does not take it: nobody else knows of it.
+    fn record_exit(&mut self, record: ExitRecord) {
+        self.unrecorded = self.parts.place.record_exit(&record).err().map(|error| {
+            self.note(&format!("record the exit yet: {error}"));
+            Unrecorded {
+                record,
+                again_at: Instant::now() + RECORD_AGAIN,
+            }
+        });
     }
 
     /// Begins to end the whole tree; a stop that has begun can only be hastened.
@@ -106,6 +138,7 @@ impl Agent {
             kill_at,
             killed: 0,
             asked,
+            rescan: RESCAN,
         });
         self.parts.tree.terminate(self.parts.pty.foreground());
         if self.frozen {
@@ -150,8 +183,15 @@ impl Agent {
             && now >= stopping.kill_at
         {
             stopping.killed += self.parts.tree.kill();
-            stopping.kill_at = now + RESCAN;
+            stopping.kill_at = now + stopping.rescan;
+            stopping.rescan = (stopping.rescan * 2).min(RESCAN_MAX);
             self.reap();
+        }
+        if let Some(unrecorded) = self
+            .unrecorded
+            .take_if(|unrecorded| now >= unrecorded.again_at)
+        {
+            self.record_exit(unrecorded.record);
         }
         self.paste.expire(now, &mut self.input);
         if now >= self.beat_at && self.has_supervisor() {

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | here | the loop, the terminal, heartbeats |
 //! | [`peers`] | whoever connects: greets, hears, tells |
+//! | [`report`] | what the program says of itself |
 //! | [`viewing`] | what viewers and readers are shown, whose size counts, who types |
 //! | [`ending`] | exits, stops, pauses, the end |
 
 mod ending;
 mod peers;
+mod report;
 mod viewing;
 
 use std::collections::VecDeque;
@@ -30,10 +32,11 @@ use crate::place::{Durability, Place};
 use crate::pty::Pty;
 use crate::recording::Recording;
 use crate::screen::{Effect, Filter, Screen, Selection, Size};
-use crate::signals::Signals;
+use crate::signals::{Arrived, Signals};
 use crate::tree::Tree;
-use ending::Stopping;
+use ending::{Stopping, Unrecorded};
 pub use peers::{peer_pid, welcome};
+use report::Latest;
 
 /// Output gathers this long before it is sent: a redraw comes in many writes.
 const GATHER: Duration = Duration::from_millis(4);
@@ -70,6 +73,27 @@ pub struct Parts {
     pub peers: Vec<Peer>,
 }
 
+/// Says which descriptors have something; a peer knows for itself.
+#[derive(Clone, Copy)]
+struct Ready {
+    signals: bool,
+    terminal: bool,
+    listener: bool,
+}
+
+impl Ready {
+    const ALL: Self = Self {
+        signals: true,
+        terminal: true,
+        listener: true,
+    };
+    const NOTHING: Self = Self {
+        signals: false,
+        terminal: false,
+        listener: false,
+    };
+}
+
 /// Owns one running program.
 pub struct Agent {
     parts: Parts,
@@ -81,7 +105,7 @@ pub struct Agent {
     viewed: Vec<u8>,
     /// Bytes that viewers were ever fed.
     position: u64,
-    report: Option<Report>,
+    report: Latest,
     input: VecDeque<u8>,
     paste: Paste,
     typed_at: Option<Instant>,
@@ -95,6 +119,7 @@ pub struct Agent {
     stopping: Option<Stopping>,
     interrupted: bool,
     exited: Option<Exited>,
+    unrecorded: Option<Unrecorded>,
     tree_empty: bool,
     beat_at: Instant,
     beaten: (Instant, u64),
@@ -120,7 +145,7 @@ impl Agent {
             filter: Filter::new(),
             viewed: Vec::new(),
             position: 0,
-            report: None,
+            report: Latest::default(),
             input: VecDeque::new(),
             paste: Paste::default(),
             typed_at: None,
@@ -133,6 +158,7 @@ impl Agent {
             stopping: None,
             interrupted: false,
             exited: None,
+            unrecorded: None,
             tree_empty: false,
             beat_at: now + Duration::from_millis(parts.launch.heartbeat_ms).min(FIRST_BEAT),
             beaten: (now, 0),
@@ -147,21 +173,30 @@ impl Agent {
         if self.parts.launch.record {
             self.begin_recording();
         }
-        // What happened before the signals were awaited.
+        // Something may have happened before it was awaited.
         self.reap();
+        let mut ready = Ready::ALL;
         while !self.is_over() {
-            self.wait()?;
-            let arrived = self.parts.signals.take();
-            self.read_terminal(&mut buffer, ROUND_MAX);
-            if arrived.child {
-                self.reap();
+            let arrived = if ready.signals {
+                self.parts.signals.take()
+            } else {
+                Arrived::default()
+            };
+            if ready.terminal {
+                self.read_terminal(&mut buffer, ROUND_MAX);
             }
             if arrived.terminate {
-                // Nobody of ours asks so: the machine or the login session goes down.
+                // Nobody of ours asks so: the machine or the login session goes down. It tells the program in the same
+                // moment, whose exit is no exit of its own then.
                 self.interrupted = self.interrupted || self.stopping.is_none();
                 self.stop(TERMINATE_GRACE, true);
             }
-            self.accept();
+            if arrived.child {
+                self.reap();
+            }
+            if ready.listener {
+                self.accept();
+            }
             self.hear(&mut buffer);
             self.part();
             if std::mem::take(&mut self.unfit) {
@@ -171,6 +206,10 @@ impl Agent {
             self.write_terminal();
             self.keep_deadlines();
             self.show();
+            self.tell_report();
+            if !self.is_over() {
+                ready = self.wait()?;
+            }
         }
         self.finish();
         Ok(())
@@ -178,10 +217,12 @@ impl Agent {
 
     fn is_over(&self) -> bool {
         self.exited.is_some()
+            && (self.unrecorded.is_none() || self.interrupted)
             && (self.tree_empty || (self.parts.launch.keep_descendants && self.stopping.is_none()))
     }
 
-    fn wait(&mut self) -> io::Result<()> {
+    /// Sleeps until a descriptor has something or a deadline comes.
+    fn wait(&mut self) -> io::Result<Ready> {
         let now = Instant::now();
         let timeout = self.deadline().map(|deadline| {
             let left = deadline.saturating_duration_since(now);
@@ -209,9 +250,20 @@ impl Agent {
             fds.push(PollFd::from_borrowed_fd(peer.as_fd(), interest));
         }
         match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Ready::NOTHING),
+            Err(error) => return Err(error.into()),
         }
+        // Errors and ends count as something, too: reading tells.
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        for (peer, ready) in self.parts.peers.iter_mut().zip(&ready[3..]) {
+            peer.ready = *ready;
+        }
+        Ok(Ready {
+            signals: ready[0],
+            terminal: ready[1],
+            listener: ready[2],
+        })
     }
 
     /// Gives the next moment at which something is to be done though nothing happens; there is none when nobody looks on.
@@ -231,7 +283,10 @@ impl Agent {
             .filter(|peer| peer.role.is_none())
             .map(|peer| peer.since + GREETING_TIMEOUT)
             .min();
-        [beat, kill, gathered, frame, greeting, self.paste.deadline()]
+        let record = self.unrecorded.as_ref().map(|exit| exit.again_at);
+        let paste = self.paste.deadline();
+        let report = self.report.due();
+        [beat, kill, gathered, frame, greeting, record, paste, report]
             .into_iter()
             .flatten()
             .min()
@@ -254,8 +309,8 @@ impl Agent {
                 Ok(count) => {
                     read += count;
                     self.take_output(&buffer[..count]);
-                    if count < 512 {
-                        // That was likely all; the poll tells when not.
+                    if count < 512 && max == ROUND_MAX {
+                        // That was likely all; the poll tells when not, but there is none after the last round.
                         break;
                     }
                 }
@@ -278,7 +333,9 @@ impl Agent {
         let now = Instant::now();
         self.screen.feed(bytes);
         let answers = self.screen.take_answers();
-        self.input.extend(answers);
+        if self.input.len() < INPUT_MAX {
+            self.input.extend(answers);
+        }
         if let Some(recording) = &mut self.recording {
             recording.output(bytes, now);
         }
@@ -314,9 +371,7 @@ impl Agent {
             Effect::Notice { title, body } => self.ask(Asked::Notify { title, body }),
             Effect::Report(text) => {
                 let at = clock::now();
-                let report = self.report.insert(Report { at, text });
-                let message = Message::Report(report.clone());
-                self.tell_supervisors(&message);
+                self.report.note(Report { at, text }, Instant::now());
             }
             // A viewer hears it in what it is fed.
             Effect::Bell => {}

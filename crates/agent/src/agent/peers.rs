@@ -46,6 +46,9 @@ impl Agent {
 
     pub(super) fn hear(&mut self, buffer: &mut [u8]) {
         for index in 0..self.parts.peers.len() {
+            if !std::mem::take(&mut self.parts.peers[index].ready) {
+                continue;
+            }
             self.parts.peers[index].receive(buffer);
             while let Some(message) = self.parts.peers[index].take_message() {
                 self.handle(index, message);
@@ -155,7 +158,7 @@ impl Agent {
         )));
         if hello.role == Role::Supervisor {
             self.beat_at = Instant::now();
-            if let Some(report) = &self.report {
+            if let Some(report) = self.report.last() {
                 peer.send(&Message::Report(report.clone()));
             }
             if self.told_viewers.count > 0 {

@@ -193,7 +193,7 @@ impl Agent {
         let message = Message::Asked(asked);
         let personal = matches!(message, Message::Asked(Asked::Clipboard { .. }));
         for peer in &mut self.parts.peers {
-            if peer.viewer.is_some() && (!personal || decides == Some(peer.id)) {
+            if peer.viewer.is_some() && peer.keeps_up() && (!personal || decides == Some(peer.id)) {
                 peer.send_gathered();
                 peer.send(&message);
             }
@@ -208,13 +208,10 @@ impl Agent {
     }
 
     pub(super) fn someone_waits(&self) -> bool {
-        self.parts.peers.iter().any(|peer| {
-            peer.wants_screen.is_some()
-                || peer
-                    .viewer
-                    .as_ref()
-                    .is_some_and(|viewer| viewer.wants.is_some())
-        })
+        self.parts
+            .peers
+            .iter()
+            .any(|peer| peer.wants_screen.is_some() || peer.takes_snapshot())
     }
 
     /// Sends output that has gathered, history that is followed, and snapshots and screens that are waited for.
@@ -251,6 +248,9 @@ impl Agent {
                     self.screen.text().into_bytes()
                 };
                 self.parts.peers[index].send(&Message::Screen { ansi, bytes });
+            }
+            if !self.parts.peers[index].takes_snapshot() {
+                continue;
             }
             let viewer = self.parts.peers[index].viewer.as_ref();
             if let Some(wants) = viewer.and_then(|viewer| viewer.wants) {

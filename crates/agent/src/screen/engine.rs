@@ -135,6 +135,7 @@ impl Engine {
         if let Some(saved) = &self.primary_saved {
             grid.saved_cursor = saved.clone();
         }
+        grid.saved_cursor.input_needs_wrap = false;
         let result = borrow(grid);
         if self.primary_saved.is_some() {
             self.primary_saved = Some(grid.saved_cursor.clone());
@@ -265,7 +266,7 @@ impl Engine {
     }
 
     /// Moves to the start of the line, where lines can be moved.
-    pub(crate) fn to_line_home(&mut self) {
+    pub(crate) fn go_to_line_home(&mut self) {
         self.stop_waiting();
         let cursor = &mut self.term.grid_mut().cursor;
         if self.region.contains(&cursor.point.line.0) {
@@ -360,6 +361,7 @@ impl Engine {
         let saved = self.primary_saved.take();
         let grid = self.term.grid_mut();
         grid.saved_cursor = saved.unwrap_or_else(|| grid.cursor.clone());
+        grid.saved_cursor.input_needs_wrap = false;
         grid.cursor = cursor;
     }
 

@@ -55,12 +55,12 @@ impl Handler for Engine {
     fn insert_blank_lines(&mut self, lines: usize) {
         self.term.insert_blank_lines(lines);
         end_last_line(self.term.grid_mut());
-        self.to_line_home();
+        self.go_to_line_home();
     }
 
     fn delete_lines(&mut self, lines: usize) {
         self.term.delete_lines(lines);
-        self.to_line_home();
+        self.go_to_line_home();
     }
 
     fn decaln(&mut self) {

@@ -34,6 +34,8 @@ use snapshot::Scrollback;
 pub use viewed::Filter;
 pub use width::width;
 
+/// Bytes of a snapshot's screen: characters alone take less on the largest.
+pub const SNAPSHOT_MAX: usize = 3 << 20;
 /// Bytes of a title.
 const TITLE_MAX: usize = 1024;
 /// Bytes of a working directory's address.
@@ -170,20 +172,15 @@ impl Screen {
     }
 
     /// Gives the bytes that bring a terminal in any state to this one. `history`, when given, replaces the terminal's
-    /// scrollback; it holds the lines that scrolled off, up to what [`Self::take_scrolled`] gave last.
+    /// scrollback; it holds the lines that scrolled off, up to what [`Self::take_scrolled`] gave last. Behind it the screen
+    /// takes at most [`SNAPSHOT_MAX`] bytes: where colours and links would take more, it goes without.
     pub fn snapshot(&mut self, history: Option<&[u8]>) -> Vec<u8> {
-        snapshot::snapshot(&mut self.engine, scrollback(history), true)
+        snapshot::snapshot(&mut self.engine, scrollback(history), SNAPSHOT_MAX)
     }
 
     /// Gives the same without colours and attributes, for when the other is too long for its way.
     pub fn plain_snapshot(&mut self) -> Vec<u8> {
-        snapshot::snapshot(&mut self.engine, Scrollback::Untouched, false)
-    }
-
-    /// Gives what a terminal must be fed after a snapshot to go on with the program's output: the beginning of the sequence or
-    /// character that the output was cut inside of.
-    pub fn pending(&self) -> Vec<u8> {
-        self.scanner.held().to_vec()
+        snapshot::snapshot(&mut self.engine, Scrollback::Untouched, 0)
     }
 
     /// Gives what the screen shows, as text without trailing blanks.

@@ -233,8 +233,25 @@ pub(crate) fn wrap(falls_short: bool, out: &mut Vec<u8>) {
     });
 }
 
+/// Appends a row as characters without what combines with them.
+pub(crate) fn bare_text(row: &Row<Cell>, columns: usize, out: &mut Vec<u8>) {
+    text_of(row, columns, out, |cell, out| {
+        let c = if cell.c.is_control() { ' ' } else { cell.c };
+        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    });
+}
+
 /// Appends a row as plain text, without what trails.
 pub(crate) fn text(row: &Row<Cell>, columns: usize, out: &mut Vec<u8>) {
+    text_of(row, columns, out, cell);
+}
+
+fn text_of(
+    row: &Row<Cell>,
+    columns: usize,
+    out: &mut Vec<u8>,
+    write: impl Fn(&Cell, &mut Vec<u8>),
+) {
     let start = out.len();
     for column in 0..columns {
         let here = &row[Column(column)];
@@ -242,7 +259,7 @@ pub(crate) fn text(row: &Row<Cell>, columns: usize, out: &mut Vec<u8>) {
             .flags
             .intersects(Flags::WIDE_CHAR_SPACER | Flags::LEADING_WIDE_CHAR_SPACER)
         {
-            cell(here, out);
+            write(here, out);
         }
     }
     let kept = out[start..]

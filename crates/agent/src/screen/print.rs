@@ -8,10 +8,9 @@ use alacritty_terminal::vte::ansi::{Handler, Mode, NamedMode};
 
 use super::engine::Engine;
 use super::mend::{end_last_line, mend};
+use super::scan::MARKS_MAX;
 use super::width::width;
 
-/// Marks that combine in one cell; text in no script needs more, hostile text would fill memory.
-const MARKS_MAX: usize = 16;
 const WIDE: Flags = Flags::WIDE_CHAR.union(Flags::WIDE_CHAR_SPACER);
 
 impl Engine {

@@ -1,9 +1,11 @@
 //! Where text ends and sequences begin: what the engine and its viewers take in is whole characters and whole sequences.
 
+use super::width::width;
+
 /// Holds one thing of a terminal stream, whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token<'a> {
-    /// Characters, and C0 controls among them; no C1 controls.
+    /// Characters, and C0 controls among them.
     Text(&'a str),
     /// A C0 control inside a sequence, which acts before the sequence does.
     Control(u8),
@@ -90,6 +92,8 @@ fn number(digits: &[u8]) -> u32 {
 
 /// Longest string (OSC, DCS, APC): an image or a clipboard of a mebibyte in base64. A longer one never was.
 pub(crate) const STRING_MAX: usize = (1 << 20) / 3 * 4 + 1024;
+/// Marks on one character; text in no script needs more, hostile text would fill memory.
+pub(crate) const MARKS_MAX: usize = 16;
 /// Longest other sequence.
 const SEQUENCE_MAX: usize = 1024;
 /// Intermediate bytes of a sequence; none has more than two that mean something.
@@ -115,7 +119,7 @@ enum State {
 }
 
 /// Follows a terminal stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scanner {
     state: State,
     /// What has come of the sequence or character.
@@ -124,6 +128,8 @@ pub(crate) struct Scanner {
     separators: usize,
     /// The last character, when nothing came after it.
     last: Option<char>,
+    /// Marks on it.
+    marks: usize,
 }
 
 impl Scanner {
@@ -133,18 +139,14 @@ impl Scanner {
             held: Vec::new(),
             separators: 0,
             last: None,
+            marks: 0,
         }
     }
 
-    /// Gives what a fresh scanner must be fed to stand at the same place.
+    /// Gives what is held back.
+    #[cfg(test)]
     pub(crate) fn held(&self) -> &[u8] {
-        match self.state {
-            State::Skipped(true) => b"\x1b]",
-            // Images are not begun twice.
-            State::Skipped(false) | State::Dcs | State::Apc => b"\x1b^",
-            State::CsiIgnored => b"\x1b[<0<",
-            _ => &self.held,
-        }
+        &self.held
     }
 
     /// Hands on what has become whole with these bytes, and holds the rest.
@@ -211,24 +213,56 @@ impl Scanner {
         0
     }
 
-    /// Hands on text without the C1 controls in it: some terminals obey them, the engine does not.
+    /// Hands on text without what terminals do not agree upon.
     fn characters(&mut self, text: &str, take: &mut impl FnMut(Token<'_>)) {
-        let is_c1 = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
-        if text.is_empty() {
+        let Some(last) = text.chars().next_back() else {
             return;
-        }
-        self.last = text.chars().next_back().filter(|c| !c.is_control());
-        if memchr::memchr(0xc2, text.as_bytes()).is_none() {
+        };
+        self.last = Some(last).filter(|c| !c.is_control());
+        if text.is_ascii() {
+            self.marks = 0;
             return take(Token::Text(text));
         }
-        for part in text.split(is_c1).filter(|part| !part.is_empty()) {
-            take(Token::Text(part));
+        let mut start = 0;
+        for (at, c) in text.char_indices() {
+            if self.is_passed_over(c) {
+                if start < at {
+                    take(Token::Text(&text[start..at]));
+                }
+                start = at + c.len_utf8();
+            }
         }
+        if start < text.len() {
+            take(Token::Text(&text[start..]));
+        }
+    }
+
+    /// Counts marks, and says whether a character is one that nobody is handed.
+    fn is_passed_over(&mut self, c: char) -> bool {
+        match c {
+            // Some terminals obey C1 controls, the engine does not.
+            '\u{80}'..='\u{9f}' => return true,
+            ..'\u{300}' => {}
+            // Some drop it wherever it stands.
+            '\u{feff}' => return true,
+            _ if width(c) == Some(0) => {
+                self.marks += 1;
+                if self.marks > MARKS_MAX {
+                    self.marks = MARKS_MAX;
+                    return true;
+                }
+                return false;
+            }
+            _ => {}
+        }
+        self.marks = 0;
+        false
     }
 
     /// Goes where CAN, SUB and ESC lead from anywhere.
     fn enter(&mut self, byte: u8) {
         self.held.clear();
+        self.marks = 0;
         if self.held.capacity() > SEQUENCE_MAX {
             self.held = Vec::new();
         }
@@ -455,7 +489,7 @@ mod tests {
             (b"\x1b[3;1", b"\x1b[3;1"),
             (b"x\x1b]0;ti", b"\x1b]0;ti"),
             (b"\x1b(", b"\x1b("),
-            (b"\x1bPq#0", b"\x1b^"),
+            (b"\x1bPq#0", b"\x1bPq#0"),
             (b"\x1b[31mdone", b""),
             (b"\xe6\xbc", b"\xe6\xbc"),
         ] {

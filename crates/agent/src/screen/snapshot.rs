@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use alacritty_terminal::grid::{Cursor, Grid};
+use alacritty_terminal::grid::{Cursor, Grid, Row};
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
@@ -40,7 +40,32 @@ pub(crate) enum Scrollback<'a> {
     Replaced(&'a [u8]),
 }
 
-pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted: bool) -> Vec<u8> {
+/// Says how much of the screen there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Everything.
+    All,
+    /// Everything but the links in it.
+    NoLinks,
+    /// One character a cell.
+    Text,
+}
+
+/// Draws the screen in at most `max` bytes behind the scrollback, in as much detail as there is room for.
+pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, max: usize) -> Vec<u8> {
+    let mut out = beginning(engine, scrollback);
+    let (start, max) = (out.len(), out.len() + max);
+    for detail in [Detail::All, Detail::NoLinks] {
+        if rest(engine, detail, max, &mut out) {
+            return out;
+        }
+        out.truncate(start);
+    }
+    rest(engine, Detail::Text, usize::MAX, &mut out);
+    out
+}
+
+fn beginning(engine: &Engine, scrollback: Scrollback<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(8 * 1024);
     out.extend_from_slice(RESET);
     if !engine.is_alternate() && engine.keyboard[1] != [0] {
@@ -69,24 +94,37 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
             }
         }
     }
+    out
+}
+
+/// Appends what follows the scrollback; says whether there was room for it.
+fn rest(engine: &mut Engine, detail: Detail, max: usize, out: &mut Vec<u8>) -> bool {
     let (columns, alternate) = (usize::from(engine.size.columns), engine.is_alternate());
 
-    engine.with_primary(|grid| {
-        screen(grid, columns, painted, &mut out);
-        place(grid, &grid.saved_cursor, 0, &mut out);
-        style(&grid.saved_cursor, &mut out);
+    keyboard(&engine.keyboard[0], out);
+    let fits = engine.with_primary(|grid| {
+        if !screen(grid, columns, detail, max, out) {
+            return false;
+        }
+        place(grid, &grid.saved_cursor, 0, out);
+        style(&grid.saved_cursor, out);
         out.extend_from_slice(if alternate { b"\x1b[?1049h" } else { b"\x1b7" });
+        true
     });
-    keyboard(&engine.keyboard[0], &mut out);
+    if !fits {
+        return false;
+    }
     if alternate {
         out.extend_from_slice(PLAIN);
         out.extend_from_slice(b"\x1b[H\x1b[J");
         let grid = engine.term.grid();
-        screen(grid, columns, painted, &mut out);
-        place(grid, &grid.saved_cursor, 0, &mut out);
-        style(&grid.saved_cursor, &mut out);
+        if !screen(grid, columns, detail, max, out) {
+            return false;
+        }
+        place(grid, &grid.saved_cursor, 0, out);
+        style(&grid.saved_cursor, out);
         out.extend_from_slice(b"\x1b7");
-        keyboard(&engine.keyboard[1], &mut out);
+        keyboard(&engine.keyboard[1], out);
     }
     out.extend_from_slice(PLAIN);
 
@@ -112,8 +150,8 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
             top = engine.region.start;
         }
     }
-    place(engine.term.grid(), cursor, top, &mut out);
-    style(cursor, &mut out);
+    place(engine.term.grid(), cursor, top, out);
+    style(cursor, out);
     out.extend_from_slice(match engine.charset {
         CharsetIndex::G0 => b"",
         CharsetIndex::G1 => b"\x0e",
@@ -173,22 +211,32 @@ pub(crate) fn snapshot(engine: &mut Engine, scrollback: Scrollback<'_>, painted:
     let colors = engine.term.colors();
     for index in (0..256).chain((10..=12).map(dynamic)) {
         if let Some(rgb) = colors[index] {
-            viewed::color(ColorChange::Set(index, rgb), "\x1b\\", &mut out);
+            viewed::color(ColorChange::Set(index, rgb), "\x1b\\", out);
         }
     }
-    out
+    true
 }
 
-/// Writes every row, from the top left of a blank screen with a default pen.
-fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, out: &mut Vec<u8>) {
+/// Writes every row, from the top left of a blank screen with a default pen; says whether there was room for it.
+fn screen(
+    grid: &Grid<Cell>,
+    columns: usize,
+    detail: Detail,
+    max: usize,
+    out: &mut Vec<u8>,
+) -> bool {
+    let painted = detail != Detail::Text;
     let rows = alacritty_terminal::grid::Dimensions::screen_lines(grid);
     let mut pen = Pen::default();
     for line in 0..rows {
         let row = &grid[Line(line as i32)];
-        if painted {
-            paint::row(row, columns, &mut pen, out);
-        } else {
-            paint::text(row, columns, out);
+        match detail {
+            Detail::All => paint::row(row, columns, &mut pen, out),
+            Detail::NoLinks => paint::row(&unlinked(row), columns, &mut pen, out),
+            Detail::Text => paint::bare_text(row, columns, out),
+        }
+        if out.len() > max {
+            return false;
         }
         let short = painted && paint::falls_short(row, columns);
         let last = line + 1 == rows;
@@ -221,6 +269,15 @@ fn screen(grid: &Grid<Cell>, columns: usize, painted: bool, out: &mut Vec<u8>) {
         }
     }
     pen.change(Pen::default(), out);
+    true
+}
+
+fn unlinked(row: &Row<Cell>) -> Row<Cell> {
+    let mut row = row.clone();
+    for column in 0..row.len() {
+        row[Column(column)].set_hyperlink(None);
+    }
+    row
 }
 
 /// Moves to a cursor, `top` being the row that counts as the first; writes the last character again where a wrap is pending.

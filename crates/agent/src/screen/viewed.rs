@@ -13,7 +13,7 @@ const LEFT_BY_RIS: &[u8] =
 
 /// Passes a program's output on to viewers. A viewer may join between any two calls: what is passed on never begins or ends
 /// inside a sequence or a character.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Filter(Scanner);
 
 impl Default for Filter {

@@ -37,15 +37,6 @@ pub(crate) fn streams() -> impl Strategy<Value = Stream> {
     })
 }
 
-/// The same without REP, which repeats a character that came before.
-pub(crate) fn streams_without_repeats() -> impl Strategy<Value = Stream> {
-    made_of(Makings {
-        without: &[b"b"],
-        wide: true,
-        noise: true,
-    })
-}
-
 /// Such pieces only.
 pub(crate) fn made_of(makings: Makings<'_>) -> impl Strategy<Value = Stream> + use<> {
     let without = makings.without;
