@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::autostart::Autostart;
 use crate::hosting::Nudges;
 use crate::mailbox::{Letter, Mailbox};
+use crate::open_terminal::Emulator;
 use crate::presence::Presence;
 use crate::slot::Slot;
 use crate::terminal::Attachments;
@@ -52,6 +53,8 @@ pub struct Desktop {
     pub tasks: TaskTracker,
     /// Starting at login.
     pub autostart: Autostart,
+    /// The user's terminal emulator.
+    pub emulator: Emulator,
     /// What the desktop around offers; `None` until it is known.
     pub presence: watch::Sender<Option<Presence>>,
     mailbox: Mailbox,
@@ -75,13 +78,18 @@ pub struct DesktopState {
 impl Desktop {
     /// Makes the state of a desktop that has no host yet.
     #[must_use]
-    pub fn new(autostart: Autostart, surroundings: Arc<dyn Surroundings>) -> Self {
+    pub fn new(
+        autostart: Autostart,
+        emulator: Emulator,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> Self {
         Self {
             slot: Slot::default(),
             nudges: broadcast::Sender::new(NUDGES),
             attachments: Attachments::default(),
             tasks: TaskTracker::new(),
             autostart,
+            emulator,
             presence: watch::Sender::new(None),
             mailbox: Mailbox::default(),
             shown: Mutex::default(),

@@ -33,6 +33,7 @@ pub mod geometry;
 pub mod hosting;
 pub mod mailbox;
 pub mod notifications;
+pub mod open_terminal;
 pub mod presence;
 mod shell;
 pub mod slot;

@@ -25,6 +25,7 @@ use crate::desktop::{Desktop, SELF};
 use crate::doorbell::{Doorbell, Ring, Start};
 use crate::hosting::{DataDirectory, Ended};
 use crate::mailbox::Letter;
+use crate::open_terminal::Emulator;
 use crate::shell::Shell;
 use crate::tray::{self, Applied, Panel};
 use crate::{activation, commands, hosting, notifications, presence, window};
@@ -80,6 +81,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot tell this program's own path")?;
     let parts = Parts {
         autostart: Autostart::new(&env, &program),
+        emulator: Emulator::new(env.clone(), &program),
         places,
         config,
         env,
@@ -101,6 +103,7 @@ struct Parts {
     arguments: Arguments,
     ring: Ring,
     autostart: Autostart,
+    emulator: Emulator,
     doorbell: Doorbell,
 }
 
@@ -123,7 +126,11 @@ fn build(parts: Parts, stop: &CancellationToken) -> anyhow::Result<App> {
                 memory,
                 stop: stop.clone(),
             };
-            let desktop = Arc::new(Desktop::new(parts.autostart.clone(), Arc::new(shell)));
+            let desktop = Arc::new(Desktop::new(
+                parts.autostart.clone(),
+                parts.emulator.clone(),
+                Arc::new(shell),
+            ));
             app.manage(desktop.clone());
             begin(app, parts, &desktop, &stop);
             Ok(())

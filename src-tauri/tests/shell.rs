@@ -79,12 +79,14 @@ impl Stage {
         self.windows.shows(TITLE)
     }
 
-    /// What a window manager reads to tell whether the window may come to the front.
-    fn startup_id(&self) -> Option<String> {
-        self.windows
-            .property(TITLE, "_NET_STARTUP_ID")
-            .ok()
-            .flatten()
+    /// Waits until a window manager can read from the window that it may come to the front by this token.
+    fn entitled_by(&self, token: &str) {
+        wait_until(SOON, "the window carries the token", || {
+            match self.windows.property(TITLE, "_NET_STARTUP_ID") {
+                Ok(Some(found)) if found == token => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
     }
 
     /// Waits until so many look at a runner's terminal.
@@ -233,10 +235,7 @@ async fn what_ends_is_told_and_attach_brings_the_window_up_and_a_start_later_tel
     assert!(!stage.has_window());
     notifications.press(failed.id, "attach").await.unwrap();
     wait_until(SOON, "Attach opens the window", || stage.has_window());
-    let token = activation_token_of(failed.id);
-    wait_until(SOON, "the window carries the right to the focus", || {
-        stage.startup_id().as_deref() == Some(&token)
-    });
+    stage.entitled_by(&activation_token_of(failed.id));
 
     // It ends while no host runs.
     let flag = stage.desk.home.path().join("go");
@@ -340,7 +339,7 @@ async fn a_runner_named_at_the_start_is_attached_by_the_first_desktop_and_by_a_s
     second.env("XDG_ACTIVATION_TOKEN", "of-the-launcher");
     assert!(second.status().unwrap().success());
     wait_until(SOON, "the first shows its window", || stage.has_window());
-    assert_eq!(stage.startup_id().as_deref(), Some("of-the-launcher"));
+    stage.entitled_by("of-the-launcher");
     stage.viewed(&host, "auth", 1).await;
     stage.viewed(&host, "docs", 0).await;
     assert!(desktop.terminate());
@@ -404,6 +403,10 @@ async fn a_desktop_beside_stratavored_is_its_client_and_takes_over_when_it_is_ki
     })
     .await;
     assert!(program.is_alive());
+    tray.wait_for_menu(SOON, "the runner of its own host", |menu| {
+        menu.find(&["auth · api   running"]).cloned()
+    })
+    .await;
     tray.click(&["Runners (1)", "auth · api", "Stop"])
         .await
         .unwrap();
@@ -411,4 +414,43 @@ async fn a_desktop_beside_stratavored_is_its_client_and_takes_over_when_it_is_ki
         !program.is_alive()
     });
     assert!(desktop.terminate());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_desktop_leaves_its_runners_running_and_the_next_start_adopts_them() {
+    let stage = Stage::set();
+    let trays = TrayHost::start(&stage.desk.bus).await.unwrap();
+    let desktop = stage.start(&["--hidden"]);
+    let host = stage.host().await;
+    stage.project(&host, "api").await;
+    let runner = stage
+        .launch(&host, "api", "auth", "print ready; echo")
+        .await;
+    let program = Process::find(runner.pid.unwrap()).unwrap();
+    let tray = trays.wait_for_item(SOON).await;
+    // By SIGKILL.
+    drop(desktop);
+    wait_until_async(SOON, "its tray is gone", async || {
+        tray.title().await.is_err()
+    })
+    .await;
+    assert!(program.is_alive());
+
+    let desktop = stage.start(&["--hidden"]);
+    let tray = trays.wait_for_item(SOON).await;
+    tray.wait_for_menu(SOON, "the runner again", |menu| {
+        menu.find(&["auth · api   running"]).cloned()
+    })
+    .await;
+    let host = stage.host().await;
+    let found = host
+        .runner(v1::RunnerRef {
+            runner: "auth".into(),
+        })
+        .await
+        .unwrap();
+    assert_eq!((found.id, found.pid), (runner.id, runner.pid));
+    assert_eq!(found.attempt, 1, "nothing was launched twice");
+    assert!(desktop.terminate());
+    assert!(program.is_alive());
 }

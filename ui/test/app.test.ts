@@ -3,6 +3,7 @@ import { flushSync, mount, unmount } from "svelte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import App from "../src/App.svelte";
 import { Fake, type Scene } from "../src/backend/fake/fake";
+import { soon } from "./soon";
 
 let fake: Fake;
 let app: Record<string, unknown>;
@@ -11,7 +12,7 @@ async function open(scene: Scene): Promise<void> {
   fake = new Fake(scene);
   vi.spyOn(fake, "desktopState").mockResolvedValue({ tray: true, notifications: true, embedded: true, attach: null });
   app = mount(App, { target: document.body, props: { backend: fake } });
-  await vi.waitFor(() => expect(document.querySelector('[data-loaded="true"]')).not.toBeNull());
+  await soon(() => expect(document.querySelector('[data-loaded="true"]')).not.toBeNull());
 }
 
 const all = (id: string): HTMLElement[] => [...document.querySelectorAll<HTMLElement>(`[data-testid="${id}"]`)];
@@ -61,7 +62,7 @@ describe("the window", () => {
     await open("day");
     const running = fake.runners.find((runner) => runner.name === "rate limits");
     await fake.pause(running?.id ?? "");
-    await vi.waitFor(() => {
+    await soon(() => {
       const row = all("runner-row").find((candidate) => candidate.dataset["name"] === "rate limits");
       expect(row?.dataset["state"]).toBe("paused");
       expect(row?.closest<HTMLElement>('[data-testid="group"]')?.dataset["group"]).toBe("paused");
@@ -73,9 +74,9 @@ describe("the window", () => {
     click("first-project");
     expect(all("add-project-dialog")).toHaveLength(1);
     click("project-pick");
-    await vi.waitFor(() => expect((one("project-name") as HTMLInputElement).value).toBe("search-index"));
+    await soon(() => expect((one("project-name") as HTMLInputElement).value).toBe("search-index"));
     one("project-submit").closest("form")?.requestSubmit();
-    await vi.waitFor(() => expect(all("no-runners")).toHaveLength(1));
+    await soon(() => expect(all("no-runners")).toHaveLength(1));
     expect(fake.projects).toMatchObject([
       { name: "search-index", path: "/home/ada/code/search-index", max_runners: null },
     ]);
@@ -87,7 +88,7 @@ describe("the window", () => {
     click("project-add");
     write("project-path", "code/thing");
     one("project-submit").closest("form")?.requestSubmit();
-    await vi.waitFor(() => expect(one("project-failure").textContent).toContain("is not an absolute path"));
+    await soon(() => expect(one("project-failure").textContent).toContain("is not an absolute path"));
     expect(one("project-failure").textContent).toContain("Give the whole path");
     expect((one("project-path") as HTMLInputElement).value).toBe("code/thing");
   });
@@ -109,21 +110,21 @@ describe("the window", () => {
       "auth refactor",
       "rate limits",
     ]);
-    await vi.waitFor(() => expect(all("question")).toHaveLength(0));
+    await soon(() => expect(all("question")).toHaveLength(0));
   });
 
   it("offers once to start interrupted runners again", async () => {
     await open("interrupted");
     expect(one("interrupted-banner").textContent).toContain("4 runners were interrupted");
     click("interrupted-start");
-    await vi.waitFor(() => expect(all("interrupted-banner")).toHaveLength(0));
+    await soon(() => expect(all("interrupted-banner")).toHaveLength(0));
     expect(fake.runners.filter((runner) => runner.state === "running")).toHaveLength(4);
   });
 
   it("puts the offer away without starting anything", async () => {
     await open("interrupted");
     click("interrupted-dismiss");
-    await vi.waitFor(() => expect(all("interrupted-banner")).toHaveLength(0));
+    await soon(() => expect(all("interrupted-banner")).toHaveLength(0));
     expect(fake.runners.filter((runner) => runner.state === "running")).toHaveLength(0);
   });
 
@@ -137,7 +138,7 @@ describe("the window", () => {
   it("says so when the runner to attach to is unknown", async () => {
     await open("day");
     fake.announce?.attach("nobody");
-    await vi.waitFor(() => expect(one("toast").textContent).toContain("No runner is called nobody"));
+    await soon(() => expect(one("toast").textContent).toContain("No runner is called nobody"));
   });
 
   it("asks what to do when it is closed and there is no tray", async () => {
@@ -180,7 +181,7 @@ describe("the window", () => {
     await open("quiet");
     const launched = vi.spyOn(fake, "launch");
     press("n", { ctrlKey: true });
-    await vi.waitFor(() => expect(all("launch-program").length).toBeGreaterThan(1));
+    await soon(() => expect(all("launch-program").length).toBeGreaterThan(1));
     choose("launch-project", "api-gateway");
     click("launch-more");
     expect((one("launch-action") as HTMLSelectElement).disabled).toBe(true);
@@ -190,10 +191,10 @@ describe("the window", () => {
     click("launch-keep");
     click("launch-record");
     one("launch-submit").closest("form")?.requestSubmit();
-    await vi.waitFor(() => expect(one("fault").textContent).toContain("percent of a core"));
+    await soon(() => expect(one("fault").textContent).toContain("percent of a core"));
     write("launch-cpu", "150");
     one("launch-submit").closest("form")?.requestSubmit();
-    await vi.waitFor(() =>
+    await soon(() =>
       expect(launched).toHaveBeenCalledWith(
         expect.objectContaining({
           ceiling: { memory_bytes: 512 * 1024 * 1024, cpu_percent: 150, action: "pause" },
@@ -202,12 +203,14 @@ describe("the window", () => {
         }),
       ),
     );
+    await soon(() => expect(one("tab").textContent).toContain("claude"));
+    expect(all("launch-dialog")).toHaveLength(0);
   });
 
   it("writes paths as people do", async () => {
     await open("day");
     all("runner-row")[0]?.click();
-    await vi.waitFor(() => expect(one("facts").textContent).toContain("~/code/"));
+    await soon(() => expect(one("facts").textContent).toContain("~/code/"));
     expect(one("facts").textContent).not.toContain("/home/ada/code");
   });
 
@@ -249,7 +252,7 @@ describe("the window", () => {
   it("marks programs that are not installed and does not offer them", async () => {
     await open("quiet");
     press("n", { ctrlKey: true });
-    await vi.waitFor(() => expect(all("launch-program").length).toBeGreaterThan(1));
+    await soon(() => expect(all("launch-program").length).toBeGreaterThan(1));
     const gemini = all("launch-program").find((program) => program.dataset["program"] === "gemini");
     expect(gemini?.querySelector("input")?.disabled).toBe(true);
     expect(gemini?.textContent).toContain("npm install -g @google/gemini-cli");
@@ -263,9 +266,9 @@ describe("the window", () => {
       hint: null,
     });
     click("view-settings");
-    await vi.waitFor(() => expect((one("autostart") as HTMLInputElement).disabled).toBe(false));
+    await soon(() => expect((one("autostart") as HTMLInputElement).disabled).toBe(false));
     click("autostart");
-    await vi.waitFor(() => expect(one("failure").textContent).toContain("read-only"));
+    await soon(() => expect(one("failure").textContent).toContain("read-only"));
     expect((one("autostart") as HTMLInputElement).checked).toBe(false);
   });
 
@@ -285,9 +288,9 @@ describe("the window", () => {
       .spyOn(fake, "status")
       .mockRejectedValue({ code: "unavailable", message: "no host", hint: "start it with `stratavored`" });
     app = mount(App, { target: document.body, props: { backend: fake } });
-    await vi.waitFor(() => expect(one("host-unreachable").querySelector("code")?.textContent).toBe("stratavored"));
+    await soon(() => expect(one("host-unreachable").querySelector("code")?.textContent).toBe("stratavored"));
     status.mockRestore();
     one("host-unreachable").querySelector("button")?.click();
-    await vi.waitFor(() => expect(all("runner-row").length).toBeGreaterThan(0));
+    await soon(() => expect(all("runner-row").length).toBeGreaterThan(0));
   });
 });

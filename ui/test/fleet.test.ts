@@ -5,6 +5,7 @@ import type { Runner } from "../src/backend/types/Runner";
 import { Fleet } from "../src/fleet/fleet.svelte";
 import { renew } from "../src/fleet/roster";
 import { isLive } from "../src/fleet/state";
+import { soon } from "./soon";
 
 describe("the roster", () => {
   const live = (id: string, said: Partial<Runner> = {}): Runner => runner({ id, name: id, project: "p", ...said });
@@ -73,7 +74,7 @@ describe("the fleet", () => {
     const one = fake.runners.find(({ state }) => state === "running") as Runner;
     await fake.pause(one.id);
     expect(fleet.runner(one.id)?.state).toBe("running");
-    await vi.waitFor(() => expect(fleet.runner(one.id)?.state).toBe("paused"));
+    await soon(() => expect(fleet.runner(one.id)?.state).toBe("paused"));
     fleet.stop();
   });
 
@@ -84,11 +85,11 @@ describe("the fleet", () => {
       .spyOn(fake, "status")
       .mockRejectedValueOnce({ code: "unavailable", message: "no host", hint: null });
     fleet.reload();
-    await vi.waitFor(() => expect(fleet.unreachable?.code).toBe("unavailable"));
+    await soon(() => expect(fleet.unreachable?.code).toBe("unavailable"));
     expect(fleet.runners).toHaveLength(before);
     away.mockRestore();
     fleet.reload();
-    await vi.waitFor(() => expect(fleet.unreachable).toBeNull());
+    await soon(() => expect(fleet.unreachable).toBeNull());
     fleet.stop();
   });
 
@@ -97,10 +98,10 @@ describe("the fleet", () => {
     const one = fake.runners[0] as Runner;
     one.cpu_percent = 99;
     fake.announce?.nudge({ entity: "observations", id: "" });
-    await vi.waitFor(() => expect(fleet.runner(one.id)?.cpu_percent).toBe(99));
+    await soon(() => expect(fleet.runner(one.id)?.cpu_percent).toBe(99));
     fake.told = { ...fake.told, outbox_waiting: 3 };
     fake.announce?.nudge({ entity: "status", id: "" });
-    await vi.waitFor(() => expect(fleet.status?.outbox_waiting).toBe(3));
+    await soon(() => expect(fleet.status?.outbox_waiting).toBe(3));
     fleet.stop();
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { areas, beside, lines, moved, read, runners, split, without, type Pane } from "../src/panes/layout";
+import { areas, beside, grown, lines, moved, read, runners, split, without, type Pane } from "../src/panes/layout";
 
 /** a beside (b above c) */
 const three: Pane = split(split({ runner: "a" }, "a", "row", "b"), "b", "column", "c");
@@ -25,6 +25,15 @@ describe("a divided tab", () => {
     expect(areas(other).get("a")).toEqual(areas(three).get("a"));
     expect(lines(moved(three, ".", -3))[0]?.share).toBe(0.1);
     expect(lines(moved(three, ".", 7))[0]?.share).toBe(0.9);
+  });
+
+  it("gives one terminal more room by the nearest line, or less", () => {
+    expect(areas(grown(three, "b", "column", 0.1)).get("b")?.height).toBeCloseTo(0.6);
+    expect(areas(grown(three, "c", "column", 0.1)).get("c")?.height).toBeCloseTo(0.6);
+    expect(areas(grown(three, "c", "row", -0.2)).get("a")?.width).toBeCloseTo(0.7);
+    expect(areas(grown(three, "a", "row", 9)).get("a")?.width).toBeCloseTo(0.9);
+    expect(grown(three, "a", "column", 0.1)).toBe(three);
+    expect(grown(three, "nobody", "row", 0.1)).toBe(three);
   });
 
   it("gives the room of one that leaves to its neighbour", () => {

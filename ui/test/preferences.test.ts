@@ -49,7 +49,15 @@ describe("preferences", () => {
 
 describe("the policy", () => {
   const of = (settings: Record<string, string>) =>
-    policy({ config: async () => Object.entries(settings).map(([key, value]) => ({ key, value, source: "default" })) });
+    policy(
+      {
+        config: async (project) =>
+          project === "atlas"
+            ? Object.entries(settings).map(([key, value]) => ({ key, value, source: "default" }))
+            : expect.fail("another project's settings"),
+      },
+      "atlas",
+    );
 
   it("is what the configuration says", async () => {
     expect(

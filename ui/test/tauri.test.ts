@@ -52,6 +52,7 @@ describe("the commands", () => {
     ["doctor", (to) => to.doctor(), {}],
     ["set_shown_runner", (to) => to.setShownRunner(null), { runner: null }],
     ["open_link", (to) => to.openLink("https://x"), { url: "https://x" }],
+    ["open_in_terminal", (to) => to.openInTerminal("r"), { runner: "r" }],
     ["open_file", (to) => to.openFile("r", "file:///x"), { runner: "r", url: "file:///x" }],
     ["copy_text", (to) => to.copyText("x", true), { text: "x", primary: true }],
     ["keep_image", (to) => to.keepImage("r"), { runner: "r" }],
@@ -79,7 +80,7 @@ describe("the commands", () => {
       { request: { target: { runner: "r" }, wait: false } },
     ],
     ["answer_interrupted", (to) => to.answerInterrupted(true), { runners: [] }, { start: true }],
-    ["config", (to) => to.config(), { settings: [] }, {}],
+    ["config", (to) => to.config("p"), { settings: [] }, { project: "p" }],
   ])("%s unwraps its list", async (command, call, replied, args) => {
     reply = () => replied;
     expect(await call(tauri)).toEqual([]);

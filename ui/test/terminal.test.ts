@@ -6,6 +6,7 @@ import { Acknowledgement } from "../src/terminal/acknowledgement";
 import type { Size } from "../src/terminal/fit";
 import { Keystrokes } from "../src/terminal/keystrokes";
 import { Viewer, type Emulator, type Standing } from "../src/terminal/viewer";
+import { soon } from "./soon";
 
 const text = (words: string): Uint8Array => new TextEncoder().encode(words);
 const words = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -109,7 +110,7 @@ describe("keystrokes", () => {
     for (const key of "abc") keystrokes.type(text(key));
     expect(sent).toEqual(["a"]);
     ends[0]?.();
-    await vi.waitFor(() => expect(sent).toEqual(["a", "bc"]));
+    await soon(() => expect(sent).toEqual(["a", "bc"]));
   });
   it("tell when one could not be sent, and drop what waited behind it", async () => {
     const failed: unknown[] = [];
@@ -120,7 +121,7 @@ describe("keystrokes", () => {
     );
     keystrokes.type(text("a"));
     keystrokes.type(text("b"));
-    await vi.waitFor(() => expect(failed).toHaveLength(1));
+    await soon(() => expect(failed).toHaveLength(1));
     expect(calls).toBe(1);
     keystrokes.type(text("c"));
     expect(calls).toBe(2);
@@ -206,10 +207,10 @@ describe("a viewer", () => {
     const opened = only(backend);
     expect(opened.request).toEqual({ runner: "r1", columns: 100, rows: 30, readOnly: false });
     opened.say(snapshot("hello"));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     opened.say({ kind: "output", bytes: text(", you") });
-    await vi.waitFor(() => expect(line()).toBe("hello, you"));
-    await vi.waitFor(() => expect(opened.acknowledged).toBe(10));
+    await soon(() => expect(line()).toBe("hello, you"));
+    await soon(() => expect(opened.acknowledged).toBe(10));
     viewer.close();
     expect(opened.closed).toBe(true);
   });
@@ -219,8 +220,8 @@ describe("a viewer", () => {
     backend.sayEarly([snapshot("early"), { kind: "output", bytes: text("!") }]);
     const { viewer, line } = viewing(backend);
     await viewer.open();
-    await vi.waitFor(() => expect(line()).toBe("early!"));
-    await vi.waitFor(() => expect(only(backend).acknowledged).toBe(6));
+    await soon(() => expect(line()).toBe("early!"));
+    await soon(() => expect(only(backend).acknowledged).toBe(6));
     viewer.close();
   });
 
@@ -233,9 +234,9 @@ describe("a viewer", () => {
     // 1004 makes xterm say at once where the focus is.
     only(backend).say(snapshot("\x1b[?1004h$ "));
     terminal.input("during ");
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     terminal.input("after\r");
-    await vi.waitFor(() => expect(only(backend).typed.join("")).toBe("first during after\r"));
+    await soon(() => expect(only(backend).typed.join("")).toBe("first during after\r"));
     expect(unheard()).toBe(0);
     viewer.close();
   });
@@ -245,12 +246,12 @@ describe("a viewer", () => {
     const { terminal, viewer, stands, sizes } = viewing(backend);
     await viewer.open();
     only(backend).say(snapshot("", 80, 24));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     expect([terminal.cols, terminal.rows]).toEqual([80, 24]);
     only(backend).say({ kind: "control", control: { kind: "resized", columns: 60, rows: 20 } });
-    await vi.waitFor(() => expect(sizes).toEqual(["80x24", "60x20"]));
+    await soon(() => expect(sizes).toEqual(["80x24", "60x20"]));
     viewer.fit({ columns: 90, rows: 25 });
-    await vi.waitFor(() => expect(only(backend).sizes).toEqual(["90x25"]));
+    await soon(() => expect(only(backend).sizes).toEqual(["90x25"]));
     expect(terminal.cols).toBe(60);
     viewer.takeOver();
     expect(only(backend).takeovers).toBe(1);
@@ -262,7 +263,7 @@ describe("a viewer", () => {
     const { viewer } = viewing(backend);
     await viewer.open();
     for (let columns = 99; columns >= 40; columns -= 1) viewer.fit({ columns, rows: 30 });
-    await vi.waitFor(() => expect(only(backend).sizes.at(-1)).toBe("40x30"));
+    await soon(() => expect(only(backend).sizes.at(-1)).toBe("40x30"));
     expect(only(backend).sizes.length).toBeLessThan(4);
     viewer.close();
   });
@@ -274,7 +275,7 @@ describe("a viewer", () => {
     viewer.fit({ columns: 70, rows: 20 });
     await opening;
     expect(only(backend).request.columns).toBe(100);
-    await vi.waitFor(() => expect(only(backend).sizes).toEqual(["70x20"]));
+    await soon(() => expect(only(backend).sizes).toEqual(["70x20"]));
     viewer.close();
   });
 
@@ -283,7 +284,7 @@ describe("a viewer", () => {
     const { terminal, viewer, stands, unheard } = viewing(backend, true);
     await viewer.open();
     only(backend).say(snapshot("x", 80, 24));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     terminal.input("no");
     viewer.fit({ columns: 50, rows: 10 });
     expect(only(backend).typed).toEqual([]);
@@ -298,15 +299,15 @@ describe("a viewer", () => {
     const { terminal, viewer, stands } = viewing(backend);
     await viewer.open();
     only(backend).say(snapshot("now"));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     expect(only(backend).redraws).toEqual([]);
     viewer.history(10_000, 3);
     viewer.history(10_000, 3);
     expect(only(backend).redraws).toEqual([10_000]);
     const lines = Array.from({ length: 60 }, (_, n) => `line ${n}`).join("\r\n");
     only(backend).say(snapshot(lines));
-    await vi.waitFor(() => expect(terminal.buffer.active.baseY).toBe(30));
-    await vi.waitFor(() => expect(terminal.buffer.active.viewportY).toBe(27));
+    await soon(() => expect(terminal.buffer.active.baseY).toBe(30));
+    await soon(() => expect(terminal.buffer.active.viewportY).toBe(27));
     viewer.history(10_000);
     expect(only(backend).redraws).toHaveLength(1);
     viewer.close();
@@ -317,7 +318,7 @@ describe("a viewer", () => {
     const { viewer, stands } = viewing(backend);
     await viewer.open();
     only(backend).say(snapshot("\x1b[?1049h"));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     viewer.history(10_000);
     expect(only(backend).redraws).toEqual([]);
     viewer.close();
@@ -329,16 +330,16 @@ describe("a viewer", () => {
     await viewer.open();
     const lines = Array.from({ length: 100 }, (_, n) => `line ${n}`).join("\r\n");
     only(backend).say(snapshot(lines));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     terminal.scrollLines(-40);
     const read = (): string | undefined =>
       terminal.buffer.active.getLine(terminal.buffer.active.viewportY)?.translateToString(true);
     expect(read()).toBe("line 30");
     // This viewer was too slow, and gets the screen alone.
     only(backend).say(snapshot("line 99"));
-    await vi.waitFor(() => expect(only(backend).redraws).toHaveLength(1));
+    await soon(() => expect(only(backend).redraws).toHaveLength(1));
     only(backend).say(snapshot(lines));
-    await vi.waitFor(() => expect(read()).toBe("line 30"));
+    await soon(() => expect(read()).toBe("line 30"));
     viewer.close();
   });
 
@@ -352,7 +353,7 @@ describe("a viewer", () => {
     const frame = setInterval(() => {
       if (terminal.buffer.active.baseY > 0 && stands() !== "ready") painted.push(!terminal.modes.synchronizedOutputMode);
     }, 1);
-    await vi.waitFor(() => expect(stands()).toBe("ready"), { timeout: 5000 });
+    await soon(() => expect(stands()).toBe("ready"));
     clearInterval(frame);
     expect(painted.length).toBeGreaterThan(0);
     expect(painted).not.toContain(true);
@@ -377,15 +378,15 @@ describe("a viewer", () => {
     const { terminal, viewer, stands, unheard } = viewing(backend);
     await viewer.open();
     only(backend).say(snapshot("$ "));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     only(backend).say({ kind: "control", control: { kind: "lost", reason: "the agent went away" } });
     terminal.input("ls");
     terminal.input("\x1b[<35;1;1M");
     terminal.input("\x1b[I");
     expect(unheard()).toBe(1);
-    await vi.waitFor(() => expect(backend.opened).toHaveLength(2), { timeout: 3000 });
+    await soon(() => expect(backend.opened).toHaveLength(2));
     only(backend).say(snapshot("$ "));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     expect(only(backend).typed).toEqual([]);
     viewer.close();
   });
@@ -395,14 +396,14 @@ describe("a viewer", () => {
     const { viewer, stands, line } = viewing(backend);
     await viewer.open();
     only(backend).say(snapshot("before"));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     only(backend).say({ kind: "control", control: { kind: "lost", reason: "the host went away" } });
     expect(stands()).toBe("lost");
-    await vi.waitFor(() => expect(backend.opened).toHaveLength(2), { timeout: 3000 });
+    await soon(() => expect(backend.opened).toHaveLength(2));
     expect(backend.opened[0]?.closed).toBe(true);
     backend.opened[0]?.say({ kind: "output", bytes: text("late") });
     only(backend).say(snapshot("after"));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     expect(line()).toBe("after");
     viewer.close();
   });
@@ -413,7 +414,7 @@ describe("a viewer", () => {
     await viewer.open();
     only(backend).say(snapshot("bye"));
     only(backend).say({ kind: "control", control: { kind: "ended", exit: null } });
-    await vi.waitFor(() => expect(stands()).toBe("ended"));
+    await soon(() => expect(stands()).toBe("ended"));
     expect(line()).toBe("bye");
     terminal.input("x");
     expect(only(backend).typed).toEqual([]);
@@ -426,7 +427,7 @@ describe("a viewer", () => {
     await viewer.open();
     only(backend).say(snapshot("last words", 200, 50));
     only(backend).say({ kind: "control", control: { kind: "ended", exit: null } });
-    await vi.waitFor(() => expect(stands()).toBe("ended"));
+    await soon(() => expect(stands()).toBe("ended"));
     expect([terminal.cols, terminal.rows]).toEqual([100, 30]);
     viewer.fit({ columns: 90, rows: 20 });
     expect([terminal.cols, terminal.rows]).toEqual([90, 20]);
@@ -439,10 +440,10 @@ describe("a viewer", () => {
     const { terminal, viewer, stands, troubles } = viewing(backend);
     await viewer.open();
     only(backend).say(snapshot("$ "));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     backend.refuseInput({ code: "unavailable", message: "the program does not read its input", hint: null });
     terminal.input("x");
-    await vi.waitFor(() => expect(troubles).toEqual(["the program does not read its input"]));
+    await soon(() => expect(troubles).toEqual(["the program does not read its input"]));
     only(backend).say({ kind: "control", control: { kind: "refused", reason: "another viewer only reads" } });
     expect(troubles).toHaveLength(2);
     expect(stands()).toBe("ready");
@@ -455,11 +456,27 @@ describe("a viewer", () => {
     const { terminal, viewer, stands } = viewing(backend);
     await viewer.open();
     only(backend).say(snapshot("$ "));
-    await vi.waitFor(() => expect(stands()).toBe("ready"));
+    await soon(() => expect(stands()).toBe("ready"));
     backend.refuseInput({ code: "not-found", message: "terminal 1 is closed", hint: null });
     terminal.input("x");
-    await vi.waitFor(() => expect(stands()).toBe("lost"));
-    await vi.waitFor(() => expect(backend.opened).toHaveLength(2), { timeout: 3000 });
+    await soon(() => expect(stands()).toBe("lost"));
+    await soon(() => expect(backend.opened).toHaveLength(2));
+    viewer.close();
+  });
+
+  it("opens by itself what was out of reach at first, and goes on saying why until then", async () => {
+    const backend = host();
+    backend.refuse({ code: "unavailable", message: "the host is starting", hint: null });
+    const { terminal, viewer, stands, unheard } = viewing(backend);
+    await viewer.open();
+    expect(stands()).toBe("refused");
+    terminal.input("x");
+    expect(unheard()).toBe(1);
+    backend.refuse(null);
+    await soon(() => expect(backend.opened).toHaveLength(1));
+    expect(stands()).toBe("refused");
+    only(backend).say(snapshot("here"));
+    await soon(() => expect(stands()).toBe("ready"));
     viewer.close();
   });
 

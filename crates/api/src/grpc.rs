@@ -11,10 +11,16 @@ use crate::{Api, v1};
 /// Serves an api.
 pub(crate) struct Service(pub(crate) Arc<dyn Api>);
 
+/// Calls the api in a task of its own: a client that leaves meanwhile cuts nothing short that has begun.
 macro_rules! serve {
-    ($api:ident . $method:ident ($($request:expr)?)) => {
-        $api.0.$method($($request.into_inner())?).await.map(Response::new).map_err(Status::from)
-    };
+    ($api:ident . $method:ident ($($request:expr)?)) => {{
+        let api = Arc::clone(&$api.0);
+        let call = async move { api.$method($($request.into_inner())?).await };
+        match tokio::spawn(call).await {
+            Ok(answer) => answer.map(Response::new).map_err(Status::from),
+            Err(error) => Err(Status::internal(format!("the call ended early: {error}"))),
+        }
+    }};
 }
 
 #[tonic::async_trait]

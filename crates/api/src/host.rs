@@ -17,7 +17,7 @@ use stratavore_core::places::{MAX_SOCKET_PATH, Places};
 use stratavore_rpc::HostRecord;
 use stratavore_store::sqlite::{Options, SqliteStore};
 use stratavore_store::{Store, StoreError};
-use stratavore_supervisor::{Parts, Supervisor};
+use stratavore_supervisor::{Parts, RUNNER_VARIABLE, Supervisor};
 use stratavore_wire::lock;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
@@ -51,6 +51,11 @@ impl HostKind {
 /// Why a host did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
+    /// It would descend from a runner's agent, and end with that.
+    #[error(
+        "this is inside of the runner {0}, with which a host would end, and all that it starts with it; start it outside"
+    )]
+    Inside(String),
     /// Another host supervises this data directory.
     #[error("{} is supervised by another process", .0.display())]
     Held(PathBuf),
@@ -136,6 +141,9 @@ impl Host {
     /// # Errors
     /// [`HostError::Held`] when another is; otherwise what is wrong with the place, and how to mend it.
     pub async fn start(places: Places, kind: HostKind, config: Config) -> Result<Self, HostError> {
+        if let Some(runner) = std::env::var_os(RUNNER_VARIABLE) {
+            return Err(HostError::Inside(runner.to_string_lossy().into_owned()));
+        }
         private_directory(&places.data_dir)?;
         let lock = take_lock(&places).await?;
         private_directory(&places.runtime_dir)?;

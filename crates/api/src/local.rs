@@ -105,13 +105,13 @@ impl Local {
         grace: Option<Duration>,
         wait: bool,
     ) -> Result<Vec<v1::Runner>> {
-        let mut longest = Duration::ZERO;
-        for runner in &targets {
-            let grace = match grace {
-                Some(grace) => grace,
-                None => self.supervisor.grace(runner).await,
-            };
-            longest = longest.max(grace);
+        let graces = futures::future::join_all(targets.iter().map(async |runner| match grace {
+            Some(grace) => grace,
+            None => self.supervisor.grace(runner).await,
+        }))
+        .await;
+        let longest = graces.iter().copied().max().unwrap_or_default();
+        for (runner, grace) in targets.iter().zip(graces) {
             self.supervisor
                 .apply(runner.id, Input::Stop { grace })
                 .await

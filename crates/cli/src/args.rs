@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::terminal::keys::Key;
@@ -274,7 +274,7 @@ pub(crate) struct LogsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PlayArgs {
     /// The runner, or a file: a path with a slash or ending in .cast
-    #[arg(value_name = "RUNNER|FILE", conflicts_with = "json")]
+    #[arg(value_name = "RUNNER|FILE", conflicts_with = "json", value_hint = ValueHint::AnyPath)]
     pub(crate) what: String,
     /// How many times as fast
     #[arg(long, value_name = "X", default_value = "1")]

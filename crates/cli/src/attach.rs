@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use stratavore_rpc::v1;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use self::asked::{Policy, Requests};
 use self::viewer::Viewer;
@@ -25,11 +25,15 @@ use crate::terminal::tty::{Tty, Typeahead};
 use crate::terminal::{occupy, unusable};
 use crate::text::printable;
 
+/// The variable that names the runner in which a program runs.
+const OWN_RUNNER: &str = "STRATAVORE_RUNNER_ID";
 /// How long the host may take to learn what the closed connection has told us already.
 const END_DEADLINE: Duration = Duration::from_secs(5);
 /// A connection that lasted this long was a good one; of others only some are made again, for they would break for ever.
 const STEADY: Duration = Duration::from_secs(10);
 const RECONNECTIONS: u32 = 3;
+/// How long an agent that was lost may take to greet again; meanwhile no key does anything.
+const RECONNECTION_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Shows a runner's terminal on the user's until the user detaches or the runner ends.
 pub(crate) async fn attach(
@@ -39,14 +43,24 @@ pub(crate) async fn attach(
     manner: Manner,
 ) -> Result<ExitCode> {
     let name = printable(&runner.name).into_owned();
+    if call.env.get(OWN_RUNNER) == Some(&runner.id) {
+        // What it shows would be shown in it, for ever.
+        return Err(Failure::new(
+            Kind::Conflict,
+            format!("cannot attach to {name} from within it"),
+        )
+        .hint("attach in a terminal of your own"));
+    }
     let terminal = host.terminal(&runner.id).await?;
-    let policy = Policy::of(&host.settings(Some(&runner.project)).await?);
     let tty = Tty::open().map_err(|error| unusable(&error))?;
     let connect = async || {
         let socket = terminal.socket.as_ref();
         Viewer::attach(socket, tty.size(), manner.read_only).await
     };
-    let mut viewer = connect().await.map_err(|error| {
+    // Neither waits for the other.
+    let (settings, viewer) = tokio::join!(host.settings(Some(&runner.project)), connect());
+    let policy = Policy::of(&settings?);
+    let mut viewer = viewer.map_err(|error| {
         Failure::caused(
             Kind::Unavailable,
             format!("cannot attach to {name}"),
@@ -69,9 +83,9 @@ pub(crate) async fn attach(
                 return Ok(ending);
             }
             left -= 1;
-            match connect().await {
-                Ok(another) => viewer = another,
-                Err(_) => return Ok(ending),
+            match timeout(RECONNECTION_DEADLINE, connect()).await {
+                Ok(Ok(another)) => viewer = another,
+                _ => return Ok(ending),
             }
         }
     };
@@ -101,7 +115,9 @@ pub(crate) async fn attach(
         Ending::Exited(exit) => {
             tell_end(call, host, runner, &name, terminal.attempt, Some(exit)).await
         }
-        Ending::Lost { why } if connect().await.is_ok() => {
+        Ending::Lost { why }
+            if matches!(timeout(RECONNECTION_DEADLINE, connect()).await, Ok(Ok(_))) =>
+        {
             let why = why.map_or_else(String::new, |why| format!(": {}", printable(&why)));
             Err(Failure::new(
                 Kind::Unavailable,
@@ -122,7 +138,7 @@ async fn tell_end(
     attempt: u32,
     exit: Option<stratavore_wire::Exit>,
 ) -> Result<ExitCode> {
-    let seen = tokio::time::timeout(
+    let seen = timeout(
         END_DEADLINE,
         host.runner_after(&runner.id, |now| {
             now.attempt > attempt || runner::has_ended(now) || now.state == "backoff"

@@ -192,6 +192,7 @@ fn what_cannot_be_played_is_told() {
         "play_file_and_attempt",
         told(&["play", "./x.cast", "--attempt", "2"])
     );
+    fs::write(home.path().join("x.cast"), RECORDING).expect("a file");
     insta::assert_snapshot!("play_without_terminal", told(&["play", "x.cast"]));
     for (name, recording) in [
         (

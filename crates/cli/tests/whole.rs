@@ -341,3 +341,116 @@ fn a_recorded_run_is_played_as_it_was() {
     player.type_text("q");
     exits(player, 0);
 }
+
+#[test]
+fn what_is_shown_is_what_the_agent_says_is_there() {
+    const STEPS: [&str; 8] = [
+        r"flood 4000; write \e[3\s9r\e[9\s1Hin a region\n\n\nscrolled\e[r",
+        r"write \e[2J\e[H工具 🦀 e\xcc\x81 \e(0lqqk\e(B\e[5\s3H\e[4hinserted\e[4l",
+        r"modes; write \e[2J\e[Halternate\e[24\s80Hx",
+        r"modes-off; print back",
+        r"write \e[3J\e[2J\e[Hrewritten\e[?7la line that is much longer than the terminal is wide and does not wrap at all\e[?7h",
+        r"write \e[22\s0t\e]2\sanother\a\e[23\s0t kept",
+        r"write \ecreset\e[10\s10Hby RIS",
+        r"write \e[?2026hframe\e[?2026l done; print END",
+    ];
+    let steps = (0..)
+        .zip(STEPS)
+        .map(|(number, step)| format!("wait-line; {step}; touch {number}"));
+    let steps: Vec<String> = steps.collect();
+    let script = format!("print ready; {}; hold", steps.join("; "));
+    let place = Place::with_runner(&script, &["--size", "80x24"]);
+    let whole = place.terminal(&["attach", "r"], (80, 24));
+    whole.wait_for("ready", SOON);
+    // One of the same size sees it as it comes, another one in a box.
+    let boxed = place.terminal(&["attach", "r", "--read-only"], (90, 30));
+    boxed.wait_for("80x24, the size of pts/", SOON);
+    let agree = |what: &str| {
+        wait_until(SOON, what, || {
+            let agents = place.run(&["screen", "r"]);
+            let agents = agents.trim_end();
+            let seen = whole.screen();
+            if seen != agents {
+                return Err(format!("{seen}\n--- the agent:\n{agents}"));
+            }
+            let seen = boxed.screen();
+            let inner: Vec<String> = seen
+                .lines()
+                .take(24)
+                .map(|row| {
+                    row.split("··")
+                        .next()
+                        .unwrap_or_default()
+                        .trim_end()
+                        .to_owned()
+                })
+                .collect();
+            if inner.join("\n").trim_end() == agents {
+                Ok(())
+            } else {
+                Err(format!("{seen}\n--- the agent:\n{agents}"))
+            }
+        });
+    };
+    agree("the beginning");
+    for (number, step) in STEPS.iter().enumerate() {
+        whole.type_text("\r");
+        let done = place.home.project("p").join(number.to_string());
+        wait_until(SOON, "the step", || done.exists());
+        agree(step);
+    }
+    wait_until(SOON, "the last step", || whole.screen().contains("END"));
+    agree("the end");
+    for terminal in [whole, boxed] {
+        terminal.type_text("\x1c");
+        exits(terminal, 0);
+    }
+}
+
+#[test]
+fn a_runner_is_not_attached_to_from_within_it() {
+    let place = Place::with_runner("print ready; hold", &[]);
+    let program = built("stratavore-cli", "stratavore");
+    // A shell in a runner, as a person would have it.
+    place.run(&["launch", "p", "--name", "s", "--command", "sh"]);
+    let terminal = place.terminal(&["attach", "s"], (80, 24));
+    terminal.type_text(format!("{} attach s\r", program.display()));
+    let screen = terminal.wait_for("hint: attach in a terminal of your own", SOON);
+    assert!(
+        screen.contains("error: cannot attach to s from within it"),
+        "{screen}"
+    );
+    // Another runner may be looked at from there; the inner one is left by the key that is not the outer one's.
+    terminal.type_text(format!(
+        "clear; {} attach r --detach-key ctrl-a\r",
+        program.display()
+    ));
+    terminal.wait_for("ready", SOON);
+    terminal.type_text("\x01");
+    terminal.wait_for("detached from r", SOON);
+    terminal.type_text("\x1c");
+    exits(terminal, 0);
+}
+
+#[test]
+fn a_storm_of_sizes_ends_in_the_last() {
+    let place = Place::with_runner("resizes", &[]);
+    let terminal = place.terminal(&["attach", "r"], (80, 24));
+    terminal.wait_for("size 80x24", SOON);
+    for step in 0..400_u16 {
+        terminal.resize(1 + step * 7 % 120, 1 + step * 5 % 40);
+    }
+    // Smaller than any terminal can be, and then of a sensible size again.
+    terminal.resize(1, 1);
+    terminal.resize(77, 17);
+    wait_until(SOON, "the last size", || {
+        let screen = terminal.screen();
+        if screen.ends_with("size 77x17") {
+            Ok(())
+        } else {
+            Err(screen)
+        }
+    });
+    terminal.type_text("\x1c");
+    exits(terminal, 0);
+}

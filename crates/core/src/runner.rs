@@ -872,6 +872,33 @@ impl Runner {
                 }],
                 vec![],
             )),
+            // A later stop may hasten the one under way, never delay it.
+            State::Stopping {
+                attempt,
+                started,
+                since,
+                grace_ms,
+                restart: false,
+            } if now + grace < *since + Duration::from_millis(*grace_ms) => {
+                let sooner = (now + grace - *since).num_milliseconds();
+                Ok(self.becomes(
+                    State::Stopping {
+                        attempt: *attempt,
+                        started: started.clone(),
+                        since: *since,
+                        grace_ms: u64::try_from(sooner).unwrap_or(0),
+                        restart: false,
+                    },
+                    vec![Fact::Stopping {
+                        attempt: *attempt,
+                        restart: false,
+                    }],
+                    vec![Effect::EndTree {
+                        attempt: *attempt,
+                        grace,
+                    }],
+                ))
+            }
             State::Backoff {
                 attempt,
                 failure,

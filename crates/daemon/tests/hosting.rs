@@ -291,6 +291,10 @@ async fn a_full_disk_refuses_launches_by_name_and_loses_nothing() {
     let mut host = Host::in_home(home).await;
     let runner = host.launch("print before; echo").await;
     host.shows(&runner.id, "before").await;
+    let flag = host.home.path().join("go");
+    let script = format!("wait-file {}; exit 3", flag.display());
+    let ending = host.launch(&script).await;
+    let program = host.program(&ending);
     disk.fill().unwrap();
     let failure = wait_until_async(SOON, "a launch is refused", || async {
         host.try_launch(host.script("hold")).await.err()
@@ -302,12 +306,18 @@ async fn a_full_disk_refuses_launches_by_name_and_loses_nothing() {
     );
     host.send(&runner.id, "alive").await;
     host.shows(&runner.id, "you said: alive").await;
+    std::fs::write(&flag, "").unwrap();
+    wait_until(SOON, "one ends while nothing can be written", || {
+        !program.is_alive()
+    });
     disk.free().unwrap();
     let after = wait_until_async(SOON, "launches work again", || async {
         host.try_launch(host.script("hold")).await.ok()
     })
     .await;
     assert_eq!(after.state, "running");
+    let ended = host.state(&ending.id, "failed").await;
+    assert_eq!(ended.exit.unwrap().code, Some(3), "its exit is not lost");
     host.kill();
     host.begin().await;
     host.state(&runner.id, "running").await;

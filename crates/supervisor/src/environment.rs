@@ -140,8 +140,15 @@ async fn ask(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .process_group(0)
         .kill_on_drop(true);
+    // A session of its own: an interactive shell that shares our terminal would be stopped for reaching for it.
+    // SAFETY: the call is async-signal-safe and touches nothing of the parent.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::process::setsid()?;
+            Ok(())
+        });
+    }
     let mut child = command
         .spawn()
         .map_err(|error| format!("it could not be started: {error}"))?;
@@ -149,10 +156,16 @@ async fn ask(
     let mut output = Vec::new();
     let read = async {
         if let Some(mut stdout) = child.stdout.take() {
-            stdout
-                .read_to_end(&mut output)
-                .await
-                .map_err(|error| format!("its output could not be read: {error}"))?;
+            // Not to the end: what a start-up file left in the background may hold that open for ever.
+            while parse(&output).is_none() {
+                let read = stdout
+                    .read_buf(&mut output)
+                    .await
+                    .map_err(|error| format!("its output could not be read: {error}"))?;
+                if read == 0 {
+                    break;
+                }
+            }
         }
         child
             .wait()
@@ -203,6 +216,25 @@ mod tests {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect()
+    }
+
+    #[tokio::test]
+    async fn what_a_start_up_file_leaves_in_the_background_is_not_waited_for() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(
+            home.path().join(".profile"),
+            "sleep 600 & echo $! > \"$HOME/left\"; export FOUND=yes\n",
+        )
+        .unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let host = host(&[("HOME", home.path().to_str().unwrap()), ("PATH", &path)]);
+        let found = ask("/bin/sh", &host, Duration::from_secs(60))
+            .await
+            .unwrap();
+        assert_eq!(found.get("FOUND").map(String::as_str), Some("yes"));
+        let left = std::fs::read_to_string(home.path().join("left")).unwrap();
+        let left = rustix::process::Pid::from_raw(left.trim().parse().unwrap()).unwrap();
+        rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
     }
 
     #[tokio::test]

@@ -34,6 +34,11 @@ pub enum Words {
     Command(Vec<String>),
 }
 
+/// How long a project's settings may take to read.
+const SETTINGS_WITHIN: Duration = Duration::from_secs(2);
+/// No settings are longer; what is, is cut, and refused as the broken file it is then.
+const MAX_SETTINGS: u64 = 256 * 1024;
+
 /// What a person asks for.
 #[derive(Clone, Debug)]
 pub struct LaunchRequest {
@@ -137,10 +142,13 @@ impl Supervisor {
     /// [`BadConfig`] for what is wrong in that file.
     pub async fn config_of(&self, directory: &str) -> Result<Config, BadConfig> {
         let path = Path::new(directory).join(PROJECT_FILE);
-        match tokio::fs::read_to_string(&path).await {
-            Ok(text) => self.config().clone().with_project_file(&path, &text),
-            // Not there, or not for us to read: the user's own settings hold. A launch will name the directory itself.
-            Err(_) => Ok(self.config().clone()),
+        let file = path.clone();
+        let read = tokio::task::spawn_blocking(move || read_settings(&file));
+        match tokio::time::timeout(SETTINGS_WITHIN, read).await {
+            Ok(Ok(Some(text))) => self.config().clone().with_project_file(&path, &text),
+            // Not there, not for us to read, or on a disk that does not answer: the user's own settings hold. A launch
+            // will name the directory itself.
+            _ => Ok(self.config().clone()),
         }
     }
 
@@ -159,6 +167,23 @@ impl Supervisor {
         })
         .await
     }
+}
+
+/// Reads a project's settings: a repository may hold anything under that name.
+fn read_settings(path: &Path) -> Option<String> {
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(MAX_SETTINGS).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// Makes a request whole: fills in what is configured, and refuses what no program can be executed with.

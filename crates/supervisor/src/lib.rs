@@ -14,6 +14,7 @@
 //! | environment (`environment`) | the login shell | the environment of runners | once; a failure falls back to the host's own |
 
 pub mod bus;
+mod descriptors;
 mod doctor;
 mod environment;
 mod heartbeat;
@@ -34,4 +35,5 @@ pub use launch::{LaunchError, LaunchRequest, Words};
 pub use link::{Live, Reported};
 pub use spawn::SpawnError;
 pub use supervisor::{Change, Parts, Supervisor};
+pub use sweep::RUNNER_VARIABLE;
 pub use terminal::TerminalError;

@@ -78,13 +78,13 @@ impl Link {
     }
 }
 
-/// Begins to keep in touch, as a task of its own. `launching`: the agent has yet to accept the launch.
+/// Begins to keep in touch, as a task of its own. `agent`: the adopted one; one that is launched tells it when it accepts.
 pub(crate) fn begin(
     inner: &Arc<Inner>,
     runner: &Runner,
     attempt: u32,
     connection: Connection,
-    launching: bool,
+    agent: Option<u32>,
 ) -> Arc<Link> {
     let (commands, queue) = mpsc::unbounded_channel();
     let link = Arc::new(Link {
@@ -102,8 +102,8 @@ pub(crate) fn begin(
         ceiling: runner.launch.ceiling,
         over: false,
         seen: None,
-        agent_pid: None,
-        launching,
+        agent_pid: agent,
+        launching: agent.is_none(),
         link: Arc::clone(&link),
     };
     inner.tracker.spawn(task.run(sender, receiver, queue));
@@ -337,10 +337,13 @@ impl Task {
                 self.inner.tell(self.runner, input).await;
             }
         }
+        self.inner.stopping().remove(&(self.runner, self.attempt));
         // Its lock goes when the process does, a moment after its connection.
-        if let Some(pid) = self.agent_pid() {
+        if let Some(pid) = self.agent_pid {
             tokio::select! {
                 () = process::ended(pid) => {}
+                // It lives on though this connection does not: the next pass finds its lock held, and adopts it.
+                () = tokio::time::sleep(Inner::ANSWER) => {}
                 () = self.inner.cancel.cancelled() => return,
             }
         }
@@ -355,11 +358,5 @@ impl Task {
         }
         self.inner.changed(Change::Runner(self.runner));
         self.inner.nudge.notify_one();
-    }
-
-    fn agent_pid(&self) -> Option<u32> {
-        let dir = self.inner.places.attempt_dir(self.runner, self.attempt);
-        let recorded = || u32::try_from(observe::read_runner(&dir).ok()??.agent_pid).ok();
-        self.agent_pid.or_else(recorded)
     }
 }

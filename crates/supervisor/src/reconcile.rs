@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use stratavore_core::ids::RunnerId;
 use stratavore_core::places::Places;
-use stratavore_core::plan::{Action, Attempt, plan};
-use stratavore_core::runner::{Effect, Runner, StateName};
+use stratavore_core::plan::{Action, Attempt, OVERDUE, plan};
+use stratavore_core::runner::{Effect, Runner, State, StateName};
 use stratavore_store::{RunnerFilter, StoreError};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -166,6 +166,16 @@ async fn kill_agent(inner: &Arc<Inner>, id: RunnerId, attempt: u32) -> bool {
         return false;
     };
     if seen.start_time != record.agent_start_time {
+        return false;
+    }
+    // The plan goes by the wall clock, which jumps, and runs on while the machine sleeps.
+    let grace_ms = match inner.store.runner(id).await.map(|view| view.runner.state) {
+        Ok(State::Stopping { grace_ms, .. }) => grace_ms,
+        _ => return false,
+    };
+    let patience = Duration::from_millis(grace_ms) + OVERDUE;
+    // The plan was due by the other clock, which may have been a moment ahead.
+    if inner.stopping_for(id, attempt) + Duration::from_secs(1) < patience {
         return false;
     }
     warn!(runner = %id, attempt, "an agent did not end its tree in time; killing it");

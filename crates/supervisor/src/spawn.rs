@@ -23,7 +23,12 @@ use tracing::{debug, warn};
 
 use crate::supervisor::Inner;
 use crate::sweep::RUNNER_VARIABLE;
-use crate::{link, observe};
+use crate::{descriptors, link, observe};
+
+/// Names a runner to what runs in it.
+const NAME_VARIABLE: &str = "STRATAVORE_RUNNER_NAME";
+/// Names the project to what runs in it.
+const PROJECT_VARIABLE: &str = "STRATAVORE_PROJECT";
 
 /// The agent's own errors, beside the records of its attempt.
 const AGENT_LOG: &str = "agent.log";
@@ -101,7 +106,7 @@ pub(crate) async fn attempt(inner: Arc<Inner>, runner: Runner, attempt: u32) {
     match result {
         Ok(connection) => {
             // From here on the link stands for the attempt: it is set before `spawning` is cleared.
-            link::begin(&inner, &runner, attempt, connection, true);
+            link::begin(&inner, &runner, attempt, connection, None);
             inner.spawning_ended(id);
         }
         Err(error) => {
@@ -194,8 +199,8 @@ async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchS
     }
     let own = [
         (RUNNER_VARIABLE, runner.id.to_string()),
-        ("STRATAVORE_RUNNER_NAME", runner.name.to_string()),
-        ("STRATAVORE_PROJECT", runner.project.to_string()),
+        (NAME_VARIABLE, runner.name.to_string()),
+        (PROJECT_VARIABLE, runner.project.to_string()),
     ];
     let config = inner.config();
     Ok(LaunchSpec {
@@ -292,6 +297,11 @@ fn command(inner: &Inner, runner: &Runner, attempt: u32, agent: &Path) -> Comman
         Command::new(agent)
     };
     command.arg("run");
+    // A host that was started from within a runner all the same would make its agents part of that one.
+    for key in [RUNNER_VARIABLE, NAME_VARIABLE, PROJECT_VARIABLE] {
+        command.env_remove(key);
+    }
+    descriptors::as_before(&mut command);
     command
 }
 
@@ -345,7 +355,8 @@ pub(crate) async fn adopt(inner: &Arc<Inner>, runner: &Runner, attempt: u32) -> 
             )
             .await;
     }
-    let link = link::begin(inner, runner, attempt, connection, false);
+    let agent_pid = welcome.agent_pid.unsigned_abs();
+    let link = link::begin(inner, runner, attempt, connection, Some(agent_pid));
     // What a person asked for while there was no link was told to nobody. What is asked for from here on finds the link,
     // and what is asked for between the look and the telling is seen by the next look.
     let (mut frozen, mut told) = (Some(welcome.frozen), None);

@@ -26,7 +26,7 @@ use tracing::{debug, error, warn};
 use crate::bus::Bus;
 use crate::environment::Environment;
 use crate::link::{Link, Live};
-use crate::{heartbeat, publisher, reconcile, spawn};
+use crate::{descriptors, heartbeat, publisher, reconcile, spawn};
 
 /// How many changes a listener may be behind before it has to look at everything again.
 const CHANGES_BEHIND: usize = 4096;
@@ -74,6 +74,8 @@ pub(crate) struct Inner {
     pub(crate) scopes: bool,
     links: Mutex<HashMap<RunnerId, Arc<Link>>>,
     spawning: Mutex<HashSet<RunnerId>>,
+    /// Since when attempts are being stopped, as far as this host has seen.
+    stopping: Mutex<HashMap<(RunnerId, u32), Instant>>,
     pub(crate) heartbeats: mpsc::Sender<Heartbeat>,
     changes: broadcast::Sender<Change>,
     pub(crate) nudge: Notify,
@@ -92,6 +94,7 @@ impl Supervisor {
     /// Starts supervising: adopts the agents that live, records what ended meanwhile, delivers what waits.
     #[must_use]
     pub fn start(parts: Parts) -> Self {
+        descriptors::raise();
         let (heartbeats, heartbeat_queue) = mpsc::channel(HEARTBEATS_WAITING);
         let inner = Arc::new(Inner {
             places: parts.places,
@@ -103,6 +106,7 @@ impl Supervisor {
             scopes: spawn::has_scopes(),
             links: Mutex::default(),
             spawning: Mutex::default(),
+            stopping: Mutex::default(),
             heartbeats,
             changes: broadcast::Sender::new(CHANGES_BEHIND),
             nudge: Notify::new(),
@@ -363,6 +367,18 @@ impl Inner {
         self.spawning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn stopping(&self) -> MutexGuard<'_, HashMap<(RunnerId, u32), Instant>> {
+        self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns for how long this host has seen an attempt stopping, by a clock that neither jumps nor runs on in sleep.
+    pub(crate) fn stopping_for(&self, id: RunnerId, attempt: u32) -> Duration {
+        self.stopping()
+            .entry((id, attempt))
+            .or_insert_with(Instant::now)
+            .elapsed()
+    }
+
     pub(crate) fn spawning_ended(&self, id: RunnerId) {
         self.spawning().remove(&id);
     }
@@ -447,6 +463,8 @@ impl Inner {
         match effect {
             Effect::Spawn { attempt } => self.spawn(runner, attempt),
             Effect::EndTree { attempt, grace } => {
+                // From now on it is known for how long.
+                self.stopping_for(runner.id, attempt);
                 let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
                 self.tell_agent(runner.id, attempt, Message::Stop(Stop { grace_ms }));
             }
@@ -457,6 +475,12 @@ impl Inner {
 
     fn spawn(self: &Arc<Self>, runner: &Runner, attempt: u32) {
         if self.cancel.is_cancelled() || !self.spawning().insert(runner.id) {
+            return;
+        }
+        // A plan may be older than the link, which is set before `spawning` is cleared.
+        let linked = |link: &Arc<Link>| link.attempt == attempt;
+        if self.links().get(&runner.id).is_some_and(linked) {
+            self.spawning_ended(runner.id);
             return;
         }
         self.tracker

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::process;
 
 /// The variable by which a runner's processes are known.
-pub(crate) const RUNNER_VARIABLE: &str = "STRATAVORE_RUNNER_ID";
+pub const RUNNER_VARIABLE: &str = "STRATAVORE_RUNNER_ID";
 
 /// Where control groups of version 2 are: by themselves, or beside those of version 1.
 const CGROUPS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];

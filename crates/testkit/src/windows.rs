@@ -1,19 +1,25 @@
 //! The windows on a private display, and what a window manager and a keyboard do to them.
 
+use std::cell::Cell;
 use std::error::Error;
+use std::time::Duration;
 
 use x11rb::CURRENT_TIME;
 use x11rb::connection::Connection;
+use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
-    AtomEnum, ClientMessageEvent, ConnectionExt, EventMask, InputFocus, KEY_PRESS_EVENT,
-    KEY_RELEASE_EVENT, MapState, Window,
+    AtomEnum, ChangeWindowAttributesAux, ClientMessageEvent, ConnectionExt, EventMask, InputFocus,
+    KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MapState, Window,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use crate::display::Display;
+use crate::wait::wait_until;
 
+/// How long a program may take to answer.
+const ANSWER: Duration = Duration::from_secs(30);
 /// The keysym of the key that ends a line.
 const RETURN: u32 = 0xff0d;
 /// The keysym of the left shift key.
@@ -26,6 +32,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 pub struct Windows {
     connection: RustConnection,
     root: Window,
+    pings: Cell<u32>,
 }
 
 impl Windows {
@@ -33,7 +40,16 @@ impl Windows {
     pub fn of(display: &Display) -> Result<Windows> {
         let (connection, screen) = x11rb::connect(Some(display.name()))?;
         let root = connection.setup().roots[screen].root;
-        Ok(Windows { connection, root })
+        // Answers to pings go to the root window.
+        let notify = ChangeWindowAttributesAux::new().event_mask(EventMask::SUBSTRUCTURE_NOTIFY);
+        connection
+            .change_window_attributes(root, &notify)?
+            .check()?;
+        Ok(Windows {
+            connection,
+            root,
+            pings: Cell::new(0),
+        })
     }
 
     /// Tells whether a window with this title is shown.
@@ -65,12 +81,40 @@ impl Windows {
         let window = self.one(title)?;
         self.connection
             .set_input_focus(InputFocus::PARENT, window, CURRENT_TIME)?;
+        self.settle(window)?;
         for character in line.chars() {
             self.strike(character.into())?;
+            self.settle(window)?;
         }
-        self.strike(RETURN)?;
-        self.connection.sync()?;
+        self.strike(RETURN)
+    }
+
+    /// Waits until the window's program has handled what came to it so far, or closed the window, by the ping with which window managers tell
+    /// whether a program still answers.
+    fn settle(&self, window: Window) -> Result<()> {
+        let (protocols, ping) = (self.atom("WM_PROTOCOLS")?, self.atom("_NET_WM_PING")?);
+        let number = self.pings.get() + 1;
+        self.pings.set(number);
+        let event = ClientMessageEvent::new(32, window, protocols, [ping, number, window, 0, 0]);
+        self.connection
+            .send_event(false, window, EventMask::NO_EVENT, event)?;
+        self.connection.flush()?;
+        wait_until(ANSWER, "the program answers a ping", || {
+            while let Ok(Some(event)) = self.connection.poll_for_event() {
+                if let Event::ClientMessage(answer) = event
+                    && answer.data.as_data32()[..2] == [ping, number]
+                {
+                    return true;
+                }
+            }
+            !self.is_there(window)
+        });
         Ok(())
+    }
+
+    fn is_there(&self, window: Window) -> bool {
+        let asked = self.connection.get_window_attributes(window);
+        asked.is_ok_and(|asked| asked.reply().is_ok())
     }
 
     fn one(&self, title: &str) -> Result<Window> {
@@ -124,6 +168,7 @@ impl Windows {
             self.connection
                 .xtest_fake_input(stroke, code, CURRENT_TIME, self.root, 0, 0, 0)?;
         }
+        self.connection.sync()?;
         Ok(())
     }
 

@@ -54,6 +54,11 @@ pub(super) async fn open_link(desktop: Shared<'_>, url: String) -> Reply<()> {
 }
 
 #[tauri::command]
+pub(super) async fn open_in_terminal(desktop: Shared<'_>, runner: String) -> Reply<()> {
+    desktop.emulator.open(&runner).await
+}
+
+#[tauri::command]
 pub(super) async fn autostart_get(desktop: Shared<'_>) -> Reply<bool> {
     Ok(desktop.autostart.is_enabled())
 }

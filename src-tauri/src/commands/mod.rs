@@ -48,6 +48,7 @@ pub fn handler<R: Runtime>() -> impl Fn(Invoke<R>) -> bool + Send + Sync + 'stat
         desktop::set_shown_runner,
         desktop::pick_folder,
         desktop::open_link,
+        desktop::open_in_terminal,
         desktop::autostart_get,
         desktop::autostart_set,
         desktop::quit,

@@ -1,8 +1,6 @@
 //! Terminals.
 
-use std::path::Path;
-
-use stratavore_api::{Code, Failure, v1};
+use stratavore_api::{Code, Failure};
 use tauri::ipc::{Channel, InvokeBody, InvokeResponseBody, Request as Ipc};
 use tauri::{AppHandle, Runtime};
 
@@ -106,26 +104,11 @@ pub(super) async fn keep_image<R: Runtime>(
     desktop: Shared<'_>,
     runner: String,
 ) -> Reply<Option<String>> {
-    let Some(png) = terminal::image(&app).await? else {
-        return Ok(None);
-    };
-    let api = desktop.slot.api().await?;
-    let runner = api.runner(v1::RunnerRef { runner }).await?;
-    let directory = Path::new(&api.status().await?.data_dir)
-        .join("runners")
-        .join(&runner.id)
-        .join(runner.attempt.to_string())
-        .join("pasted");
-    match terminal::keep(&directory, &png) {
-        Ok(path) => Ok(Some(path.to_string_lossy().into_owned())),
-        Err(error) => Err(Failure::new(
-            Code::Internal,
-            format!(
-                "cannot keep the clipboard's image in {}: {error}",
-                directory.display()
-            ),
-        )
-        .hint("see that there is room and that the directory is yours")),
+    match terminal::image(&app).await? {
+        Some(png) => terminal::keep_image(&desktop, &runner, &png)
+            .await
+            .map(Some),
+        None => Ok(None),
     }
 }
 

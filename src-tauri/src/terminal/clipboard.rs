@@ -7,9 +7,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use gtk::{Clipboard, gdk};
-use stratavore_api::{Code, Failure};
+use stratavore_api::{Code, Failure, v1};
 use tauri::{AppHandle, Runtime};
 use tokio::sync::oneshot;
+
+use crate::desktop::Desktop;
 
 /// Puts text on the clipboard, or on the primary selection.
 ///
@@ -42,11 +44,36 @@ pub async fn image<R: Runtime>(app: &AppHandle<R>) -> Result<Option<Vec<u8>>, Fa
     }
 }
 
-/// Keeps an image in a directory that only its owner reads, and gives the file's path.
+/// Keeps an image beside what else a runner's attempt leaves, where only its owner reads, and gives the file's path.
 ///
 /// # Errors
-/// The directory or the file cannot be written.
-pub fn keep(directory: &Path, png: &[u8]) -> io::Result<PathBuf> {
+/// What the host said against the runner; [`Code::Internal`] when the file cannot be written.
+pub async fn keep(desktop: &Desktop, runner: &str, png: &[u8]) -> Result<String, Failure> {
+    let api = desktop.slot.api().await?;
+    let runner = api
+        .runner(v1::RunnerRef {
+            runner: runner.to_owned(),
+        })
+        .await?;
+    let directory = Path::new(&api.status().await?.data_dir)
+        .join("runners")
+        .join(&runner.id)
+        .join(runner.attempt.to_string())
+        .join("pasted");
+    match write(&directory, png) {
+        Ok(path) => Ok(path.to_string_lossy().into_owned()),
+        Err(error) => Err(Failure::new(
+            Code::Internal,
+            format!(
+                "cannot keep the clipboard's image in {}: {error}",
+                directory.display()
+            ),
+        )
+        .hint("see that there is room and that the directory is yours")),
+    }
+}
+
+fn write(directory: &Path, png: &[u8]) -> io::Result<PathBuf> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -100,8 +127,8 @@ mod tests {
     fn each_image_is_kept_in_a_file_of_its_own_that_only_its_owner_reads() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("attempt/pasted");
-        let first = keep(&directory, b"one").unwrap();
-        let second = keep(&directory, b"two").unwrap();
+        let first = write(&directory, b"one").unwrap();
+        let second = write(&directory, b"two").unwrap();
         assert_eq!(
             [&first, &second].map(|path| path.file_name().unwrap().to_str().unwrap()),
             ["image-1.png", "image-2.png"]

@@ -56,7 +56,7 @@ fn local(link: &str, host: &str) -> Result<PathBuf, Failure> {
         return Err(broken());
     }
     if url.host_str() == Some(&host.to_ascii_lowercase()) {
-        url.set_host(None).map_err(|_| broken())?;
+        url.set_host(Some("localhost")).map_err(|_| broken())?;
     }
     url.to_file_path().map_err(|()| broken())
 }

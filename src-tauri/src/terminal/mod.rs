@@ -10,7 +10,7 @@ mod file;
 mod message;
 
 pub use attachment::{Page, Request, open};
-pub use clipboard::{copy, image, keep};
+pub use clipboard::{copy, image, keep as keep_image};
 pub use file::open as open_file;
 pub use message::Message;
 

@@ -26,6 +26,7 @@ async fn attempt(desktop: &Desktop, action: Action) -> Result<(), Failure> {
     };
     match action {
         Action::Attach(runner) => desktop.show(Some(Letter::Attach(runner)), None),
+        Action::OpenInTerminal(runner) => desktop.emulator.open(&runner).await?,
         Action::Open => desktop.show(None, None),
         Action::LaunchInWindow(project) => desktop.show(Some(Letter::Launch(project)), None),
         Action::Autostart => {

@@ -5,6 +5,8 @@
 pub enum Action {
     /// Show a runner's terminal.
     Attach(String),
+    /// Show a runner's terminal in the user's terminal emulator.
+    OpenInTerminal(String),
     /// Stop a runner.
     Stop(String),
     /// Restart a runner.
@@ -36,6 +38,7 @@ impl Action {
     pub fn id(&self) -> String {
         match self {
             Self::Attach(runner) => format!("attach {runner}"),
+            Self::OpenInTerminal(runner) => format!("open-in-terminal {runner}"),
             Self::Stop(runner) => format!("stop {runner}"),
             Self::Restart(runner) => format!("restart {runner}"),
             Self::Pause(runner) => format!("pause {runner}"),
@@ -59,6 +62,7 @@ impl Action {
         let of = words.next().map(str::to_owned);
         Some(match (word, of) {
             ("attach", Some(runner)) => Self::Attach(runner),
+            ("open-in-terminal", Some(runner)) => Self::OpenInTerminal(runner),
             ("stop", Some(runner)) => Self::Stop(runner),
             ("restart", Some(runner)) => Self::Restart(runner),
             ("pause", Some(runner)) => Self::Pause(runner),
@@ -84,6 +88,7 @@ mod tests {
         let of = || "0199-a".to_owned();
         for action in [
             Action::Attach(of()),
+            Action::OpenInTerminal(of()),
             Action::Stop(of()),
             Action::Restart(of()),
             Action::Pause(of()),

@@ -214,6 +214,7 @@ fn runner_entry(runner: &v1::Runner) -> Entry {
                 text: "Attach".into(),
                 enabled: true,
             },
+            item(Action::OpenInTerminal(id.clone()), "Open in terminal", true),
             item(
                 Action::Pause(id.clone()),
                 "Pause",

@@ -73,9 +73,9 @@ fn the_menu_lists_runners_newest_first_then_projects_then_the_program() {
          ─\n\
          Runners (2) ›\n  \
            name-bb · api-gateway ›\n    \
-             running (off)\n    Attach\n    Pause\n    Continue (off)\n    Restart\n    Stop\n  \
+             running (off)\n    Attach\n    Open in terminal\n    Pause\n    Continue (off)\n    Restart\n    Stop\n  \
            name-a · api-gateway ›\n    \
-             paused (off)\n    Attach\n    Pause (off)\n    Continue\n    Restart\n    Stop\n\
+             paused (off)\n    Attach\n    Open in terminal\n    Pause (off)\n    Continue\n    Restart\n    Stop\n\
          Projects ›\n  \
            api-gateway (2) ›\n    \
              Launch Claude Code\n    Launch in window…\n    ─\n    Stop all 2 runners\n\

@@ -216,6 +216,18 @@ fn every_command_that_exists_is_permitted_and_every_permitted_one_exists() {
 }
 
 #[test]
+fn a_runner_opens_in_the_users_terminal_emulator() {
+    let window = Window::open();
+    crate::open_terminal::install_emulator(&window.rig);
+    let opened = window.call("open_in_terminal", json!({ "runner": "0199-a" }));
+    assert_eq!(opened, Ok(Value::Null));
+    assert_eq!(
+        crate::open_terminal::call(&window.rig),
+        "BIN/foot\nBIN/stratavore\nattach\n0199-a\n"
+    );
+}
+
+#[test]
 fn the_desktop_state_waits_until_it_is_known_and_carries_the_runner_to_show() {
     let window = Window::open();
     window.rig.desktop.post(Letter::Problem("before".into()));

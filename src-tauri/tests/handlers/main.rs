@@ -2,6 +2,8 @@
 
 mod commands;
 mod hosting;
+mod notifications;
+mod open_terminal;
 mod support;
 mod terminal;
 mod tray;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::support::Rig;
 use stratavore_api::{Code, v1};
-use stratavore_desktop::terminal::{Message, Request, open};
+use stratavore_desktop::terminal::{Message, Request, open, open_file};
 use stratavore_wire::client::Connection;
 use stratavore_wire::{
-    Ack, Attach, Exit, Exited, Message as Wire, Refusal, Refused, Resize, Resized, Role, Timestamp,
-    Welcome,
+    Ack, Asked, Attach, Attached, Exit, Exited, Message as Wire, Redraw, Refusal, Refused, Resize,
+    Resized, Role, Timestamp, Viewers, Welcome,
 };
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
@@ -193,12 +193,96 @@ async fn bytes_go_both_ways_and_control_stands_in_their_order() {
         Some(Wire::Ack(Ack { bytes: 7 }))
     );
 
+    attachments.take_over(page.attachment).await.unwrap();
+    attachments.redraw(page.attachment, 500).await.unwrap();
+    assert_eq!(agent.recv().await.unwrap(), Some(Wire::TakeOver));
+    assert_eq!(
+        agent.recv().await.unwrap(),
+        Some(Wire::Redraw(Redraw { history_lines: 500 }))
+    );
+
     let refused = Refused::new(Refusal::InputFull, "the program does not read");
     agent.send(&Wire::Refused(refused)).await.unwrap();
     assert_eq!(
         control(&page.next().await)["refused"],
         "the program does not read"
     );
+}
+
+#[tokio::test]
+async fn company_and_wishes_of_the_program_are_told_behind_the_output_before_them() {
+    let scene = Scene::new();
+    let (mut page, mut agent) = scene.attach().await;
+    let viewers = Viewers {
+        count: 1,
+        read_only: 0,
+        attached: vec![Attached {
+            place: "window".into(),
+            columns: 80,
+            rows: 24,
+            read_only: false,
+            decides: true,
+            you: true,
+        }],
+    };
+    agent.send(&output("a")).await.unwrap();
+    agent.send(&Wire::Viewers(viewers)).await.unwrap();
+    agent.send(&output("b")).await.unwrap();
+    let asked = Asked::Clipboard {
+        selection: 'p',
+        text: "x".into(),
+    };
+    agent.send(&Wire::Asked(asked)).await.unwrap();
+    let asked = Asked::Notify {
+        title: "t".into(),
+        body: "b".into(),
+    };
+    agent.send(&Wire::Asked(asked)).await.unwrap();
+    assert_eq!(page.next().await, b"\x01a");
+    let told = control(&page.next().await);
+    assert_eq!(told["viewers"]["attached"][0]["you"], true);
+    assert_eq!(page.next().await, b"\x01b");
+    let told = control(&page.next().await);
+    assert_eq!(told["asked"]["clipboard"]["selection"], "p");
+    let told = control(&page.next().await);
+    assert_eq!(told["asked"]["notify"]["body"], "b");
+}
+
+#[tokio::test]
+async fn a_linked_file_is_opened_when_it_lies_in_the_project() {
+    let scene = Scene::new();
+    let project = scene.rig.home.path().join("atlas");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("a b.md"), "x").unwrap();
+    std::fs::write(scene.rig.home.path().join("secret"), "x").unwrap();
+    {
+        let mut state = scene.rig.host.state();
+        let path = project.to_str().unwrap().to_owned();
+        state.runners[0].cwd = path.clone();
+        state.runners[0].project = "atlas".into();
+        state.projects.push(v1::Project {
+            name: "atlas".into(),
+            path,
+            ..v1::Project::default()
+        });
+    }
+    let desktop = &scene.rig.desktop;
+    let link = |file: &str| format!("file://{}/{file}", project.display());
+    open_file(desktop, "auth", &link("a%20b.md")).await.unwrap();
+    for (refused, why) in [
+        (link("../secret"), "outside the project"),
+        (link("none"), "No such file"),
+        (
+            "file://elsewhere/etc/passwd".to_owned(),
+            "no file on this machine",
+        ),
+        ("https://example.org".to_owned(), "no file on this machine"),
+    ] {
+        let failure = open_file(desktop, "auth", &refused).await.unwrap_err();
+        assert_eq!(failure.code, Code::Invalid, "{refused}");
+        assert!(failure.message.contains(why), "{failure:?}");
+    }
+    assert_eq!(*scene.rig.shell.links.lock().unwrap(), [link("a%20b.md")]);
 }
 
 #[tokio::test]

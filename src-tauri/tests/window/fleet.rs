@@ -30,6 +30,19 @@ const AGENT: &str = concat!(
     r"\e[2m────────────────────────────────────────────────────────────\e[22m\e[A\e[58D\e[0m; hold",
 );
 
+/// What another shows beside it: a test run that goes on.
+const TESTS: &str = concat!(
+    r"allocate 60; write \e]0\sRunning cargo nextest for the fourth time\a",
+    r"\e[2m> \e[22mFind out why the upload test fails once in a while\n\n",
+    r"\e[38\s5\s78m●\e[0m \e[1mRun\e[22m(cargo nextest run uploads)\n",
+    r"  \e[32m    PASS\e[0m uploads::small_file\n",
+    r"  \e[32m    PASS\e[0m uploads::empty_file\n",
+    r"  \e[31m    FAIL\e[0m uploads::resumes_after_a_break\n",
+    r"  \e[2m└\e[22m 41 passed, \e[31m1 failed\e[0m\n\n",
+    r"\e[38\s5\s78m●\e[0m The retry starts before the socket is closed.\n\n",
+    r"\e[38\s5\s75m✻\e[0m \e[38\s5\s75mRunning it a hundred times…\e[0m \e[2m(2m 11s)\e[22m\n; hold",
+);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_fleet_shows_each_state_and_the_window_follows_the_desktops_theme() {
     let desk = Desk::set().await;
@@ -46,13 +59,8 @@ async fn the_fleet_shows_each_state_and_the_window_follows_the_desktops_theme() 
     }
     let title = |title: &str| format!(r"allocate 60; write \e]0\s{title}\a; hold");
     launch(&host, "api-gateway", "claude", "sessions", AGENT).await;
+    launch(&host, "api-gateway", "claude", "flaky-tests", TESTS).await;
     for (project, program, name, doing) in [
-        (
-            "api-gateway",
-            "claude",
-            "flaky-tests",
-            "Running cargo nextest for the fourth time",
-        ),
         (
             "docs-site",
             "codex",
@@ -113,6 +121,21 @@ async fn the_fleet_shows_each_state_and_the_window_follows_the_desktops_theme() 
         .await;
     window.picture("launch.png").await;
     window.click("[data-testid=launch-cancel]").await;
+    window
+        .chord(&[Key::Control.into(), Key::Shift.into(), 'o'])
+        .await;
+    window.see("[data-testid=palette-text]:focus").await;
+    window.keys("flaky").await;
+    window.keys(&char::from(Key::Enter).to_string()).await;
+    window.sees_in_terminal("41 passed").await;
+    window
+        .holds_true(
+            "two terminals of half the height",
+            "const all = [...document.querySelectorAll('[data-testid=terminal][data-ready=true]')];
+             return all.length === 2 && all.every(({ dataset }) => dataset.size.split('x')[1] < 20)",
+        )
+        .await;
+    window.picture("split.png").await;
     for (view, settled) in [
         ("projects", "[data-testid=project-row]"),
         ("events", "[data-testid=event-row]"),

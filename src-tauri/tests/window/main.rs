@@ -3,6 +3,7 @@
 //! With `STRATAVORE_SCREENSHOTS` naming a directory, the pictures of the documentation are taken in passing.
 
 mod desk;
+mod figures;
 mod first_use;
 mod fleet;
 mod page;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fantoccini::actions::{
-    InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction,
+    Actions, InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction,
 };
 use fantoccini::key::Key;
 use fantoccini::{Client, Locator};
@@ -126,6 +126,66 @@ impl Window {
             actions = actions.then(PointerAction::Up { button });
         }
         self.client.perform_actions(actions).await.unwrap();
+    }
+
+    /// Holds the mouse over a place.
+    pub(crate) async fn hover(&self, (x, y): (f64, f64)) {
+        let duration = None;
+        let actions = MouseActions::new("mouse".into())
+            .then(PointerAction::MoveTo {
+                duration,
+                x: x + 1.0,
+                y,
+            })
+            .then(PointerAction::MoveTo { duration, x, y });
+        self.client.perform_actions(actions).await.unwrap();
+    }
+
+    /// Clicks on a place with the control key held.
+    pub(crate) async fn control_click(&self, (x, y): (f64, f64)) {
+        let button = MOUSE_BUTTON_LEFT;
+        let held = Duration::from_millis(0);
+        let key = KeyActions::new("keyboard".into())
+            .then(KeyAction::Down {
+                value: Key::Control.into(),
+            })
+            .then(KeyAction::Pause { duration: held })
+            .then(KeyAction::Pause { duration: held })
+            .then(KeyAction::Pause { duration: held })
+            .then(KeyAction::Up {
+                value: Key::Control.into(),
+            });
+        let mouse = MouseActions::new("mouse".into())
+            .then(PointerAction::Pause { duration: held })
+            .then(PointerAction::MoveTo {
+                duration: None,
+                x,
+                y,
+            })
+            .then(PointerAction::Down { button })
+            .then(PointerAction::Up { button })
+            .then(PointerAction::Pause { duration: held });
+        self.client
+            .perform_actions(Actions::from(key).and(mouse))
+            .await
+            .unwrap();
+    }
+
+    /// Puts a picture on the clipboard, as a page may when a person clicks in it.
+    pub(crate) async fn copy_picture(&self, css: &str) {
+        let script = "
+            const canvas = document.createElement('canvas');
+            canvas.width = canvas.height = 8;
+            canvas.getContext('2d').fillRect(0, 0, 8, 8);
+            const picture = new Promise((made) => canvas.toBlob(made, 'image/png'));
+            addEventListener('click', () => {
+                navigator.clipboard.write([new ClipboardItem({ 'image/png': picture })])
+                    .then(() => { window.copied = true }, (cause) => { window.copied = String(cause) });
+            }, { once: true, capture: true });";
+        self.run(script).await;
+        self.click(css).await;
+        self.holds_true("a picture on the clipboard", "return window.copied ?? null")
+            .await;
     }
 
     /// Runs a command of the palette by the keyboard alone.

@@ -1,5 +1,7 @@
 //! Terminals, as a person uses them.
 
+use std::os::unix::fs::PermissionsExt;
+
 use fantoccini::key::Key;
 use stratavore_api::{Api, Remote, v1};
 use stratavore_testkit::wait_until_async;
@@ -123,6 +125,62 @@ async fn a_program_copies_only_when_allowed_and_lines_are_pasted_only_when_meant
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn links_show_where_they_lead_and_lead_nowhere_unasked() {
+    let desk = Desk::set().await;
+    let scene = concat!(
+        r"write \e]8\s\sfile:///etc/hostname\e\\read me\e]8\s\s\e\\\r\n",
+        r"\e]8\s\sssh://elsewhere\e\\go there\e]8\s\s\e\\\r\n; echo",
+    );
+    let (window, _) = at_work(&desk, &[("links", scene)]).await;
+    window.sees_in_terminal("go there").await;
+    window.hover(window.cell(2, 0).await).await;
+    window.reads("link-target", "file:///etc/hostname").await;
+    // A plain click is the program's.
+    let link = window.cell(2, 0).await;
+    window.drag(link, link, 1).await;
+    window.control_click(link).await;
+    window
+        .reads("question", "opens a file on this machine")
+        .await;
+    window.click("[data-testid=question-confirm]").await;
+    window.reads("toast", "outside the project").await;
+    window.click("[data-testid=toast-dismiss]").await;
+    window.see_gone("[data-testid=toast]").await;
+    window.control_click(window.cell(2, 1).await).await;
+    window.reads("toast", "leads to ssh://elsewhere").await;
+    window.end().await;
+    desk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_pasted_as_the_path_of_a_private_file() {
+    let desk = Desk::set().await;
+    let (window, _) = at_work(&desk, &[("words", "print ready; echo")]).await;
+    window.sees_in_terminal("ready").await;
+    window.copy_picture("[data-testid=terminal]").await;
+    window.palette("paste the clipboard's image").await;
+    window.sees_in_terminal("/1/pasted/image-1.png").await;
+    let pasted = desk
+        .home
+        .home()
+        .join(".local/share/stratavore/runners")
+        .read_dir()
+        .unwrap()
+        .map(|runner| runner.unwrap().path().join("1/pasted/image-1.png"))
+        .find(|file| file.exists())
+        .expect("the file is there");
+    let mode = std::fs::metadata(&pasted).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(&std::fs::read(&pasted).unwrap()[1..4], b"PNG");
+    // The key pastes it too.
+    window.click("[data-testid=terminal]").await;
+    window.chord(&[CONTROL, SHIFT, 'v']).await;
+    window.sees_in_terminal("/1/pasted/image-2.png").await;
+    window.end().await;
+    desk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_composed_arrives_whole_and_once() {
     let desk = Desk::set().await;
     let (window, _) = at_work(&desk, &[("words", "print ready; echo")]).await;
@@ -214,14 +272,13 @@ async fn terminals_are_split_by_keyboard_resized_by_mouse_and_typed_into_each() 
     window.sees_in_terminal("you said: to web").await;
     window.chord(&[ALT, SHIFT, char::from(Key::Left)]).await;
     window.sees_in_terminal("I am api").await;
-    window.picture("split.png").await;
 
     let wide = "return Number(document.querySelector('[data-testid=pane][data-active=true] [data-testid=terminal]')
                 .dataset.size.split('x')[0])";
     let before = window.run(wide).await.as_u64().unwrap();
     let middle =
         "const at = document.querySelector('[data-testid=divider]').getBoundingClientRect();
-                  return [at.x + at.width / 2, at.y + at.height / 2]";
+                  return [at.x + at.width / 2, at.y + at.height / 4]";
     let (x, y): (f64, f64) = serde_json::from_value(window.run(middle).await).unwrap();
     window.drag((x, y), (x + 120.0, y), 1).await;
     wait_until_async(SOON, "a wider terminal", async || {

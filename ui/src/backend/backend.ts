@@ -87,12 +87,15 @@ export interface Backend {
 
   events(options: { since: string | null; limit: number }): Promise<Event[]>;
   doctor(): Promise<DoctorReport>;
-  config(): Promise<Setting[]>;
+  /** Tells what is configured, for a project where one is named: its own settings hold there. */
+  config(project: string | null): Promise<Setting[]>;
 
   openTerminal(request: TerminalRequest, sink: (message: TerminalMessage) => void): Promise<Attachment>;
   /** Says whose terminal is on screen, so that nobody is notified of what they are looking at. */
   setShownRunner(runner: string | null): Promise<void>;
   openLink(url: string): Promise<void>;
+  /** Attaches the person's own terminal emulator to a runner. */
+  openInTerminal(runner: string): Promise<void>;
   /** Opens the file of a `file:` link, when it lies in the runner's project and cannot run. */
   openFile(runner: string, url: string): Promise<void>;
   /** Puts text on the clipboard, or on the primary selection. */

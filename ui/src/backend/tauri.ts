@@ -101,11 +101,12 @@ export const tauri: Backend = {
 
   events: (options) => call<Event[]>("events", options),
   doctor: () => call<DoctorReport>("doctor"),
-  config: async () => (await call<Config>("config")).settings,
+  config: async (project) => (await call<Config>("config", { project })).settings,
 
   openTerminal,
   setShownRunner: (runner) => call("set_shown_runner", { runner }),
   openLink: (url) => call("open_link", { url }),
+  openInTerminal: (runner) => call("open_in_terminal", { runner }),
   openFile: (runner, url) => call("open_file", { runner, url }),
   copyText: (text, primary) => call("copy_text", { text, primary }),
   keepImage: (runner) => call<string | null>("keep_image", { runner }),

@@ -1,7 +1,7 @@
 import type { Runner } from "../backend/types/Runner";
 import { acts, hasTerminal } from "../fleet/state";
 import { line } from "../fleet/words";
-import type { Along } from "../panes/layout";
+import { lines, type Along } from "../panes/layout";
 import { linksIn } from "../terminal/links";
 import { screenOf, visibleText } from "../terminal/screen";
 import type { Desk } from "../window/desk.svelte";
@@ -64,10 +64,34 @@ function ofTerminal(desk: Desk, runner: Runner): Entry[] {
     command("Find in the terminal", () => (desk.finding = true), "Ctrl Shift F"),
     command("Split: a terminal beside this one…", () => desk.askSplit("row"), "Ctrl Shift E"),
     command("Split: a terminal below this one…", () => desk.askSplit("column"), "Ctrl Shift O"),
+    ...ofSplit(desk),
+    command("Open in your own terminal", () => void desk.openInTerminal(runner)),
     command("Paste the clipboard's image as a file", () => void desk.pasteImage(runner.id)),
     ...linksIn(visibleText())
       .slice(0, 9)
       .map((link) => command(`Open ${link}`, () => void desk.openLink(link))),
+  ];
+}
+
+const STEP = 0.1;
+
+function ofSplit(desk: Desk): Entry[] {
+  const root = desk.tabs.front?.root;
+  const all = root === undefined ? [] : lines(root);
+  const has = (along: Along): boolean => all.some((line) => line.along === along);
+  return [
+    ...(has("row")
+      ? [
+          command("Wider terminal", () => desk.tabs.grow("row", STEP)),
+          command("Narrower terminal", () => desk.tabs.grow("row", -STEP)),
+        ]
+      : []),
+    ...(has("column")
+      ? [
+          command("Higher terminal", () => desk.tabs.grow("column", STEP)),
+          command("Lower terminal", () => desk.tabs.grow("column", -STEP)),
+        ]
+      : []),
   ];
 }
 

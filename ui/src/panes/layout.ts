@@ -101,6 +101,17 @@ export function moved(pane: Pane, path: string, share: number, at = "."): Pane {
   };
 }
 
+/** Gives a runner's part more room along one way, or less; as it was where nothing stands that way. */
+export function grown(pane: Pane, runner: string, along: Along, by: number): Pane {
+  if (!isSplit(pane)) return pane;
+  const inFirst = runners(pane.first).includes(runner);
+  if (!inFirst && !runners(pane.second).includes(runner)) return pane;
+  // The innermost line first: it is the nearest.
+  const part = inFirst ? grown(pane.first, runner, along, by) : grown(pane.second, runner, along, by);
+  if (part !== (inFirst ? pane.first : pane.second)) return inFirst ? { ...pane, first: part } : { ...pane, second: part };
+  return pane.along === along ? { ...pane, share: bounded(pane.share + (inFirst ? by : -by)) } : pane;
+}
+
 const NEAR = 1e-6;
 
 /** Names the runner on that side of another, the one nearest in line; null at the edge. */

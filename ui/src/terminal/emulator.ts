@@ -25,14 +25,12 @@ export interface Links {
 export function build(
   preferred: Preferred,
   dark: boolean,
-  scrollback: number,
   { follow, hover }: Links,
 ): { terminal: Terminal; search: SearchAddon } {
   const entered = (_: MouseEvent, link: string): void => hover(link);
   const left = (): void => hover(null);
   const terminal = new Terminal({
     ...FIXED,
-    scrollback,
     theme: theme(dark),
     fontFamily: preferred.fontFamily,
     fontSize: preferred.fontSize,

@@ -24,7 +24,7 @@ export function following(link: string): Following {
     case "file:":
       return { kind: "ask", what: "opens a file on this machine" };
     default:
-      return { kind: "refuse", why: `${url.protocol}// links are not followed: only web, mail and the project's files are` };
+      return { kind: "refuse", why: "only the web, mail and the project's files are opened" };
   }
 }
 

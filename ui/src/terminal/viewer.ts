@@ -12,7 +12,7 @@ import { mark, markDrawn } from "./measure";
 export type Standing =
   | { kind: "opening" }
   | { kind: "ready" }
-  | { kind: "lost"; reason: string; again: number }
+  | { kind: "lost"; reason: string }
   | { kind: "ended"; exit: Exit | null }
   | { kind: "refused"; failure: Failure };
 
@@ -53,6 +53,8 @@ export class Viewer {
   #closed = false;
   #over = false;
   #attempt = 0;
+  /** It was on screen once: what is there now is old, not absent. */
+  #shown = false;
   #opening = 0;
   #retry: ReturnType<typeof setTimeout> | null = null;
   /** Snapshots that are being drawn, and what was typed meanwhile. */
@@ -101,7 +103,8 @@ export class Viewer {
   async open(): Promise<void> {
     const opening = ++this.#opening;
     this.#cancelRetry();
-    this.to.stands({ kind: "opening" });
+    // While it is tried again, what went wrong stays to be read.
+    if (this.#attempt === 0) this.to.stands({ kind: "opening" });
     // Messages may come before the attachment that acknowledges them is known.
     let early: TerminalMessage[] | null = [];
     const current = (): boolean => opening === this.#opening && !this.#closed;
@@ -124,8 +127,10 @@ export class Viewer {
     } catch (cause) {
       if (!current()) return;
       const refused = failure(cause);
-      if (this.#attempt > 0 && refused.code === "unavailable") this.#lost(refused.message);
-      else this.to.stands({ kind: "refused", failure: refused });
+      if (this.#shown && refused.code === "unavailable") return this.#lost(refused.message);
+      this.to.stands({ kind: "refused", failure: refused });
+      // Nothing else gets better by waiting.
+      if (refused.code === "unavailable") this.#tryAgain();
     }
   }
 
@@ -238,6 +243,7 @@ export class Viewer {
       this.#drawn(bytes.length);
       if (this.#closed || opening !== this.#opening) return;
       this.#attempt = 0;
+      this.#shown = true;
       this.#readOn();
       this.to.stands({ kind: "ready" });
       if (this.#restoring > 0) return;
@@ -278,10 +284,14 @@ export class Viewer {
     this.#attachment?.close().catch(() => undefined);
     this.#attachment = null;
     this.#acknowledgement.stop();
+    this.to.attached([]);
+    this.to.stands({ kind: "lost", reason });
+    this.#tryAgain();
+  }
+
+  #tryAgain(): void {
     const again = RETRIES[Math.min(this.#attempt, RETRIES.length - 1)] ?? 0;
     this.#attempt += 1;
-    this.to.attached([]);
-    this.to.stands({ kind: "lost", reason, again });
     if (this.#held.length > 0) this.to.unheard();
     this.#held = [];
     this.#cancelRetry();

@@ -10,7 +10,6 @@ import { neighbour } from "../fleet/order";
 import { isLive } from "../fleet/state";
 import { programTitle } from "../fleet/words";
 import type { Along, Way } from "../panes/layout";
-import { CAREFUL, policy, type Policy } from "../settings/policy";
 import { Preferences } from "../settings/preferences.svelte";
 import type { Judgement } from "../terminal/pasting";
 import { quoted } from "../terminal/quote";
@@ -56,7 +55,6 @@ export class Desk {
   view = $state<View>("fleet");
   dialog = $state.raw<Dialog | null>(null);
   desktop = $state.raw<DesktopState | null>(null);
-  policy = $state.raw<Policy>(CAREFUL);
   home = $state<string | null>(null);
   /** The runner over whose terminal files are held. */
   draggedOver = $state<string | null>(null);
@@ -170,10 +168,8 @@ export class Desk {
     await this.#attempt("Could not open the link", () => this.backend.openLink(link));
   }
 
-  /** Reads again what the configuration says of terminals. */
-  async learnPolicy(): Promise<void> {
-    // Without an answer the careful one holds; what the host lacks is told elsewhere.
-    this.policy = await policy(this.backend).catch(() => this.policy);
+  async openInTerminal(runner: Runner): Promise<void> {
+    await this.#attempt(`Could not open ${runner.name} in a terminal`, () => this.backend.openInTerminal(runner.id));
   }
 
   /** Writes paths as people do, the home directory as ~. */

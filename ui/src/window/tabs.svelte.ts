@@ -1,5 +1,6 @@
 import {
   beside,
+  grown,
   moved,
   read as readPane,
   runners,
@@ -129,6 +130,14 @@ export class Tabs {
     const { front } = this;
     if (front === undefined) return;
     this.#replace({ ...front, root: moved(front.root, path, share) });
+    this.#save();
+  }
+
+  /** Gives the terminal that takes the keys more room along one way, or less. */
+  grow(along: Along, by: number): void {
+    const { front } = this;
+    if (front === undefined) return;
+    this.#replace({ ...front, root: grown(front.root, front.active, along, by) });
     this.#save();
   }
 

@@ -221,23 +221,19 @@ fn color(text: &[u8]) -> Option<Rgb> {
 
 fn link(text: &[u8]) -> Option<Command<'static>> {
     let (options, uri) = cut(text);
-    let uri = uri?;
+    // Half an address leads elsewhere.
+    let uri = Some(uri?).filter(|uri| uri.len() <= LINK_MAX);
+    let uri = clean(uri.unwrap_or_default(), LINK_MAX);
     if uri.is_empty() {
         return Some(Command::NoLink);
     }
     let id = options
         .split(|byte| *byte == b':')
         .find_map(|option| option.strip_prefix(b"id="))
-        .filter(|id| !id.is_empty() && id.len() <= LINK_ID_MAX)
-        .map(|id| clean(id, LINK_ID_MAX));
-    if uri.len() > LINK_MAX {
-        // Half an address leads elsewhere.
-        return Some(Command::NoLink);
-    }
-    Some(Command::Link {
-        id,
-        uri: clean(uri, LINK_MAX),
-    })
+        .filter(|id| id.len() <= LINK_ID_MAX)
+        .map(|id| clean(id, LINK_ID_MAX))
+        .filter(|id| !id.is_empty());
+    Some(Command::Link { id, uri })
 }
 
 #[cfg(test)]
@@ -285,6 +281,7 @@ mod tests {
             (b"777;notify;a;b;c", notice("a", "b;c")),
             (b"777;precmd", None),
             (b"8;;", Some(Command::NoLink)),
+            (b"8;;\xff", Some(Command::NoLink)),
             (b"7501;?", Some(Command::Claim)),
             (
                 b"4;1;#f00000;2;?;x;#fff;3",

@@ -77,19 +77,6 @@ impl Effects {
     pub(crate) fn take(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.0).into()
     }
-
-    /// Takes those that are reports.
-    pub(crate) fn take_reports(&mut self) -> Vec<String> {
-        let (mut reports, mut others) = (Vec::new(), VecDeque::new());
-        for effect in self.0.drain(..) {
-            match effect {
-                Effect::Report(report) => reports.push(report),
-                other => others.push_back(other),
-            }
-        }
-        self.0 = others;
-        reports
-    }
 }
 
 /// Reads what a command asks of people.

@@ -384,7 +384,11 @@ impl Engine {
             }
             Command::NoLink => self.term.set_hyperlink(None),
             Command::Link { id, uri } => {
-                // Two links without an id are two, where the screen is drawn again too.
+                // Two links without an id are two, where the screen is drawn again too, be it by a screen like this one.
+                let drawn = id
+                    .as_ref()
+                    .and_then(|id| id.strip_prefix(NAMELESS)?.parse().ok());
+                self.links = self.links.max(drawn.unwrap_or(0));
                 let id = id.unwrap_or_else(|| {
                     self.links = self.links.wrapping_add(1);
                     format!("{NAMELESS}{}", self.links)

@@ -342,8 +342,4 @@ impl Handler for Engine {
             ModifyOtherKeys::EnableAll => 2,
         };
     }
-
-    fn bell(&mut self) {
-        self.rang = true;
-    }
 }

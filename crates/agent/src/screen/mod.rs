@@ -107,11 +107,11 @@ impl Screen {
         scanner.scan(bytes, &mut |token| {
             show(token);
             match token {
-                Token::Text(text) => processor.advance(engine, text.as_bytes()),
-                Token::Control(control) => processor.advance(engine, &[control]),
+                Token::Text(text) => engine.text(text),
+                Token::Control(control) => engine.control(control),
                 Token::Escape(whole) => escape(whole, engine, processor),
                 Token::Csi(csi) => control(csi, engine, processor),
-                Token::Repeat(c, count) => (0..count).for_each(|_| engine.input(c)),
+                Token::Repeat(c, count) => (0..count).for_each(|_| engine.print(c)),
                 Token::Osc(content, bell) => {
                     if let Some(command) = Command::of(content) {
                         effects.extend(effect::of(&command));
@@ -150,11 +150,6 @@ impl Screen {
     /// Takes what must be written to the program in answer to what it asked.
     pub fn take_answers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.engine.answers)
-    }
-
-    /// Takes what the program reported of itself (OSC 7501) and leaves other effects.
-    pub fn take_reports(&mut self) -> Vec<String> {
-        self.effects.take_reports()
     }
 
     /// Takes what somebody must decide upon, at most [`EFFECTS_MAX`], in the order it came.
@@ -257,8 +252,12 @@ fn control(csi: Csi<'_>, engine: &mut Engine, processor: &mut Processor<AtOnce>)
     }
     match (csi.marker, csi.intermediates, csi.last) {
         (0, b"!", b'p') => engine.soft_reset(),
-        (0, b"", b'm') => attributes(csi.parameters, engine, processor),
+        (0, b"", b'm') if style::split_at_overline(csi.parameters).is_some() => {
+            attributes(csi.parameters, engine, processor);
+        }
         (0, b"", b'e') => engine.move_lines(csi.first().max(1)),
+        // The title of an icon, which nobody shows.
+        (0, b"", b't') if csi.numbers().nth(1) == Some(1) => {}
         // XTMODKEYS that resets, and its like.
         (b'>', b"", b'm') if csi.parameters.is_empty() => engine.other_keys = 0,
         (b'>', b"", b'n') if csi.first() == 4 => engine.other_keys = 0,
@@ -266,7 +265,7 @@ fn control(csi: Csi<'_>, engine: &mut Engine, processor: &mut Processor<AtOnce>)
     }
 }
 
-/// Changes the pen.
+/// Changes the pen where a line above is among what changes.
 fn attributes(mut numbers: &[u8], engine: &mut Engine, processor: &mut Processor<AtOnce>) {
     let mut set = |numbers: &[u8], engine: &mut Engine| {
         processor.advance(engine, b"\x1b[");

@@ -4,16 +4,89 @@ use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
-use alacritty_terminal::vte::ansi::{Handler, Mode, NamedMode};
+use alacritty_terminal::vte::ansi::{CharsetIndex, Handler, Mode, NamedMode, StandardCharset};
 
 use super::engine::Engine;
 use super::mend::{end_last_line, mend};
 use super::scan::MARKS_MAX;
 use super::width::width;
 
+fn is_printable(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
 const WIDE: Flags = Flags::WIDE_CHAR.union(Flags::WIDE_CHAR_SPACER);
 
 impl Engine {
+    /// Writes text, and does what the controls in it say.
+    pub(crate) fn text(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let length = if is_printable(&(first as u32 as u8)) && first.is_ascii() {
+                let bytes = rest.as_bytes();
+                let length = bytes.iter().position(|byte| !is_printable(byte));
+                let length = length.unwrap_or(bytes.len());
+                self.print_run(&bytes[..length]);
+                length
+            } else if first.is_ascii() {
+                self.control(first as u8);
+                1
+            } else {
+                self.print(first);
+                first.len_utf8()
+            };
+            rest = &rest[length..];
+        }
+    }
+
+    /// Does what a C0 control says.
+    pub(crate) fn control(&mut self, control: u8) {
+        match control {
+            0x07 => self.rang = true,
+            0x08 => self.backspace(),
+            b'\t' => self.put_tab(1),
+            b'\n' | 0x0b | 0x0c => self.linefeed(),
+            b'\r' => self.carriage_return(),
+            0x0e => self.set_active_charset(CharsetIndex::G1),
+            0x0f => self.set_active_charset(CharsetIndex::G0),
+            _ => {}
+        }
+    }
+
+    /// Writes printable ASCII characters: most of what is ever written, a row at a time.
+    fn print_run(&mut self, mut run: &[u8]) {
+        let mode = *self.term.mode();
+        let charset = self.term.grid().cursor.charsets[self.charset];
+        let simple = mode.contains(TermMode::LINE_WRAP)
+            && !mode.contains(TermMode::INSERT)
+            && charset == StandardCharset::Ascii;
+        if !simple {
+            return run.iter().for_each(|byte| self.print(char::from(*byte)));
+        }
+        while !run.is_empty() {
+            if self.term.grid().cursor.input_needs_wrap {
+                self.wrap(false);
+            }
+            let columns = usize::from(self.size.columns);
+            let point = self.term.grid().cursor.point;
+            let (here, later) = run.split_at(run.len().min(columns - point.column.0));
+            run = later;
+            let halves = self.halves(here.len());
+            let grid = self.term.grid_mut();
+            let pen = grid.cursor.template.clone();
+            let end = point.column + here.len();
+            for (cell, byte) in grid[point.line][point.column..end].iter_mut().zip(here) {
+                cell.c = char::from(*byte);
+                (cell.fg, cell.bg, cell.flags) = (pen.fg, pen.bg, pen.flags);
+                cell.extra.clone_from(&pen.extra);
+            }
+            let waits = end.0 == columns;
+            grid.cursor.point.column = end - usize::from(waits);
+            grid.cursor.input_needs_wrap = waits;
+            self.blank(halves);
+        }
+    }
+
     /// Writes a character where the cursor is.
     pub(crate) fn print(&mut self, c: char) {
         let width = match width(c) {
@@ -106,10 +179,10 @@ impl Engine {
         let grid = self.term.grid();
         let (line, column) = (grid.cursor.point.line, grid.cursor.point.column);
         let row = &grid[line];
-        if width == 1 && !row[column].flags.intersects(WIDE) {
+        let last = column + width - 1;
+        if !(row[column].flags | row[last].flags).intersects(WIDE) {
             return [None, None];
         }
-        let last = column + width - 1;
         let before = row[column].flags.contains(Flags::WIDE_CHAR_SPACER) && column > Column(0);
         let after = last < grid.last_column() && row[last].flags.contains(Flags::WIDE_CHAR);
         [

@@ -112,6 +112,10 @@ enum State {
     Osc,
     Dcs,
     Apc,
+    /// A device control string to a tmux that is not there: `ESC` is doubled in it.
+    Tmux,
+    /// The same behind an `ESC`.
+    TmuxEscape,
     /// A control sequence longer than allowed.
     CsiIgnored,
     /// A string longer than allowed, or one that nobody reads: SOS or PM; whether BEL ends it.
@@ -155,9 +159,10 @@ impl Scanner {
             let consumed = match self.state {
                 State::Ground if self.held.is_empty() => self.text(bytes, take),
                 State::Ground => self.character(*first, take),
-                State::Osc | State::Dcs | State::Apc | State::Skipped(_) => {
+                State::Osc | State::Dcs | State::Apc | State::Tmux | State::Skipped(_) => {
                     self.string(bytes, take)
                 }
+                State::TmuxEscape => self.passed_through(*first),
                 _ => {
                     self.sequence(*first, take);
                     1
@@ -174,8 +179,25 @@ impl Scanner {
             return bytes.len();
         };
         self.run(&bytes[..end], false, take);
-        self.enter(0x1b);
-        end + 1
+        let length = control_sequence(&bytes[end..]);
+        if length == 0 {
+            self.enter(0x1b);
+            return end + 1;
+        }
+        self.csi(&bytes[end..][..length], take);
+        (self.last, self.marks) = (None, 0);
+        end + length
+    }
+
+    fn csi(&self, whole: &[u8], take: &mut impl FnMut(Token<'_>)) {
+        let Some(csi) = Csi::of(whole) else {
+            return;
+        };
+        if csi.last != b'b' || csi.marker != 0 || !csi.intermediates.is_empty() {
+            take(Token::Csi(csi));
+        } else if let Some(c) = self.last {
+            take(Token::Repeat(c, csi.first().clamp(1, REPEAT_MAX) as u16));
+        }
     }
 
     fn run(&mut self, run: &[u8], open: bool, take: &mut impl FnMut(Token<'_>)) {
@@ -301,14 +323,7 @@ impl Scanner {
             (State::Csi, 0x20..=0x3f) => self.hold(byte),
             (State::Csi, _) => {
                 self.held.push(byte);
-                if let Some(csi) = Csi::of(&self.held) {
-                    let plain = csi.marker == 0 && csi.intermediates.is_empty();
-                    if !plain || byte != b'b' {
-                        take(Token::Csi(csi));
-                    } else if let Some(c) = self.last {
-                        take(Token::Repeat(c, csi.first().clamp(1, REPEAT_MAX) as u16));
-                    }
-                }
+                self.csi(&self.held, take);
                 self.enter(0x18);
             }
             _ => {
@@ -342,8 +357,13 @@ impl Scanner {
             .position(|byte| matches!(byte, 0x18 | 0x1a | 0x1b) || bell && *byte == 0x07);
         let content = &bytes[..end.unwrap_or(bytes.len())];
         match self.state {
-            State::Skipped(_) => {}
-            State::Dcs => self.held.extend_from_slice(content),
+            State::Skipped(_) | State::Tmux => {}
+            State::Dcs => {
+                self.held.extend_from_slice(content);
+                if self.held[2..].starts_with(b"tmux;") {
+                    self.state = State::Tmux;
+                }
+            }
             _ => self
                 .held
                 .extend(content.iter().filter(|byte| !byte.is_ascii_control())),
@@ -364,9 +384,44 @@ impl Scanner {
                 _ => {}
             }
         }
-        self.enter(if by == 0x07 { 0x18 } else { by });
+        if self.state == State::Tmux && by == 0x1b {
+            self.state = State::TmuxEscape;
+        } else {
+            self.enter(if by == 0x07 { 0x18 } else { by });
+        }
         end + 1
     }
+
+    /// Takes what follows an `ESC` in a string to tmux.
+    fn passed_through(&mut self, byte: u8) -> usize {
+        match byte {
+            0x1b => self.state = State::Tmux,
+            b'\\' => self.enter(0x18),
+            _ => {
+                self.enter(0x1b);
+                return 0;
+            }
+        }
+        1
+    }
+}
+
+/// Measures a control sequence of the usual form at the beginning of these bytes, 0 when there is none that is whole.
+fn control_sequence(bytes: &[u8]) -> usize {
+    const USUAL: usize = 64;
+    if bytes.get(1) != Some(&b'[') {
+        return 0;
+    }
+    let mut separators = 0;
+    for (at, byte) in bytes.iter().enumerate().take(USUAL).skip(2) {
+        match byte {
+            b';' | b':' => separators += 1,
+            b' '..=b'?' => {}
+            b'@'..=b'~' if separators < PARAMETERS_MAX => return at + 1,
+            _ => return 0,
+        }
+    }
+    0
 }
 
 /// Says whether these bytes begin a character and do not end it.

@@ -64,7 +64,7 @@ pub(crate) fn pass(token: Token<'_>, out: &mut Vec<u8>) {
                 .iter()
                 .take_while(|byte| matches!(byte, b'0'..=b'9' | b';'))
                 .count();
-            if content.get(numbers) == Some(&b'q') {
+            if content.get(numbers) == Some(&b'q') && content.is_ascii() {
                 out.extend_from_slice(b"\x1bP");
                 out.extend_from_slice(content);
                 out.extend_from_slice(b"\x1b\\");
@@ -103,49 +103,36 @@ fn escape(whole: &[u8], out: &mut Vec<u8>) {
 
 fn control(csi: Csi<'_>, out: &mut Vec<u8>) {
     match (csi.marker, csi.intermediates, csi.last) {
-        (b'?', b"", last @ (b'h' | b'l')) => {
-            let known: Vec<_> = csi
-                .numbers()
-                .filter(|mode| engine::knows_private_mode(*mode))
-                .collect();
-            if known.len() == csi.numbers().count() {
-                out.extend_from_slice(csi.whole);
-            } else if !known.is_empty() {
-                out.extend_from_slice(b"\x1b[?");
-                for (index, mode) in known.iter().enumerate() {
-                    put!(out, "{}{mode}", if index > 0 { ";" } else { "" });
-                }
-                out.push(last);
-            }
-        }
+        (b'?', b"", b'h' | b'l') => modes(csi, engine::knows_private_mode, out),
+        (0, b"", b'h' | b'l') => modes(csi, |mode| matches!(mode, 4 | 20), out),
+        (b'>', b"", b'm') if csi.parameters.is_empty() => out.extend_from_slice(csi.whole),
+        (b'>', b"", b'm' | b'n') if csi.first() == 4 => out.extend_from_slice(csi.whole),
         // Titles may be saved; a window's size and place are its owner's.
         (0, b"", b't') if matches!(csi.first(), 22 | 23) => out.extend_from_slice(csi.whole),
-        // What a terminal answers: device attributes and status, parameters, modes, checksums, the keyboard's flags; and
-        // what else `engine` does not know.
-        (
-            0,
-            b"",
-            b'@'..=b'M'
-            | b'P'
-            | b'S'
-            | b'T'
-            | b'X'
-            | b'Z'
-            | b'`'
-            | b'a'
-            | b'd'..=b'h'
-            | b'l'
-            | b'm'
-            | b'r'
-            | b's'
-            | b'u',
-        )
+        // All that the engine knows and does not answer.
+        (0, b"", b'@'..=b'M' | b'P' | b'S' | b'T' | b'X' | b'Z' | b'`' | b'a')
+        | (0, b"", b'd'..=b'g' | b'm' | b'r' | b's' | b'u')
         | (0, b" ", b'q')
         | (0, b"!", b'p')
         | (b'?', b"", b'W')
-        | (b'>', b"", b'm' | b'n' | b'u')
-        | (b'<' | b'=', b"", b'u') => out.extend_from_slice(csi.whole),
+        | (b'<'..=b'>', b"", b'u') => out.extend_from_slice(csi.whole),
         _ => {}
+    }
+}
+
+/// Appends what sets or resets modes, without those that are not kept.
+fn modes(csi: Csi<'_>, is_known: impl Fn(u32) -> bool, out: &mut Vec<u8>) {
+    if csi.numbers().all(&is_known) {
+        return out.extend_from_slice(csi.whole);
+    }
+    let known: Vec<_> = csi
+        .numbers()
+        .filter(|mode| is_known(*mode))
+        .map(|mode| mode.to_string())
+        .collect();
+    if !known.is_empty() {
+        let marker = if csi.marker == 0 { "" } else { "?" };
+        put!(out, "\x1b[{marker}{}{}", known.join(";"), csi.last as char);
     }
 }
 

@@ -37,6 +37,10 @@ pub(crate) const ALWAYS: &[Apart] = &[
         reason: "origin mode: xterm.js adds the margin to relative movements too",
     },
     Apart {
+        sequences: &[b"\x1b[g"],
+        reason: "TBC: where a cursor waits to wrap, xterm.js clears a stop behind the last column",
+    },
+    Apart {
         sequences: &[b"Z"],
         reason: "CBT: xterm.js stays where a cursor waits to wrap",
     },
@@ -59,7 +63,7 @@ pub(crate) const ALWAYS: &[Apart] = &[
 
 /// What xterm.js has once for each screen, and xterm once: a stream has these or [`SWITCHES`].
 pub(crate) const OF_A_SCREEN: Apart = Apart {
-    sequences: &[b"\x1b[3g", b"\x1b[g", b"\x1bH", b"r"],
+    sequences: &[b"\x1b[3g", b"\x1bH", b"r"],
     reason: "tab stops and margins",
 };
 

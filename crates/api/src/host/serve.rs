@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
@@ -22,6 +23,9 @@ use crate::Api;
 use crate::grpc::Service;
 use crate::host::HostError;
 use crate::v1::stratavore_server::StratavoreServer;
+
+/// After a connection that could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Counts who is connected.
 #[derive(Clone, Debug)]
@@ -77,7 +81,15 @@ pub(super) async fn serve(
 ) {
     let own = rustix::process::geteuid().as_raw();
     let refused = AtomicUsize::new(0);
-    let incoming = UnixListenerStream::new(listener).filter_map(move |stream| match stream {
+    let patient = UnixListenerStream::new(listener).then(async |stream| {
+        if stream.is_err() {
+            // Out of descriptors, say. The next fails just as quickly until one is free.
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+        }
+        stream
+    });
+    let failed = AtomicUsize::new(0);
+    let incoming = patient.filter_map(move |stream| match stream {
         Ok(stream) => match stream.peer_cred() {
             Ok(peer) if peer.uid() == own => Some(Ok(Client::new(stream, &clients))),
             Ok(peer) => {
@@ -92,9 +104,10 @@ pub(super) async fn serve(
                 None
             }
         },
-        // Out of descriptors, say: the next may succeed.
         Err(error) => {
-            warn!(%error, "cannot accept a connection");
+            if failed.fetch_add(1, Ordering::Relaxed).is_power_of_two() {
+                warn!(%error, "cannot accept a connection");
+            }
             None
         }
     });

@@ -28,13 +28,21 @@ pub(super) async fn runner(supervisor: &Supervisor, reference: &str) -> Result<R
         .runners_called(reference)
         .await
         .map_err(store_failure)?;
-    let (active, ended) = called
+    // A whole name goes before all that merely begin with it: `api-1` is never `api-10`.
+    let (exact, longer): (Vec<_>, Vec<_>) = called
         .into_iter()
-        .partition(|view| !view.runner.state.name().is_final());
-    if let Some(found) = named(active, reference)? {
-        return Ok(found);
+        .partition(|view| view.runner.name.as_str() == reference);
+    for views in [exact, longer] {
+        let (active, ended) = views
+            .into_iter()
+            .partition(|view| !view.runner.state.name().is_final());
+        for views in [active, ended] {
+            if let Some(found) = named(views, reference)? {
+                return Ok(found);
+            }
+        }
     }
-    named(ended, reference)?.ok_or_else(|| no_runner(reference))
+    Err(no_runner(reference))
 }
 
 /// Chooses among runners whose name or id begins with the reference.

@@ -53,6 +53,8 @@ impl Display {
         if picture == self.space {
             if self.boxed.take().is_some() {
                 out.extend_from_slice(NEUTRAL);
+                // The painter had the wheel send nothing.
+                out.extend_from_slice(b"\x1b[?1007h\x1b[?1007r");
             }
             // A snapshot is complete in itself: it never asks for another.
             let _ = self.relay.pass(Origin::Snapshot, snapshot, out);

@@ -113,6 +113,9 @@ impl<'a> Viewing<'a> {
         self.awaits_snapshot = true;
         self.unacknowledged = 0;
         self.redraw_at = None;
+        // It may have changed since the attachment was asked for.
+        let Size { columns, rows } = self.tty.size();
+        viewer.send(Message::Resize(Resize { columns, rows }));
         let mut typed = vec![0; 16 * 1024];
         let ending = loop {
             tokio::select! {

@@ -29,10 +29,6 @@ pub(super) async fn run(call: &Invocation, args: PlayArgs) -> Result<ExitCode> {
         let runner = call.host().await?.runner(&args.what).await?;
         recording(&runner, args.attempt)?
     };
-    require_terminal(
-        "play",
-        &format!("the recording is {}, asciicast v2", shown(&path)),
-    )?;
     let unplayable =
         |why: &BadCast| Failure::caused(Kind::Failed, format!("cannot play {}", shown(&path)), why);
     let file = File::open(&path).map_err(|error| {
@@ -40,6 +36,10 @@ pub(super) async fn run(call: &Invocation, args: PlayArgs) -> Result<ExitCode> {
         failure.hint("`stratavore show RUNNER` tells where a runner's recording is")
     })?;
     let cast = Cast::open(BufReader::new(file)).map_err(|why| unplayable(&why))?;
+    require_terminal(
+        "play",
+        &format!("the recording is {}, asciicast v2", shown(&path)),
+    )?;
     let tty = Tty::open().map_err(|error| unusable(&error))?;
     let pace = Pace {
         speed: args.speed.0,

@@ -11,6 +11,8 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::failure::{Failure, Kind, Result};
 
+/// Is set for everything that runs in a runner.
+const RUNNER_VARIABLE: &str = "STRATAVORE_RUNNER_ID";
 /// The headless host.
 const PROGRAM: &str = "stratavored";
 /// As much of what it says as an error message can carry.
@@ -29,6 +31,14 @@ pub(crate) struct Starting {
 impl Starting {
     /// Starts `stratavored` in a session of its own, without anything of ours.
     pub(crate) fn new() -> Result<Self> {
+        if std::env::var_os(RUNNER_VARIABLE).is_some() {
+            // It would descend from that runner's agent, and so would every agent that it starts.
+            return Err(Failure::new(
+                Kind::Unavailable,
+                "no host runs, and one that is started inside of a runner would end with it",
+            )
+            .hint("open the desktop app, or start stratavored, outside of the runner"));
+        }
         let program = find().ok_or_else(|| {
             Failure::new(
                 Kind::Unavailable,

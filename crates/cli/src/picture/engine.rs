@@ -7,9 +7,10 @@ use std::time::Instant;
 use alacritty_terminal::event::{Event, EventListener};
 use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::{Column, Line};
-use alacritty_terminal::term::cell::Cell;
+use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Config, Term, TermMode};
 use alacritty_terminal::vte::ansi::{Color, CursorShape, CursorStyle, Processor};
+use unicode_width::UnicodeWidthChar;
 
 use crate::args::Size;
 
@@ -18,6 +19,8 @@ const LARGEST: Size = Size {
     columns: 1000,
     rows: 500,
 };
+/// Marks that combine in one cell; text in no script needs more.
+const MARKS_MAX: usize = 16;
 /// A shape that programs cannot ask for, so that one never asked for is told apart.
 const UNASKED: CursorShape = CursorShape::HollowBlock;
 
@@ -27,6 +30,8 @@ pub(crate) struct Engine {
     parser: Processor,
     said: Rc<RefCell<Said>>,
     size: Size,
+    /// How many characters without width came last.
+    marks: usize,
 }
 
 /// What the program said to whoever sits in front of the terminal.
@@ -85,12 +90,29 @@ impl Engine {
             parser: Processor::new(),
             said,
             size,
+            marks: 0,
         }
     }
 
     /// Feeds it what a program wrote. What belongs to a synchronized frame shows when that is complete.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        self.parser.advance(&mut self.term, bytes);
+        if bytes.is_ascii() {
+            self.marks = 0;
+            return self.parser.advance(&mut self.term, bytes);
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let kept: String = text.chars().filter(|c| self.keeps(*c)).collect();
+        self.parser.advance(&mut self.term, kept.as_bytes());
+    }
+
+    /// Tells whether a character is kept: of those that combine in one cell only so many are, for the engine has no bound.
+    fn keeps(&mut self, c: char) -> bool {
+        self.marks = if c.width() == Some(0) {
+            self.marks.saturating_add(1)
+        } else {
+            0
+        };
+        self.marks <= MARKS_MAX
     }
 
     /// Tells until when an incomplete frame is waited for.
@@ -119,6 +141,14 @@ impl Engine {
 
     pub(crate) fn cell(&self, row: u16, column: u16) -> &Cell {
         &self.term.grid()[Line(row.into())][Column(column.into())]
+    }
+
+    /// Tells whether a character takes this column and the next. A half of which the other was overwritten is none.
+    pub(crate) fn is_wide(&self, row: u16, column: u16) -> bool {
+        let has = |column, flag| self.cell(row, column).flags.contains(flag);
+        column + 1 < self.size.columns
+            && has(column, Flags::WIDE_CHAR)
+            && has(column + 1, Flags::WIDE_CHAR_SPACER)
     }
 
     /// Tells the cursor's row and column.
@@ -163,5 +193,38 @@ fn bounded(size: Size) -> Size {
     Size {
         columns: size.columns.clamp(2, LARGEST.columns),
         rows: size.rows.clamp(1, LARGEST.rows),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_marks_take_no_room() {
+        let mut engine = Engine::new(Size {
+            columns: 10,
+            rows: 2,
+        });
+        engine.feed(b"e");
+        for _ in 0..1000 {
+            engine.feed("\u{301}".repeat(1000).as_bytes());
+        }
+        engine.feed("u\u{308}".as_bytes());
+        let marks = |column| engine.cell(0, column).zerowidth().map_or(0, <[char]>::len);
+        assert_eq!((marks(0), marks(1)), (MARKS_MAX, 1));
+    }
+
+    #[test]
+    fn no_size_is_too_large_or_too_small() {
+        for (columns, rows) in [(0, 0), (1, 1), (u16::MAX, u16::MAX)] {
+            let mut engine = Engine::new(Size { columns, rows });
+            engine.feed("工x".as_bytes());
+            engine.resize(Size {
+                columns: rows,
+                rows: columns,
+            });
+            assert!(engine.size().columns <= LARGEST.columns && engine.size().rows <= LARGEST.rows);
+        }
     }
 }

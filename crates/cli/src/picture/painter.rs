@@ -13,20 +13,16 @@ use crate::args::Size;
 /// Fills what the picture leaves free.
 const FILLER: char = '·';
 
-/// The modes that decide what the user's terminal sends, with what sets and resets them.
-const INPUT_MODES: [(TermMode, &str, &str); 9] = [
+/// The modes that decide what the keys of the user's terminal send, with what sets and resets them. The mouse is left to the
+/// terminal: what it points at in a picture is not what it would point at in the program's own screen.
+const INPUT_MODES: [(TermMode, &str, &str); 4] = [
     (TermMode::APP_CURSOR, "\x1b[?1h", "\x1b[?1l"),
     (TermMode::APP_KEYPAD, "\x1b=", "\x1b>"),
-    (TermMode::MOUSE_REPORT_CLICK, "\x1b[?1000h", "\x1b[?1000l"),
-    (TermMode::MOUSE_DRAG, "\x1b[?1002h", "\x1b[?1002l"),
-    (TermMode::MOUSE_MOTION, "\x1b[?1003h", "\x1b[?1003l"),
-    (TermMode::UTF8_MOUSE, "\x1b[?1005h", "\x1b[?1005l"),
-    (TermMode::SGR_MOUSE, "\x1b[?1006h", "\x1b[?1006l"),
     (TermMode::FOCUS_IN_OUT, "\x1b[?1004h", "\x1b[?1004l"),
     (TermMode::BRACKETED_PASTE, "\x1b[?2004h", "\x1b[?2004l"),
 ];
 
-/// Whether the user's terminal is to send what the program wants to be sent.
+/// Whether the keys of the user's terminal are to send what the program wants to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
     /// As the program has it.
@@ -83,6 +79,10 @@ impl Painter {
         }
         if said.bell {
             text.push('\x07');
+        }
+        if self.rows.iter().all(Option::is_none) {
+            // The wheel is to send no keys either.
+            text.push_str("\x1b[?1007l");
         }
         self.mode(engine, &mut text);
         let height = self.space.rows - u16::from(hint.is_some() && self.space.rows > 1);
@@ -165,15 +165,14 @@ impl Painter {
         while column < end {
             let cell = engine.cell(row, column);
             pen.change(Pen::of(engine, cell), &mut text);
-            let wide = cell.flags.contains(Flags::WIDE_CHAR);
-            if cell.c.is_control() || (wide && column + 1 == end) {
-                // Half of a wide character is none.
+            let wide = engine.is_wide(row, column) && column + 1 < end;
+            if cell.c.is_control() || (cell.flags.contains(Flags::WIDE_CHAR) && !wide) {
+                // Half of a wide character is none, nor is a tab stop one.
                 text.push(' ');
-                column += 1;
-                continue;
+            } else {
+                text.push(cell.c);
+                text.extend(cell.zerowidth().into_iter().flatten());
             }
-            text.push(cell.c);
-            text.extend(cell.zerowidth().into_iter().flatten());
             column += 1 + u16::from(wide);
         }
         pen.change(Pen::default(), &mut text);
@@ -300,7 +299,7 @@ mod tests {
         let engine = engine(
             6,
             2,
-            b"\x1b[1;4:3;31;48;2;1;2;3mx\x1b[0m\x1b]8;;http://a\x1b\\l\x1b]8;;\x1b\\\x1b]11;#102030\x07 \x1b[?2004h\x1b[?1003h\x1b[?1006h\x1b[>5u\x1b[5 q\x1b[?25l\x1b]0;t\x07\x07",
+            b"\x1b[1;4:3;31;48;2;1;2;3mx\x1b[0m\x1b]8;;http://a\x1b\\l\x1b]8;;\x1b\\\x1b]11;#102030\x07 \x1b[?2004h\x1b[?1004h\x1b[?1003h\x1b[?1006h\x1b[>5u\x1b[5 q\x1b[?25l\x1b]0;t\x07\x07",
         );
         let drawn = draw(&mut Painter::new(SPACE, Input::Programs), &engine, None);
         let drawn = String::from_utf8(drawn).unwrap();
@@ -309,8 +308,7 @@ mod tests {
             ";http://a\x1b\\",
             "48;2;16;32;48",
             "\x1b[?2004h",
-            "\x1b[?1003h",
-            "\x1b[?1006h",
+            "\x1b[?1004h",
             "\x1b[=5;1u",
             "\x1b[5 q",
             "\x1b]2;t\x1b\\",
@@ -320,6 +318,10 @@ mod tests {
         }
         assert!(drawn.ends_with("\x1b[?25l"), "{drawn:?}");
         assert!(!drawn.contains("\x1b]11"), "the user's own colours stay");
+        assert!(
+            !drawn.contains("\x1b[?1003h"),
+            "the mouse is the terminal's"
+        );
         let drawn = draw(&mut Painter::new(SPACE, Input::Own), &engine, None);
         let drawn = String::from_utf8(drawn).unwrap();
         assert!(!drawn.contains("\x1b[?2004h"), "{drawn:?}");
@@ -338,7 +340,93 @@ mod tests {
         assert!(shown(&all).starts_with("xy"), "{}", shown(&all));
     }
 
+    /// Gives what is in the upper left of a screen: characters and how they look.
+    fn looks(engine: &Engine, size: Size) -> Vec<String> {
+        let row = |row: u16| {
+            let looks = (0..size.columns).map(|column| {
+                // The second half of a wide character looks like the first.
+                if column > 0 && engine.is_wide(row, column - 1) {
+                    return String::new();
+                }
+                let cell = engine.cell(row, column);
+                let mut text = String::new();
+                Pen::default().change(Pen::of(engine, cell), &mut text);
+                let wide = engine.is_wide(row, column);
+                if cell.c.is_control() || (cell.flags.contains(Flags::WIDE_CHAR) && !wide) {
+                    text.push(' ');
+                } else {
+                    text.push(cell.c);
+                    text.extend(cell.zerowidth().into_iter().flatten());
+                }
+                text
+            });
+            looks.collect::<String>()
+        };
+        (0..size.rows).map(row).collect()
+    }
+
+    /// What programs write, in pieces.
+    const PIECES: &[&str] = &[
+        "word",
+        "a longer line that wraps somewhere",
+        "工具",
+        "🦀",
+        "e\u{301}",
+        "\r\n",
+        "\n",
+        "\t",
+        "\x08\x08",
+        "\x1b[H",
+        "\x1b[3;4H",
+        "\x1b[99;99H",
+        "\x1b[2J",
+        "\x1b[K",
+        "\x1b[1K",
+        "\x1b[2P",
+        "\x1b[3@",
+        "\x1b[L",
+        "\x1b[M",
+        "\x1b[2X",
+        "\x1b[2;3r",
+        "\x1b[r",
+        "\x1bM",
+        "\x1b[1;31m",
+        "\x1b[48;5;17m",
+        "\x1b[4:3;58:2::9:9:9m",
+        "\x1b[m",
+        "\x1b[?1049h",
+        "\x1b[?1049l",
+        "\x1b]8;;http://x\x1b\\",
+        "\x1b]8;;\x1b\\",
+        "\x1b]4;1;#123456\x07",
+        "\x1b]104\x07",
+        "\x1b(0",
+        "\x1b(B",
+        "\x1b[?7l",
+        "\x1b[?7h",
+        "\x1b[4h",
+        "\x1b[4l",
+    ];
+
     proptest::proptest! {
+        #[test]
+        fn what_is_drawn_is_what_there_is(
+            picks in proptest::collection::vec(proptest::prelude::any::<proptest::sample::Index>(), 0..60),
+            size in (2_u16..20, 1_u16..8),
+            more in (0_u16..5, 0_u16..3),
+        ) {
+            let size = Size { columns: size.0, rows: size.1 };
+            let space = Size { columns: size.columns + more.0, rows: size.rows + more.1 };
+            let (mut engine, mut shown) = (Engine::new(size), Engine::new(space));
+            let mut painter = Painter::new(space, Input::Programs);
+            for pick in picks {
+                engine.feed(pick.get(PIECES).as_bytes());
+                shown.feed(&draw(&mut painter, &engine, None));
+                proptest::prop_assert_eq!(looks(&shown, size), looks(&engine, size));
+                proptest::prop_assert_eq!(shown.cursor(), engine.cursor());
+            }
+        }
+
         #[test]
         fn no_stream_and_no_size_make_it_panic(
             fed in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),

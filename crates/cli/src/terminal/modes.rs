@@ -21,7 +21,8 @@ pub(crate) const NEUTRAL: &[u8] = b"\x1b\\\x1b[?2026l\x1b]8;;\x1b\\\
     \x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\
     \x1b[?1004l\x1b[?2004l\x1b[?2031l\x1b[?2048l\
     \x1b[=0;1u\x1b[<99u\x1b[>4m\
-    \x1b[0 q\x1b[?25h";
+    \x1b[?12l\x1b[0 q\x1b[?25h";
 
-/// Returns from a neutral alternate screen to the user's own screen, modes and title.
-pub(crate) const BACK: &[u8] = b"\x1b[?1049l\x1b[?12;1007r\x1b[23;0t\x1b[0m\x1b[?25h";
+/// Returns from a neutral alternate screen to the user's own screen, modes and title. Where a terminal cannot keep modes,
+/// the two that [`ENTER`] would have it keep become what most have by default.
+pub(crate) const BACK: &[u8] = b"\x1b[?1049l\x1b[?1007h\x1b[?12;1007r\x1b[23;0t\x1b[0m\x1b[?25h";

@@ -122,7 +122,8 @@ pub(super) mod runner {
             " ORDER BY created_at, id"
         );
         /// One row for each heartbeat in a JSON array of `[runner, attempt, at, cpu, memory, viewers, title]`. Only the
-        /// present attempt of a runner whose program may still run, and only what is newer than what is known.
+        /// present attempt of a runner whose program may still run, and only what is newer than what is known; what is older
+        /// by more than a minute is newer too, by a clock that was set back.
         OBSERVE = "INSERT INTO observations (runner_id, attempt, at, cpu_percent, memory_bytes, viewers, title) \
                    SELECT r.id, r.attempt, h.value ->> 2, h.value ->> 3, h.value ->> 4, h.value ->> 5, h.value ->> 6 \
                    FROM json_each(?1) h \
@@ -131,7 +132,8 @@ pub(super) mod runner {
                    ON CONFLICT (runner_id) DO UPDATE SET attempt = excluded.attempt, at = excluded.at, \
                    cpu_percent = excluded.cpu_percent, memory_bytes = excluded.memory_bytes, \
                    viewers = excluded.viewers, title = excluded.title \
-                   WHERE (excluded.attempt, excluded.at) > (observations.attempt, observations.at)";
+                   WHERE (excluded.attempt, excluded.at) > (observations.attempt, observations.at) \
+                   OR (excluded.attempt = observations.attempt AND excluded.at < observations.at - 60000000)";
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) history: Vec<u8>,
     /// What every request is refused with.
     pub(crate) refusal: Option<Failure>,
+    /// What a person has not been told; each is given once.
+    pub(crate) notices: Vec<v1::Notification>,
     /// What is counted as failed.
     pub(crate) failed: u32,
     /// What was asked, oldest first.
@@ -231,7 +233,10 @@ impl Api for FakeHost {
         &self,
         _: v1::ClaimNotificationsRequest,
     ) -> Result<v1::Notifications> {
-        self.ask("claim").map(|_| v1::Notifications::default())
+        let mut state = self.ask("claim")?;
+        Ok(v1::Notifications {
+            notifications: std::mem::take(&mut state.notices),
+        })
     }
     async fn notification_shown(&self, _: v1::NotificationShownRequest) -> Result<()> {
         self.ask("shown").map(drop)

@@ -3,7 +3,7 @@
 pub(crate) mod host;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use stratavore_desktop::autostart::Autostart;
 use stratavore_desktop::desktop::{Desktop, Surroundings};
 use stratavore_desktop::mailbox::Letter;
+use stratavore_desktop::open_terminal::Emulator;
 use stratavore_desktop::slot::Seat;
 use tempfile::TempDir;
 
@@ -61,10 +62,17 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let env = BTreeMap::from([("HOME".to_owned(), home.path().to_str().unwrap().to_owned())]);
+        let bin = home.path().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let env = BTreeMap::from([
+            ("HOME".to_owned(), text(home.path())),
+            ("PATH".to_owned(), text(&bin)),
+        ]);
         let shell = Arc::new(FakeShell::default());
         let desktop = Arc::new(Desktop::new(
             Autostart::new(&env, "/bin/stratavore-desktop".as_ref()),
+            Emulator::new(env, &bin.join("stratavore-desktop")),
             shell.clone(),
         ));
         let host = Arc::new(FakeHost::new("first"));

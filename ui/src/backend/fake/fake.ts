@@ -283,6 +283,10 @@ export class Fake implements Backend {
     this.opened.push(url);
   }
 
+  async openInTerminal(runner: string): Promise<void> {
+    this.opened.push(`terminal ${runner}`);
+  }
+
   async openFile(_: string, url: string): Promise<void> {
     this.opened.push(url);
   }

@@ -1,0 +1,192 @@
+//! Figures of the real window: how fast bytes reach the screen, how soon a key shows, what terminals weigh.
+//!
+//! Run by hand, in release: `cargo test --release --features custom-protocol --test window -- --ignored --nocapture figures`.
+//! With `measure` in the webview's storage its terminals leave marks in the performance timeline, which is read here.
+
+use fantoccini::key::Key;
+use serde::Deserialize;
+use stratavore_testkit::Process;
+use stratavore_testkit::home::TEST_ID;
+
+use crate::desk::{Desk, launch};
+use crate::page::{Window, row};
+
+/// What a renderer's terminal is fed: lines of 80 characters, as from `yes` or `cat`.
+const FLOOD: u64 = 30_000_000;
+const KEYS: usize = 200;
+const TERMINALS: usize = 20;
+
+/// The marks of one kind.
+#[derive(Debug, Deserialize)]
+struct Mark {
+    at: f64,
+    bytes: u64,
+}
+
+async fn marks(window: &Window, name: &str) -> Vec<Mark> {
+    let script = format!(
+        "return performance.getEntriesByName('terminal:{name}')
+                .map((mark) => ({{ at: mark.startTime, bytes: mark.detail }}))"
+    );
+    serde_json::from_value(window.run(&script).await).unwrap()
+}
+
+/// Loads the page anew with these preferences, and has it leave marks.
+async fn measured(window: &Window, preferences: &str) {
+    let script = format!(
+        "localStorage.setItem('measure', 'on'); localStorage.setItem('preferences', '{preferences}');
+         location.reload()"
+    );
+    window.run(&script).await;
+    window
+        .holds_true(
+            "the page, loaded anew",
+            "return performance.getEntriesByType('mark').length === 0
+                 && document.querySelector('[data-testid=window][data-loaded=true]') !== null",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures, and finds nothing right or wrong"]
+async fn figures_of_throughput_and_echo() {
+    let desk = Desk::set().await;
+    desk.install("claude", "2.1.34 (Claude Code)");
+    let window = desk.open("Adwaita:dark").await;
+    let host = desk.host().await;
+    desk.project(&host, "atlas", None).await;
+    for renderer in ["dom", "webgl"] {
+        let name = format!("flood-{renderer}");
+        let scene = format!("print ready; wait-line; flood {FLOOD}; print all done; echo");
+        launch(&host, "atlas", "claude", &name, &scene).await;
+        measured(&window, &format!("{{\"renderer\":\"{renderer}\"}}")).await;
+        window.click(&row(&name, "running")).await;
+        window.sees_in_terminal("ready").await;
+        window.click("[data-testid=terminal]").await;
+        window.keys(&char::from(Key::Enter).to_string()).await;
+        window.sees_in_terminal("all done").await;
+        let canvases = "return document.querySelectorAll('[data-testid=terminal] canvas').length";
+        let canvases = window.run(canvases).await;
+        let arrived = marks(&window, "arrived").await;
+        let drawn = marks(&window, "drawn").await;
+        let frames = marks(&window, "frame").await;
+        let (first, last) = (arrived[1].at, drawn.last().unwrap().at);
+        let bytes: u64 = drawn[1..].iter().map(|mark| mark.bytes).sum();
+        println!(
+            "{renderer} ({canvases} canvases): {:.1} of {:.0} MB drawn in {:.2} s, {:.1} MB/s, {} frames",
+            bytes as f64 / 1e6,
+            FLOOD as f64 / 1e6,
+            (last - first) / 1e3,
+            bytes as f64 / 1e3 / (last - first),
+            frames.len(),
+        );
+
+        window.run("performance.clearMarks()").await;
+        for _ in 0..KEYS {
+            window.keys("x").await;
+        }
+        let typed = marks(&window, "typed").await;
+        let frames = marks(&window, "frame").await;
+        let mut waits: Vec<f64> = typed
+            .iter()
+            .filter_map(|key| {
+                frames
+                    .iter()
+                    .find(|frame| frame.at > key.at)
+                    .map(|frame| frame.at - key.at)
+            })
+            .collect();
+        waits.sort_by(f64::total_cmp);
+        println!(
+            "{renderer}: key to the frame that shows it, ms: p50 {:.1}, p99 {:.1}, of {} keys",
+            waits[waits.len() / 2],
+            waits[waits.len() * 99 / 100],
+            waits.len(),
+        );
+    }
+    window.end().await;
+    desk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures, and finds nothing right or wrong"]
+async fn figures_of_memory() {
+    let desk = Desk::set().await;
+    desk.install("claude", "2.1.34 (Claude Code)");
+    let window = desk.open("Adwaita:dark").await;
+    let host = desk.host().await;
+    desk.project(&host, "atlas", None).await;
+    println!("no terminal: {} MB", weight(&desk));
+    for number in 0..TERMINALS {
+        let name = format!("r{number}");
+        launch(
+            &host,
+            "atlas",
+            "claude",
+            &name,
+            "flood 200000; print ready; echo",
+        )
+        .await;
+        window.see(&row(&name, "running")).await;
+        window.click(&row(&name, "running")).await;
+        window.sees_in_terminal("ready").await;
+        if number == 0 {
+            println!("1 terminal: {} MB", weight(&desk));
+        }
+    }
+    println!("{TERMINALS} tabs, one on screen: {} MB", weight(&desk));
+    for round in 2..=4 {
+        for number in 0..TERMINALS {
+            // Most of the list is below the fold.
+            let row = row(&format!("r{number}"), "running");
+            let click = format!("document.querySelector('{row}').click()");
+            window.run(&click).await;
+            window.sees_in_terminal("ready").await;
+        }
+        println!("after {round} rounds: {} MB", weight(&desk));
+    }
+    for number in 1..TERMINALS {
+        let along = if number % 2 == 0 { 'o' } else { 'e' };
+        window
+            .chord(&[Key::Control.into(), Key::Shift.into(), along])
+            .await;
+        window.see("[data-testid=palette-text]:focus").await;
+        window.keys(&format!("r{}", number - 1)).await;
+        window.keys(&char::from(Key::Enter).to_string()).await;
+        window.see_gone("[data-testid=palette]").await;
+    }
+    let shown =
+        "return document.querySelectorAll('[data-testid=terminal][data-ready=true]').length";
+    println!(
+        "{} terminals on screen: {} MB",
+        window.run(shown).await,
+        weight(&desk)
+    );
+    window.end().await;
+    desk.end();
+}
+
+/// Sums what the window's processes take alone, in MB (PSS): the program and its webview's. Agents are nobody's children.
+fn weight(desk: &Desk) -> u64 {
+    let program = Process::all_with_environment(TEST_ID, desk.home.id())
+        .into_iter()
+        .find(|process| {
+            let command = process.command_line();
+            command
+                .first()
+                .is_some_and(|program| program.ends_with("stratavore-desktop"))
+        })
+        .expect("the program runs");
+    let mut processes = program.descendants();
+    processes.push(program);
+    let kilobytes: u64 = processes
+        .iter()
+        .filter_map(|process| {
+            let file = format!("/proc/{}/smaps_rollup", process.pid);
+            let text = std::fs::read_to_string(file).ok()?;
+            let line = text.lines().find(|line| line.starts_with("Pss:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .sum();
+    kilobytes / 1024
+}
