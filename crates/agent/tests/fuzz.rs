@@ -1,6 +1,6 @@
 //! Whatever comes, a fresh screen fed with the snapshot is in the same state and goes on alike.
 //!
-//! Run by `cargo nextest` for a moment each; for hours by `cargo bolero test -p stratavore-agent --test fuzz NAME`.
+//! Run by `cargo nextest` for a moment each; for hours by `cargo bolero test -p stratavore-agent NAME`.
 
 #[path = "corpora/mod.rs"]
 mod corpora;

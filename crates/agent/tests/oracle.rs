@@ -114,6 +114,24 @@ fn recordings_leave_xterm_js_in_the_state_that_a_snapshot_restores_wherever_it_i
     }
 }
 
+/// Generated streams have none: see `ALWAYS`.
+#[test]
+fn links_are_the_same_in_xterm_js() {
+    let stream = b"\x1b]8;id=a;http://one/x;y\x1b\\one\x1b]8;;\x1b\\ \x1b]8;;http://two\x07t\x1b[1mw\x1b[mo\x1b]8;;\x07\
+        \x1b[2;2H\x1b]8;id=a;http://one/x;y\x07again \xe6\xbc\xa2\x1b[4:3mand on\x1b[24m it goes";
+    let oracle = Oracle::start(1000);
+    let viewed = oracle.tell(20, 5, &[stream]).expect("told");
+    let restored = oracle
+        .tell(20, 5, &[&snapshot(20, 5, stream)])
+        .expect("told");
+    assert_eq!(restored.difference(&viewed), "");
+    assert!(
+        viewed.0["cells"]
+            .to_string()
+            .contains("link a http://one/x;y")
+    );
+}
+
 #[test]
 fn the_window_counts_columns_as_the_screen_does() {
     let table = std::fs::read_to_string(widths_file()).expect("the window's table");

@@ -51,8 +51,9 @@ pub(crate) async fn attach(
         )
         .hint("attach in a terminal of your own"));
     }
-    let terminal = host.terminal(&runner.id).await?;
+    // First, for what it starts takes its time.
     let tty = Tty::open().map_err(|error| unusable(&error))?;
+    let terminal = host.terminal(&runner.id).await?;
     let connect = async || {
         let socket = terminal.socket.as_ref();
         Viewer::attach(socket, tty.size(), manner.read_only).await

@@ -271,7 +271,9 @@ fn what_a_program_asks_of_a_person_follows_the_settings() {
         terminal.screen()
     );
     let setting = "[terminal]\nclipboard = \"allow\"\n";
-    std::fs::write(place.home.project("p").join(".stratavore.toml"), setting).expect("written");
+    // Not in the project's own settings: whoever wrote those may be a stranger.
+    place.run(&["host", "stop"]);
+    std::fs::write(place.home.config_file(), setting).expect("written");
     let command = format!("{} '{script}'", fake_program().display());
     place.run(&["launch", "p", "--name", "s", "--command", &command]);
     let terminal = place.terminal(&["attach", "s"], (80, 24));

@@ -137,3 +137,155 @@ async fn sign(store: &dyn Store, clock: &dyn Clock) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+    use stratavore_core::clock::SystemClock;
+    use stratavore_core::ids::{ProjectId, RunnerId};
+    use stratavore_core::launch::Launch;
+    use stratavore_core::name::Name;
+    use stratavore_core::quota::Limits;
+    use stratavore_core::runner::Input;
+    use stratavore_store::sqlite::{Options, SqliteStore};
+    use stratavore_store::{NewProject, NewRunner, OutboxRow};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::bus::Undelivered;
+
+    /// Takes events, but for those it was told to refuse.
+    #[derive(Default)]
+    struct Choosy {
+        taken: Mutex<BTreeMap<Uuid, Vec<u64>>>,
+        refuses: Option<Uuid>,
+        /// Refuses every so many, whosever it is.
+        every: u32,
+        asked: AtomicU32,
+    }
+
+    #[async_trait]
+    impl Sink for Choosy {
+        async fn deliver(&self, row: &OutboxRow) -> Result<(), Undelivered> {
+            let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+            let aggregate = row.event.aggregate_id;
+            if self.refuses == Some(aggregate)
+                || (self.every > 0 && asked.is_multiple_of(self.every))
+            {
+                return Err(Undelivered("not now".into()));
+            }
+            let mut taken = self.taken.lock().unwrap();
+            taken.entry(aggregate).or_default().push(row.event.seq);
+            Ok(())
+        }
+    }
+
+    impl Choosy {
+        /// What came of an aggregate, which is in order and without gaps.
+        fn came_of(&self, aggregate: Uuid) -> u64 {
+            let taken = self.taken.lock().unwrap();
+            let seqs = taken.get(&aggregate).cloned().unwrap_or_default();
+            assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+            seqs.len() as u64
+        }
+    }
+
+    /// A store in which a project has runners that were launched and stopped: several events each.
+    struct Log {
+        store: SqliteStore,
+        runners: Vec<Uuid>,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Log {
+        async fn of(runners: usize) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let now = SystemClock.now();
+            let (database, key) = (directory.path().join("db"), directory.path().join("key"));
+            let store = SqliteStore::open(database, key, Options::default(), now).await;
+            let mut log = Self {
+                store: store.unwrap(),
+                runners: Vec::new(),
+                _directory: directory,
+            };
+            let project = NewProject {
+                id: ProjectId::new(now),
+                name: Name::new("api").unwrap(),
+                path: "/srv".into(),
+                max_runners: None,
+            };
+            let project = log.store.add_project(project, now).await.unwrap();
+            for _ in 0..runners {
+                let id = RunnerId::new(now);
+                let new = NewRunner {
+                    id,
+                    name: None,
+                    project_id: project.id,
+                    launch: Launch::new("claude", &["claude"], "/srv"),
+                    queue: false,
+                    request_id: None,
+                };
+                let free = Limits {
+                    project: None,
+                    node: None,
+                };
+                log.store.launch(new, free, now).await.unwrap();
+                let lost = Input::Lost {
+                    attempt: 1,
+                    interrupted: false,
+                };
+                log.store.apply(id, lost, free, now).await.unwrap();
+                log.runners.push(id.as_uuid());
+            }
+            log
+        }
+
+        async fn round(&self, sink: &Choosy) -> bool {
+            let round = publish_once(&self.store, sink, &SystemClock).await;
+            round.unwrap().failed
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_never_taken_becomes_a_dead_letter_and_holds_back_its_own_runner_alone()
+     {
+        let log = Log::of(3).await;
+        let stuck = log.runners[1];
+        let sink = Choosy {
+            refuses: Some(stuck),
+            ..Choosy::default()
+        };
+        for round in 1..=MAX_ATTEMPTS {
+            assert!(log.store.dead_letters().await.unwrap().is_empty());
+            assert!(log.round(&sink).await, "round {round}");
+        }
+        let [dead] = log.store.dead_letters().await.unwrap().try_into().unwrap();
+        assert_eq!((dead.event.aggregate_id, dead.event.seq), (stuck, 1));
+        assert!(!log.round(&sink).await, "what is parked is not tried again");
+        assert_eq!(sink.came_of(stuck), 0, "nothing overtakes it");
+        for other in [log.runners[0], log.runners[2]] {
+            assert_eq!(sink.came_of(other), 2);
+        }
+        assert_eq!(log.store.outbox_depth().await.unwrap(), 2);
+        log.store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_fails_now_and_then_gets_every_event_in_the_order_of_its_runner() {
+        let log = Log::of(10).await;
+        let sink = Choosy {
+            every: 3,
+            ..Choosy::default()
+        };
+        while log.round(&sink).await {}
+        assert_eq!(log.store.outbox_depth().await.unwrap(), 0);
+        for runner in &log.runners {
+            assert_eq!(sink.came_of(*runner), 2);
+        }
+        log.store.close().await;
+    }
+}

@@ -405,6 +405,8 @@ async fn anothers_size_is_shown_in_its_own_frame_until_this_window_takes_over() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_killed_takes_no_terminal_with_it() {
     let desk = Desk::set().await;
+    // Before the host reads the login shell's environment.
+    desk.install("claude", "2.1.34 (Claude Code)");
     let mut daemon = desk.daemon();
     let (window, host) = at_work(&desk, &[("steady", "print hello; echo")]).await;
     window.sees_in_terminal("hello").await;

@@ -172,7 +172,7 @@ impl Engine {
             9 | 1000 | 1002 | 1003 => Some(u32::from(self.mouse) == mode),
             1005 | 1006 | 1015 | 1016 => Some(u32::from(self.mouse_encoding) == mode),
             1004 => has(TermMode::FOCUS_IN_OUT),
-            1007 => has(TermMode::ALTERNATE_SCROLL),
+            1007 => Some(self.wheel_moves != Some(false)),
             // Always set: what it saves is restored when asked for.
             1048 => Some(true),
             2004 => has(TermMode::BRACKETED_PASTE),

@@ -65,8 +65,10 @@ pub(crate) struct Engine {
     /// Which of [`VIEWER_MODES`] are set.
     pub(crate) viewer_modes: [bool; VIEWER_MODES.len()],
     pub(crate) cursor_style: Option<CursorStyle>,
-    /// Private mode 12, when the program has said it.
+    /// Private mode 12, when the program has said it: where it has not, it is as the person likes it.
     pub(crate) blinks: Option<bool>,
+    /// Private mode 1007, likewise.
+    pub(crate) wheel_moves: Option<bool>,
     pub(crate) title: String,
     pub(crate) titles: Vec<String>,
     pub(crate) directory: String,
@@ -105,6 +107,7 @@ impl Engine {
             viewer_modes: [false; VIEWER_MODES.len()],
             cursor_style: None,
             blinks: None,
+            wheel_moves: None,
             title: String::new(),
             titles: Vec::new(),
             directory: String::new(),
@@ -305,6 +308,7 @@ impl Engine {
                 }
             }
             (12, _) => self.blinks = Some(set),
+            (1007, _) => self.wheel_moves = Some(set),
             (66, true) => self.term.set_keypad_application_mode(),
             (66, false) => self.term.unset_keypad_application_mode(),
             (2026, _) => self.in_frame = set,
@@ -320,7 +324,7 @@ impl Engine {
                 self.show_primary();
                 self.term.restore_cursor_position();
             }
-            (1 | 6 | 7 | 25 | 1004 | 1007 | 2004, _) => {
+            (1 | 6 | 7 | 25 | 1004 | 2004, _) => {
                 if set {
                     self.term.set_private_mode(mode);
                 } else {

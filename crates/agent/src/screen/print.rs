@@ -4,36 +4,36 @@ use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
-use alacritty_terminal::vte::ansi::{CharsetIndex, Handler, Mode, NamedMode, StandardCharset};
+use alacritty_terminal::vte::ansi::{CharsetIndex, Handler, StandardCharset};
 
 use super::engine::Engine;
 use super::mend::{end_last_line, mend};
 use super::scan::MARKS_MAX;
 use super::width::width;
 
-fn is_printable(byte: &u8) -> bool {
-    matches!(byte, b' '..=b'~')
-}
-
 const WIDE: Flags = Flags::WIDE_CHAR.union(Flags::WIDE_CHAR_SPACER);
 
 impl Engine {
     /// Writes text, and does what the controls in it say.
     pub(crate) fn text(&mut self, text: &str) {
+        let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
-            let length = if is_printable(&(first as u32 as u8)) && first.is_ascii() {
-                let bytes = rest.as_bytes();
-                let length = bytes.iter().position(|byte| !is_printable(byte));
-                let length = length.unwrap_or(bytes.len());
-                self.print_run(&bytes[..length]);
-                length
-            } else if first.is_ascii() {
-                self.control(first as u8);
-                1
-            } else {
-                self.print(first);
-                first.len_utf8()
+            let bytes = rest.as_bytes();
+            let printable = bytes.iter().position(|byte| !is_printable(byte));
+            let length = match printable.unwrap_or(bytes.len()) {
+                0 if first.is_ascii() => {
+                    self.control(bytes[0]);
+                    1
+                }
+                0 => {
+                    self.print(first);
+                    first.len_utf8()
+                }
+                length => {
+                    self.print_run(&bytes[..length]);
+                    length
+                }
             };
             rest = &rest[length..];
         }
@@ -68,22 +68,14 @@ impl Engine {
                 self.wrap(false);
             }
             let columns = usize::from(self.size.columns);
-            let point = self.term.grid().cursor.point;
-            let (here, later) = run.split_at(run.len().min(columns - point.column.0));
+            let room = columns - self.term.grid().cursor.point.column.0;
+            let (here, later) = run.split_at(run.len().min(room));
             run = later;
-            let halves = self.halves(here.len());
-            let grid = self.term.grid_mut();
-            let pen = grid.cursor.template.clone();
-            let end = point.column + here.len();
-            for (cell, byte) in grid[point.line][point.column..end].iter_mut().zip(here) {
-                cell.c = char::from(*byte);
-                (cell.fg, cell.bg, cell.flags) = (pen.fg, pen.bg, pen.flags);
-                cell.extra.clone_from(&pen.extra);
-            }
-            let waits = end.0 == columns;
-            grid.cursor.point.column = end - usize::from(waits);
-            grid.cursor.input_needs_wrap = waits;
-            self.blank(halves);
+            self.write(here.len(), |pen, cells| {
+                for (cell, byte) in cells.iter_mut().zip(here) {
+                    put(cell, char::from(*byte), pen);
+                }
+            });
         }
     }
 
@@ -109,31 +101,58 @@ impl Engine {
         }
         if mode.contains(TermMode::INSERT) {
             self.make_room(width);
-            // The engine would take what it moves for what it overwrites.
-            let insert = Mode::Named(NamedMode::Insert);
-            self.term.unset_mode(insert);
-            self.term.input(c);
-            self.term.set_mode(insert);
-        } else {
-            let halves = self.halves(width);
-            self.term.input(c);
-            self.blank(halves);
         }
+        let c = self.term.grid().cursor.charsets[self.charset].map(c);
+        self.write(width, |pen, cells| {
+            put(&mut cells[0], c, pen);
+            if let [first, second] = cells {
+                first.flags.insert(Flags::WIDE_CHAR);
+                put(second, ' ', pen);
+                second.flags.insert(Flags::WIDE_CHAR_SPACER);
+            }
+        });
+    }
+
+    /// Fills so many cells from the cursor on, which has room for them, and moves it behind them.
+    fn write(&mut self, width: usize, fill: impl FnOnce(&Cell, &mut [Cell])) {
+        let halves = self.halves(width);
+        let columns = usize::from(self.size.columns);
+        let grid = self.term.grid_mut();
+        let point = grid.cursor.point;
+        let pen = grid.cursor.template.clone();
+        let end = point.column + width;
+        let waits = end.0 == columns;
+        let row = &mut grid[point.line];
+        let last = &row[Column(columns - 1)];
+        let goes_on = waits && last.flags.contains(Flags::WRAPLINE);
+        let last = goes_on.then(|| last.clone());
+        fill(&pen, &mut row[point.column..end]);
+        if let Some(last) = last {
+            // A line that goes on still does when its last character is written again, as a snapshot does.
+            let now = &mut row[Column(columns - 1)];
+            now.flags.insert(Flags::WRAPLINE);
+            if *now != last {
+                now.flags.remove(Flags::WRAPLINE);
+            }
+        }
+        grid.cursor.point.column = end - usize::from(waits);
+        grid.cursor.input_needs_wrap = waits;
+        self.blank(halves);
     }
 
     /// Adds a mark to the character before the cursor.
     fn combine(&mut self, mark: char) {
-        let cursor = &self.term.grid().cursor;
-        let (line, mut column) = (cursor.point.line, cursor.point.column);
-        if !cursor.input_needs_wrap {
+        let grid = self.term.grid_mut();
+        let (line, mut column) = (grid.cursor.point.line, grid.cursor.point.column);
+        if !grid.cursor.input_needs_wrap {
             column.0 = column.0.saturating_sub(1);
         }
-        let row = &self.term.grid()[line];
+        let row = &mut grid[line];
         if row[column].flags.contains(Flags::WIDE_CHAR_SPACER) {
             column.0 = column.0.saturating_sub(1);
         }
         if row[column].zerowidth().map_or(0, <[char]>::len) < MARKS_MAX {
-            self.term.input(mark);
+            row[column].push_zerowidth(mark);
         }
     }
 
@@ -197,4 +216,10 @@ impl Engine {
             self.term.grid_mut()[line][column] = pen;
         }
     }
+}
+
+fn put(cell: &mut Cell, c: char, pen: &Cell) {
+    cell.c = c;
+    (cell.fg, cell.bg, cell.flags) = (pen.fg, pen.bg, pen.flags);
+    cell.extra.clone_from(&pen.extra);
 }

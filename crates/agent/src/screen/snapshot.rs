@@ -17,7 +17,7 @@ use super::viewed;
 const RESET: &[u8] = b"\x18\x1b[?1049l\x1b[?47l\x1b[<64u\x1b[=0u\x1b[?1049h\x1b[<64u\x1b[=0u\x1b[?1049l\x1b]8;;\x1b\\\x1b[m\x1b[r\x1b[?6l\x1b[4l\x1b[20l\x1b[?7h\
 \x1b(B\x1b)B\x1b*B\x1b+B\x0f\
 \x1b[?5l\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\
-\x1b[?1004l\x1b[?2004l\x1b[?2031l\x1b[?1l\x1b[?1007h\x1b>\
+\x1b[?1004l\x1b[?2004l\x1b[?2031l\x1b[?1l\x1b>\
 \x1b[>4;0m\x1b[0 q\x1b[?25h\
 \x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
@@ -166,7 +166,6 @@ fn rest(engine: &mut Engine, detail: Detail, max: usize, out: &mut Vec<u8>) -> b
         (TermMode::APP_CURSOR, "?1", false),
         (TermMode::SHOW_CURSOR, "?25", true),
         (TermMode::FOCUS_IN_OUT, "?1004", false),
-        (TermMode::ALTERNATE_SCROLL, "?1007", true),
         (TermMode::BRACKETED_PASTE, "?2004", false),
     ] {
         if mode.contains(flag) != set_at_first {
@@ -182,8 +181,10 @@ fn rest(engine: &mut Engine, detail: Detail, max: usize, out: &mut Vec<u8>) -> b
     for mode in mouse.filter(|mode| *mode != 0).chain(viewers) {
         put!(out, "\x1b[?{mode}h");
     }
-    if let Some(blinks) = engine.blinks {
-        put!(out, "\x1b[?12{}", if blinks { 'h' } else { 'l' });
+    for (mode, said) in [(12, engine.blinks), (1007, engine.wheel_moves)] {
+        if let Some(set) = said {
+            put!(out, "\x1b[?{mode}{}", if set { 'h' } else { 'l' });
+        }
     }
     if engine.other_keys > 0 {
         put!(out, "\x1b[>4;{}m", engine.other_keys);
@@ -198,16 +199,7 @@ fn rest(engine: &mut Engine, detail: Detail, max: usize, out: &mut Vec<u8>) -> b
     if !engine.directory.is_empty() {
         put!(out, "\x1b]7;{}\x1b\\", engine.directory);
     }
-    let pointer = &engine.pointer;
-    put!(
-        out,
-        "\x1b]22;{}\x1b\\",
-        if pointer.is_empty() {
-            "default"
-        } else {
-            pointer
-        }
-    );
+    put!(out, "\x1b]22;{}\x1b\\", engine.pointer);
     let colors = engine.term.colors();
     for index in (0..256).chain((10..=12).map(dynamic)) {
         if let Some(rgb) = colors[index] {
@@ -292,14 +284,7 @@ fn place(grid: &Grid<Cell>, cursor: &Cursor<Cell>, top: i32, out: &mut Vec<u8>) 
         && row[Column(column)].flags.contains(Flags::WIDE_CHAR_SPACER)
         && row[Column(column - 1)].flags.contains(Flags::WIDE_CHAR);
     let first = if wide { column - 1 } else { column };
-    // Erased first, for the engine takes a wide character that is overwritten out of the row before, too.
-    put!(
-        out,
-        "\x1b[{};{}H\x1b[{}X",
-        line.0 - top + 1,
-        first + 1,
-        column - first + 1
-    );
+    put!(out, "\x1b[{};{}H", line.0 - top + 1, first + 1);
     let mut pen = Pen::default();
     pen.change(Pen::of(&row[Column(first)]), out);
     paint::cell(&row[Column(first)], out);

@@ -68,12 +68,8 @@ fn state(screen: &mut Screen) -> String {
         for line in 0..grid.screen_lines() {
             for column in 0..grid.columns() {
                 let mut here = grid[Line(line as i32)][Column(column)].clone();
-                let pending = [&grid.cursor, &grid.saved_cursor].iter().any(|cursor| {
-                    cursor.input_needs_wrap && cursor.point.line == Line(line as i32)
-                });
-                if pending || line + 1 == grid.screen_lines() {
-                    // There is no row that the last one could go on in, and a pending wrap is made by writing the last
-                    // character again, which clears the mark.
+                if line + 1 == grid.screen_lines() {
+                    // There is no row that the last one could go on in.
                     here.flags.remove(Flags::WRAPLINE);
                 }
                 let shown = cell(&here);
@@ -126,7 +122,7 @@ fn state(screen: &mut Screen) -> String {
         engine.other_keys,
         engine.viewer_modes,
         engine.cursor_style,
-        engine.blinks,
+        (engine.blinks, engine.wheel_moves),
         engine.title,
         engine.titles,
         engine.directory,
@@ -177,10 +173,9 @@ proptest! {
         if copy.engine.directory != original.engine.directory && original.engine.directory.is_empty() {
             copy.engine.directory.clear();
         }
-        if original.engine.blinks.is_none() {
-            // What the person prefers is left alone.
-            copy.engine.blinks = None;
-        }
+        // What the person prefers is left alone.
+        copy.engine.blinks = copy.engine.blinks.filter(|_| original.engine.blinks.is_some());
+        copy.engine.wheel_moves = copy.engine.wheel_moves.filter(|_| original.engine.wheel_moves.is_some());
         prop_assert_eq!(state(&mut copy), state(&mut original));
         let (_, shown) = copy.take_scrolled();
         prop_assert_eq!(String::from_utf8_lossy(&shown), String::from_utf8_lossy(&history));

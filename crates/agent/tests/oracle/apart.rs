@@ -118,6 +118,7 @@ pub(crate) const SAVES: Apart = Apart {
 #[allow(dead_code, reason = "for who reads")]
 pub(crate) const LEFT: &[&str] = &[
     "a cursor saved on the alternate screen is there again when the next program shows that screen, in xterm.js",
+    "of the line drawing characters xterm.js shows _ as it is, not as a blank",
     "after SGR 59 underlines have the colour white in xterm.js, not the text's",
     "half of a wide character that xterm.js leaves without the other is compared as the blank that it looks like",
 ];

@@ -75,9 +75,12 @@ pub(super) async fn attach_started(
     }
     let on_its_way =
         |runner: &v1::Runner| matches!(runner.state.as_str(), "queued" | "starting" | "backoff");
-    let runner = host
-        .runner_after(&runner.id, |runner| !on_its_way(runner))
-        .await?;
+    let runner = if on_its_way(&runner) {
+        host.runner_after(&runner.id, |runner| !on_its_way(runner))
+            .await?
+    } else {
+        runner
+    };
     refuse_stillborn(&runner)?;
     if runner::has_ended(&runner) {
         call.output.note(format!(

@@ -22,17 +22,21 @@ pub(crate) const ARGUMENT: &str = "__guard-terminal";
 const READY: u8 = b'r';
 const RESTORED: u8 = u8::MAX;
 
-/// A guard at work.
+/// A guard at work. Dropping it dismisses it.
 #[derive(Debug)]
 pub(crate) struct Guard {
     child: Child,
 }
 
+/// A guard that may not have seen the terminal yet.
+#[derive(Debug)]
+pub(crate) struct Coming(Guard);
+
 impl Guard {
-    /// Starts a guard and waits until it has seen the terminal as it is.
-    pub(crate) fn start() -> io::Result<Self> {
+    /// Starts a guard, which takes about as long as starting this program did: time for something else.
+    pub(crate) fn start() -> io::Result<Coming> {
         // The running program, even where its file was replaced.
-        let mut child = Command::new("/proc/self/exe")
+        let child = Command::new("/proc/self/exe")
             .arg(ARGUMENT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -40,18 +44,7 @@ impl Guard {
             // What the user's terminal sends to the foreground is not for it.
             .process_group(0)
             .spawn()?;
-        let mut ready = [0];
-        let seen = child
-            .stdout
-            .take()
-            .map(|mut stdout| stdout.read_exact(&mut ready));
-        match seen {
-            Some(Ok(())) if ready == [READY] => Ok(Self { child }),
-            _ => {
-                child.wait()?;
-                Err(io::Error::other("the guard cannot open the terminal"))
-            }
-        }
+        Ok(Coming(Self { child }))
     }
 
     /// Tells the guard what it would have to reset.
@@ -61,9 +54,21 @@ impl Guard {
             let _ = stdin.write_all(&[touched.bits()]);
         }
     }
+}
 
-    /// Tells the guard that the terminal is restored, and sees it end.
-    pub(crate) fn dismiss(mut self) {
+impl Coming {
+    /// Waits until the guard has seen the terminal as it is; nothing where it could not.
+    pub(crate) fn arrived(self) -> Option<Guard> {
+        let mut guard = self.0;
+        let mut ready = [0];
+        guard.child.stdout.take()?.read_exact(&mut ready).ok()?;
+        (ready == [READY]).then_some(guard)
+    }
+}
+
+impl Drop for Guard {
+    /// Tells the guard that the terminal is restored, or was never changed, and sees it end.
+    fn drop(&mut self) {
         if let Some(mut stdin) = self.child.stdin.take() {
             // A guard that was killed needs no dismissal.
             let _ = stdin.write_all(&[RESTORED]);

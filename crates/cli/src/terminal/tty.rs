@@ -13,7 +13,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use tokio::io::unix::AsyncFd;
 
 use super::colours::Touched;
-use super::guard::Guard;
+use super::guard::{Coming, Guard};
 use super::modes::{BACK, ENTER, NEUTRAL};
 use crate::args::Size;
 
@@ -24,6 +24,8 @@ const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Tty {
     file: AsyncFd<File>,
+    /// Absent once it guards, and where a second process cannot be had.
+    guard: Mutex<Option<Coming>>,
 }
 
 /// What leaving must restore; there is one terminal, and a panic must find it.
@@ -73,12 +75,18 @@ impl Tty {
         // SAFETY: the descriptor is the file's, which the AsyncFd owns and which stays open as long.
         Ok(Self {
             file: unsafe { AsyncFd::register(file)? },
+            guard: Mutex::new(Guard::start().ok()),
         })
     }
 
     /// Makes the terminal raw and enters its alternate screen, until [`leave`].
     pub(crate) fn enter(&self) -> io::Result<()> {
-        let guard = Guard::start().ok();
+        let coming = self
+            .guard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let guard = coming.and_then(Coming::arrived);
         let saved = tcgetattr(self.file.get_ref())?;
         let mut raw = saved.clone();
         raw.make_raw();
@@ -180,9 +188,7 @@ pub(crate) fn leave(typeahead: Typeahead) {
         Typeahead::Drop => OptionalActions::Flush,
     };
     let _ = tcsetattr(&file, how, &saved);
-    if let Some(guard) = guard {
-        guard.dismiss();
-    }
+    drop(guard);
 }
 
 /// Gives what undoes every mode and colour and returns to the user's screen.
