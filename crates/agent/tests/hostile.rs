@@ -313,6 +313,21 @@ fn the_largest_screen_full_of_links_colours_and_marks_is_drawn_within_bounds() {
 }
 
 #[test]
+fn lines_full_of_long_links_scroll_off_without_them() {
+    let mut bounded = Bounded::new(1000, 4);
+    let addresses = ["a", "b"].map(|letter| letter.repeat(2000));
+    let mut line = String::new();
+    for column in 0..1000 {
+        line.push_str(&format!("\x1b]8;;http://{}\x07x", addresses[column % 2]));
+    }
+    bounded.screen.feed(line.as_bytes());
+    bounded.screen.feed(b"\x1b]8;;\x07\r\n\n\n\n\n");
+    let (_, lines) = bounded.screen.take_scrolled();
+    assert!(lines.starts_with(&b"x".repeat(1000)));
+    assert!(lines.len() < 64 * 1024, "{} bytes", lines.len());
+}
+
+#[test]
 fn repetitions_and_counts_without_end_take_no_time() {
     let mut bounded = Bounded::new(80, 24);
     for count in ["65535", "99999999999999999999", "2147483647"] {

@@ -117,6 +117,30 @@ fn a_command_starts_one_host_in_a_session_of_its_own_and_the_next_finds_it() {
 }
 
 #[test]
+fn inside_of_a_runner_no_host_is_started_that_would_end_with_it() {
+    let home = TempHome::new();
+    let program = install(&home);
+    let run = Run::of(
+        &home,
+        home.command(&program)
+            .arg("runners")
+            .env(
+                "STRATAVORE_RUNNER_ID",
+                "0190b5c2-0000-7000-8000-000000000001",
+            )
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(run.code, 8, "{}", run.shown());
+    assert!(
+        run.shown().contains("outside of the runner"),
+        "{}",
+        run.shown()
+    );
+    assert!(starts(&home).is_empty());
+}
+
+#[test]
 fn many_commands_at_once_leave_one_host() {
     let home = TempHome::new();
     let program = install(&home);

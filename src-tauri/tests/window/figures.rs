@@ -3,6 +3,8 @@
 //! Run by hand, in release: `cargo test --release --features custom-protocol --test window -- --ignored --nocapture figures`.
 //! With `measure` in the webview's storage its terminals leave marks in the performance timeline, which is read here.
 
+use std::time::Duration;
+
 use fantoccini::key::Key;
 use serde::Deserialize;
 use stratavore_testkit::Process;
@@ -15,6 +17,8 @@ use crate::page::{Window, row};
 const FLOOD: u64 = 30_000_000;
 const KEYS: usize = 200;
 const TERMINALS: usize = 20;
+/// How long nothing happens.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// The marks of one kind.
 #[derive(Debug, Deserialize)]
@@ -132,6 +136,13 @@ async fn figures_of_memory() {
         window.sees_in_terminal("ready").await;
         if number == 0 {
             println!("1 terminal: {} MB", weight(&desk));
+            let before = ticks(&desk);
+            tokio::time::sleep(IDLE).await;
+            let spent = (ticks(&desk) - before) as f64 / 100.0;
+            println!(
+                "1 terminal, idle: {:.1} % of a core",
+                100.0 * spent / IDLE.as_secs_f64()
+            );
         }
     }
     println!("{TERMINALS} tabs, one on screen: {} MB", weight(&desk));
@@ -166,8 +177,35 @@ async fn figures_of_memory() {
     desk.end();
 }
 
-/// Sums what the window's processes take alone, in MB (PSS): the program and its webview's. Agents are nobody's children.
+/// Sums the processor time of the window's processes, in hundredths of a second.
+fn ticks(desk: &Desk) -> u64 {
+    window_processes(desk)
+        .iter()
+        .filter_map(|process| std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).ok())
+        .filter_map(|stat| {
+            let fields = stat.rsplit_once(')')?.1.split_whitespace();
+            let spent = fields.skip(11).take(2).map(str::parse::<u64>);
+            spent.sum::<Result<u64, _>>().ok()
+        })
+        .sum()
+}
+
+/// Sums what the window's processes take alone, in MB (PSS).
 fn weight(desk: &Desk) -> u64 {
+    let kilobytes: u64 = window_processes(desk)
+        .iter()
+        .filter_map(|process| {
+            let file = format!("/proc/{}/smaps_rollup", process.pid);
+            let text = std::fs::read_to_string(file).ok()?;
+            let line = text.lines().find(|line| line.starts_with("Pss:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .sum();
+    kilobytes / 1024
+}
+
+/// Lists the program and its webview's processes. Agents are nobody's children.
+fn window_processes(desk: &Desk) -> Vec<Process> {
     let program = Process::all_with_environment(TEST_ID, desk.home.id())
         .into_iter()
         .find(|process| {
@@ -179,14 +217,5 @@ fn weight(desk: &Desk) -> u64 {
         .expect("the program runs");
     let mut processes = program.descendants();
     processes.push(program);
-    let kilobytes: u64 = processes
-        .iter()
-        .filter_map(|process| {
-            let file = format!("/proc/{}/smaps_rollup", process.pid);
-            let text = std::fs::read_to_string(file).ok()?;
-            let line = text.lines().find(|line| line.starts_with("Pss:"))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        })
-        .sum();
-    kilobytes / 1024
+    processes
 }

@@ -52,6 +52,12 @@ impl Kept {
         }
         let before = self.lines.len();
         paint::row(row, columns, &mut pen, &mut self.lines);
+        if self.lines.len() - before > LINE_MAX {
+            // Links from one character to the next.
+            self.lines.truncate(before);
+            pen = Pen::default();
+            paint::row(&paint::unlinked(row), columns, &mut pen, &mut self.lines);
+        }
         if self.is_open() && self.lines.len() == before {
             // Without a blank in it, the row that the line goes on in would not come about again.
             self.lines.push(b' ');

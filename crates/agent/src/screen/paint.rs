@@ -223,6 +223,15 @@ pub(crate) fn row(row: &Row<Cell>, columns: usize, pen: &mut Pen, out: &mut Vec<
     }
 }
 
+/// Gives a row without the links in it.
+pub(crate) fn unlinked(row: &Row<Cell>) -> Row<Cell> {
+    let mut row = row.clone();
+    for column in 0..row.len() {
+        row[Column(column)].set_hyperlink(None);
+    }
+    row
+}
+
 /// Appends what lets a row go on in the next one, which is left blank with the cursor at its start. A blank that wraps marks
 /// the row; one that falls short is marked by a wide character only, which is erased again.
 pub(crate) fn wrap(falls_short: bool, out: &mut Vec<u8>) {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use alacritty_terminal::grid::{Cursor, Grid, Row};
+use alacritty_terminal::grid::{Cursor, Grid};
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
@@ -224,7 +224,7 @@ fn screen(
         let row = &grid[Line(line as i32)];
         match detail {
             Detail::All => paint::row(row, columns, &mut pen, out),
-            Detail::NoLinks => paint::row(&unlinked(row), columns, &mut pen, out),
+            Detail::NoLinks => paint::row(&paint::unlinked(row), columns, &mut pen, out),
             Detail::Text => paint::bare_text(row, columns, out),
         }
         if out.len() > max {
@@ -262,14 +262,6 @@ fn screen(
     }
     pen.change(Pen::default(), out);
     true
-}
-
-fn unlinked(row: &Row<Cell>) -> Row<Cell> {
-    let mut row = row.clone();
-    for column in 0..row.len() {
-        row[Column(column)].set_hyperlink(None);
-    }
-    row
 }
 
 /// Moves to a cursor, `top` being the row that counts as the first; writes the last character again where a wrap is pending.
