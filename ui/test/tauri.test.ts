@@ -133,7 +133,7 @@ describe("a terminal", () => {
   });
 });
 
-it("files held over the window are told where they are, in the page's own pixels", async () => {
+it("files held over the window are told where they are, in the page's own pixels whatever the scale", async () => {
   const told: unknown[] = [];
   const heard = new Map<string, number>();
   Object.assign(window, { devicePixelRatio: 2 });
@@ -161,5 +161,5 @@ it("files held over the window are told where they are, in the page's own pixels
   say("tauri://drag-over", { position: { x: 40, y: 10 } });
   say("tauri://drag-leave", null);
   say("tauri://drag-drop", { paths: ["/a", "/b"], position: { x: 60, y: 8 } });
-  expect(told).toEqual([{ x: 10, y: 5 }, { x: 20, y: 5 }, null, ["/a", "/b"], { x: 30, y: 4 }]);
+  expect(told).toEqual([{ x: 20, y: 10 }, { x: 40, y: 10 }, null, ["/a", "/b"], { x: 60, y: 8 }]);
 });

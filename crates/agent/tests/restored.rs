@@ -399,6 +399,33 @@ fn a_reset_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_soft_reset_is_the_same_everywhere() {
+    let mut screen = blank();
+    screen.feed(b"\x1b[?2004;1004;1;6h\x1b[?25;7l\x1b[4h\x1b=\x1b[2;5r\x1b[5 q\x1b(0\x1b[31m\x1b[4;4H\x1b[!p");
+    screen.feed(b"\x1b[6n\x1bP$qm\x1b\\\x1bP$qr\x1b\\\x1bP$q q\x1b\\");
+    assert_eq!(
+        String::from_utf8(screen.take_answers()).expect("text"),
+        "\x1b[5;4R\x1bP1$r0m\x1b\\\x1bP1$r1;10r\x1b\\\x1bP1$r0 q\x1b\\"
+    );
+    for (mode, state) in [
+        ("?2004", 2),
+        ("?1004", 2),
+        ("?1", 2),
+        ("?6", 2),
+        ("?25", 1),
+        ("?7", 1),
+        ("4", 2),
+        ("?66", 2),
+    ] {
+        screen.feed(format!("\x1b[{mode}$p").as_bytes());
+        assert_eq!(
+            screen.take_answers(),
+            format!("\x1b[{mode};{state}$y").into_bytes()
+        );
+    }
+}
+
+#[test]
 fn a_snapshot_holds_no_frame_and_no_question() {
     for (what, stream, ..) in THINGS {
         let mut screen = blank();

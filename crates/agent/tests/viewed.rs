@@ -24,7 +24,7 @@ fn effects(stream: &str) -> Vec<Effect> {
 fn what_draws_and_sets_modes_passes_byte_for_byte() {
     for stream in [
         "plain é 漢字 🎉 e\u{301}\r\n\t\x08\x07\x0e\x0f",
-        "\x1b[1;4:3;38:2::1:2:3;48;5;9m\x1b[m\x1b[0 q\x1b[!p",
+        "\x1b[1;4:3;38:2::1:2:3;48;5;9m\x1b[m\x1b[0 q",
         "\x1b[2J\x1b[3J\x1b[H\x1b[3;4H\x1b[5G\x1b[2d\x1b[1@\x1b[2P\x1b[3X\x1b[4L\x1b[5M\x1b[2S\x1b[2T\x1b[K",
         "\x1b[?1049h\x1b[?25l\x1b[?1;7;1002;1006;2004h\x1b[?2026h\x1b[?2026l\x1b[?2031h",
         "\x1b[>1u\x1b[<u\x1b[=5;1u\x1b[>4;2m\x1b[22;0t\x1b[23;0t",
@@ -81,6 +81,7 @@ fn what_terminals_would_read_otherwise_is_put_plainly() {
         ("\x1b[mx\x1b[m\x1b[4b", "\x1b[mx\x1b[m"),
         ("\x1b[?25;69;1000h", "\x1b[?25;1000h"),
         ("\x1b[2;4h", "\x1b[4h"),
+        ("\x1b[!p", "\x1b[!p\x1b[?1004l\x1b[?2004l\x1b[?2026l"),
         ("\x1b(A", "\x1b(B"),
         ("\x1b]4;1;?;2;#ff0000\x07", "\x1b]4;2;rgb:ff/00/00\x07"),
         ("\x1b]10;?;rgb:f/f/f\x07", "\x1b]11;rgb:ff/ff/ff\x07"),

@@ -122,7 +122,7 @@ async fn figures_of_memory() {
     desk.project(&host, "atlas", None).await;
     println!("no terminal: {} MB", weight(&desk));
     for number in 0..TERMINALS {
-        let name = format!("r{number}");
+        let name = format!("r{number:02}");
         launch(
             &host,
             "atlas",
@@ -149,7 +149,7 @@ async fn figures_of_memory() {
     for round in 2..=4 {
         for number in 0..TERMINALS {
             // Most of the list is below the fold.
-            let row = row(&format!("r{number}"), "running");
+            let row = row(&format!("r{number:02}"), "running");
             let click = format!("document.querySelector('{row}').click()");
             window.run(&click).await;
             window.sees_in_terminal("ready").await;
@@ -162,17 +162,20 @@ async fn figures_of_memory() {
             .chord(&[Key::Control.into(), Key::Shift.into(), along])
             .await;
         window.see("[data-testid=palette-text]:focus").await;
-        window.keys(&format!("r{}", number - 1)).await;
+        window.keys(&format!("r{:02}", number - 1)).await;
         window.keys(&char::from(Key::Enter).to_string()).await;
         window.see_gone("[data-testid=palette]").await;
     }
-    let shown =
-        "return document.querySelectorAll('[data-testid=terminal][data-ready=true]').length";
-    println!(
-        "{} terminals on screen: {} MB",
-        window.run(shown).await,
-        weight(&desk)
-    );
+    window
+        .holds_true(
+            "all terminals on screen",
+            &format!(
+                "return document.querySelectorAll('[data-testid=terminal][data-ready=true]').length
+                     === {TERMINALS}"
+            ),
+        )
+        .await;
+    println!("{TERMINALS} terminals on screen: {} MB", weight(&desk));
     window.end().await;
     desk.end();
 }

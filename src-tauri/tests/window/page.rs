@@ -246,6 +246,14 @@ impl Window {
         let Some(directory) = std::env::var_os("STRATAVORE_SCREENSHOTS") else {
             return;
         };
+        // It shows what was painted last, which may be some frames behind what the page holds: each makes the next one newer.
+        let frames = "const done = arguments[0];
+            const wait = (left) => left === 0 ? done(true) : requestAnimationFrame(() => wait(left - 1));
+            wait(5);";
+        for _ in 0..2 {
+            self.client.screenshot().await.unwrap();
+            self.client.execute_async(frames, Vec::new()).await.unwrap();
+        }
         let picture = self.client.screenshot().await.unwrap();
         fs::create_dir_all(&directory).unwrap();
         fs::write(Path::new(&directory).join(name), picture).unwrap();

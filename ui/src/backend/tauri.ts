@@ -54,14 +54,10 @@ async function openTerminal(request: TerminalRequest, sink: (message: TerminalMe
   };
 }
 
-/** What Tauri tells of files held over the window, in device pixels. */
+/** What Tauri tells of files held over the window. It says device pixels, but passes on GTK's, which are the page's own. */
 interface Drag {
   paths?: string[];
   position: Point;
-}
-
-function point({ position }: Drag): Point {
-  return { x: position.x / devicePixelRatio, y: position.y / devicePixelRatio };
 }
 
 async function announcements(to: Announcements): Promise<() => void> {
@@ -71,10 +67,10 @@ async function announcements(to: Announcements): Promise<() => void> {
     listen<string>("launch", ({ payload }) => to.launch(payload)),
     listen("close-requested", () => to.closeRequested()),
     listen<string>("problem", ({ payload }) => to.problem(payload)),
-    listen<Drag>("tauri://drag-enter", ({ payload }) => to.dragged(point(payload))),
-    listen<Drag>("tauri://drag-over", ({ payload }) => to.dragged(point(payload))),
+    listen<Drag>("tauri://drag-enter", ({ payload }) => to.dragged(payload.position)),
+    listen<Drag>("tauri://drag-over", ({ payload }) => to.dragged(payload.position)),
     listen("tauri://drag-leave", () => to.dragged(null)),
-    listen<Drag>("tauri://drag-drop", ({ payload }) => to.dropped(payload.paths ?? [], point(payload))),
+    listen<Drag>("tauri://drag-drop", ({ payload }) => to.dropped(payload.paths ?? [], payload.position)),
   ]);
   return () => ends.forEach((end) => end());
 }

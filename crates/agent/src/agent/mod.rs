@@ -3,10 +3,10 @@
 //! | part | does |
 //! |---|---|
 //! | here | the loop, the terminal, heartbeats |
-//! | [`peers`] | whoever connects: greets, hears, tells |
-//! | [`report`] | what the program says of itself |
-//! | [`viewing`] | what viewers and readers are shown, whose size counts, who types |
-//! | [`ending`] | exits, stops, pauses, the end |
+//! | `peers` | whoever connects: greets, hears, tells |
+//! | `report` | what the program says of itself |
+//! | `viewing` | what viewers and readers are shown, whose size counts, who types |
+//! | `ending` | exits, stops, pauses, the end |
 
 mod ending;
 mod peers;
@@ -31,7 +31,7 @@ use crate::peer::{GREETING_TIMEOUT, Peer};
 use crate::place::{Durability, Place};
 use crate::pty::Pty;
 use crate::recording::Recording;
-use crate::screen::{Effect, Filter, Screen, Selection, Size};
+use crate::screen::{Effect, Screen, Selection, Size};
 use crate::signals::{Arrived, Signals};
 use crate::tree::Tree;
 use ending::{Stopping, Unrecorded};
@@ -100,8 +100,7 @@ pub struct Agent {
     screen: Screen,
     history: History,
     recording: Option<Recording>,
-    filter: Filter,
-    /// What the filter let through last; kept for its memory.
+    /// What viewers are fed of the last output; kept for its memory.
     viewed: Vec<u8>,
     /// Bytes that viewers were ever fed.
     position: u64,
@@ -142,7 +141,6 @@ impl Agent {
             screen: Screen::new(size),
             history,
             recording: None,
-            filter: Filter::new(),
             viewed: Vec::new(),
             position: 0,
             report: Latest::default(),
@@ -331,7 +329,8 @@ impl Agent {
 
     fn take_output(&mut self, bytes: &[u8]) {
         let now = Instant::now();
-        self.screen.feed(bytes);
+        self.viewed.clear();
+        self.screen.feed_viewed(bytes, &mut self.viewed);
         let answers = self.screen.take_answers();
         if self.input.len() < INPUT_MAX {
             self.input.extend(answers);
@@ -339,8 +338,6 @@ impl Agent {
         if let Some(recording) = &mut self.recording {
             recording.output(bytes, now);
         }
-        self.viewed.clear();
-        self.filter.pass(bytes, &mut self.viewed);
         for peer in &mut self.parts.peers {
             peer.show(self.position, &self.viewed);
         }

@@ -437,6 +437,10 @@ impl Engine {
             (NamedPrivateMode::Origin, false),
             (NamedPrivateMode::LineWrap, true),
             (NamedPrivateMode::ShowCursor, true),
+            // As xterm.js has it.
+            (NamedPrivateMode::ReportFocusInOut, false),
+            (NamedPrivateMode::BracketedPaste, false),
+            (NamedPrivateMode::SyncUpdate, false),
         ] {
             self.switch(mode.into(), set);
         }

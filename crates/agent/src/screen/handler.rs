@@ -3,6 +3,7 @@
 use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::Line;
 use alacritty_terminal::term::TermMode;
+use alacritty_terminal::term::cell::Flags;
 use alacritty_terminal::vte::ansi::{
     Attr, CharsetIndex, ClearMode, CursorStyle, Handler, KeyboardModes, KeyboardModesApplyBehavior,
     LineClearMode, Mode, ModifyOtherKeys, PrivateMode, StandardCharset, TabulationClearMode,
@@ -99,8 +100,17 @@ impl Handler for Engine {
 
     fn insert_blank(&mut self, count: usize) {
         self.stop_waiting();
+        let point = self.term.grid().cursor.point;
+        let half = self.term.grid()[point.line][point.column].clone();
         self.term.insert_blank(count);
         self.mend_line();
+        let moved = point.column + count;
+        if half.flags.contains(Flags::WIDE_CHAR_SPACER) && moved <= self.term.grid().last_column() {
+            // What is left of a character that was cut in two looks as it did.
+            let cell = &mut self.term.grid_mut()[point.line][moved];
+            *cell = half;
+            cell.flags.remove(Flags::WIDE_CHAR_SPACER | Flags::WRAPLINE);
+        }
     }
 
     fn erase_chars(&mut self, count: usize) {

@@ -11,6 +11,9 @@ use super::{DIRECTORY_MAX, TITLE_MAX, clean, engine};
 const LEFT_BY_RIS: &[u8] =
     b"\x1b[20l\x1b[?25h\x1b]2;\x1b\\\x1b]7;\x1b\\\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
+/// Resets what some terminals reset with DECSTR and others leave.
+const LEFT_BY_DECSTR: &[u8] = b"\x1b[?1004l\x1b[?2004l\x1b[?2026l";
+
 /// Passes a program's output on to viewers. A viewer may join between any two calls: what is passed on never begins or ends
 /// inside a sequence or a character.
 #[derive(Clone, Debug)]
@@ -77,9 +80,12 @@ pub(crate) fn pass(token: Token<'_>, out: &mut Vec<u8>) {
 /// Appends text without ENQ, which asks.
 fn text(text: &[u8], out: &mut Vec<u8>) {
     const ENQ: u8 = 5;
-    for part in text.split(|byte| *byte == ENQ) {
-        out.extend_from_slice(part);
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(ENQ, rest) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
 }
 
 fn escape(whole: &[u8], out: &mut Vec<u8>) {
@@ -109,11 +115,14 @@ fn control(csi: Csi<'_>, out: &mut Vec<u8>) {
         (b'>', b"", b'm' | b'n') if csi.first() == 4 => out.extend_from_slice(csi.whole),
         // Titles may be saved; a window's size and place are its owner's.
         (0, b"", b't') if matches!(csi.first(), 22 | 23) => out.extend_from_slice(csi.whole),
+        (0, b"!", b'p') => {
+            out.extend_from_slice(csi.whole);
+            out.extend_from_slice(LEFT_BY_DECSTR);
+        }
         // All that the engine knows and does not answer.
         (0, b"", b'@'..=b'M' | b'P' | b'S' | b'T' | b'X' | b'Z' | b'`' | b'a')
         | (0, b"", b'd'..=b'g' | b'm' | b'r' | b's' | b'u')
         | (0, b" ", b'q')
-        | (0, b"!", b'p')
         | (b'?', b"", b'W')
         | (b'<'..=b'>', b"", b'u') => out.extend_from_slice(csi.whole),
         _ => {}

@@ -29,10 +29,6 @@ pub(crate) const ALWAYS: &[Apart] = &[
         reason: "DECST8C: xterm.js does not know it",
     },
     Apart {
-        sequences: &[b"\x1b[!p"],
-        reason: "DECSTR: xterm.js resets bracketed paste, focus and its other modes with it",
-    },
-    Apart {
         sequences: &[b"\x1b[?6h"],
         reason: "origin mode: xterm.js adds the margin to relative movements too",
     },
@@ -96,13 +92,15 @@ pub(crate) const UNSAVED: Apart = Apart {
         b"\x1b[58;5;9m",
         b"\x1b[1;53;38;5;55;4:4m",
     ],
-    reason: "all character sets but the one in use; kinds and colours of underlines; a wrap that waits",
+    reason: "all character sets but the one in use; kinds and colours of underlines",
 };
 
 /// What saves the cursor or goes back to it.
 pub(crate) const SAVES: Apart = Apart {
     sequences: &[
         b"\x1b7",
+        // DECSTR forgets the saved cursor.
+        b"\x1b[!p",
         b"\x1b8",
         b"s",
         b"u",
