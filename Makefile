@@ -40,6 +40,9 @@ test: need-test form licences ui-test rust-lint rust-test ## run every check and
 bench: need-test ui/dist/index.html ## measure, and print the table of figures
 	cargo build $(everything) --release --bins
 	@STRATAVORE_TEST_BINARIES=$(abspath $(target))/release $(target)/release/stratavore-bench
+	$(say) 'The real window'
+	@STRATAVORE_TEST_BINARIES=$(abspath $(target))/release cargo test $(everything) --quiet \
+		--test window -- --ignored --nocapture --test-threads=1 figures
 
 deb: need-build ui/node_modules/.package-lock.json ## build the Debian package
 	rm -f $(target)/release/bundle/deb/*.deb

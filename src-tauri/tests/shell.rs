@@ -454,3 +454,106 @@ async fn a_killed_desktop_leaves_its_runners_running_and_the_next_start_adopts_t
     assert!(desktop.terminate());
     assert!(program.is_alive());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desktop_killed_during_launches_and_a_stop_launches_each_once_and_finishes_the_stop() {
+    let stage = Stage::set();
+    let marks = stage.desk.home.path().join("marks");
+    std::fs::create_dir(&marks).unwrap();
+    let mut desktop = stage.start(&["--hidden"]);
+    let host = stage.host().await;
+    stage.project(&host, "api").await;
+    let stubborn = stage
+        .launch(
+            &host,
+            "api",
+            "stubborn",
+            "ignore TERM HUP; print deaf; hold",
+        )
+        .await;
+    let program = Process::find(stubborn.pid.unwrap()).unwrap();
+    let mut host = host;
+    // Killed at another moment of the launches each time, by what is answered rather than by a clock.
+    for round in 0..3 {
+        let mut launches = tokio::task::JoinSet::new();
+        for n in 0..4 {
+            let (host, marks) = (host.clone(), marks.clone());
+            launches.spawn(async move {
+                let script = format!(
+                    "record {}; hold",
+                    marks.join(format!("{round}-{n}")).display()
+                );
+                let request = v1::LaunchRequest {
+                    project: "api".into(),
+                    name: Some(format!("r{round}-{n}")),
+                    command: vec![binary::fake_program().to_str().unwrap().to_owned(), script],
+                    ..v1::LaunchRequest::default()
+                };
+                host.launch(request).await.map(|runner| runner.id)
+            });
+        }
+        let mut acknowledged = Vec::new();
+        while acknowledged.len() < round {
+            acknowledged.push(launches.join_next().await.unwrap().unwrap().unwrap());
+        }
+        if round == 2 {
+            let stop = v1::StopRequest {
+                target: Some(v1::stop_request::Target::Runner(stubborn.id.clone())),
+                grace_seconds: Some(1),
+                wait: false,
+            };
+            host.stop(stop).await.unwrap();
+        }
+        drop(desktop);
+        drop(launches);
+        desktop = stage.start(&["--hidden"]);
+        host = stage.host().await;
+        let runners = wait_until_async(SOON, "every launch runs", async || {
+            let all = v1::ListRunnersRequest {
+                project: None,
+                all: true,
+            };
+            let runners = host.runners(all).await.map_err(|error| error.to_string())?;
+            let prefix = format!("r{round}-");
+            let launched: Vec<v1::Runner> = runners
+                .runners
+                .into_iter()
+                .filter(|runner| runner.name.starts_with(&prefix))
+                .collect();
+            let run = |runner: &v1::Runner| {
+                let mark = std::fs::read_to_string(marks.join(&runner.name[1..]));
+                runner.state == "running" && mark.is_ok_and(|mark| !mark.is_empty())
+            };
+            if launched.iter().all(run) {
+                Ok(launched)
+            } else {
+                Err(format!("{launched:?}"))
+            }
+        })
+        .await;
+        for id in &acknowledged {
+            assert!(
+                runners.iter().any(|runner| runner.id == *id),
+                "{id} is lost"
+            );
+        }
+        for runner in &runners {
+            let mark = std::fs::read_to_string(marks.join(&runner.name[1..])).unwrap();
+            assert_eq!(mark.lines().count(), 1, "{} ran twice", runner.name);
+        }
+    }
+    wait_until_async(SOON, "the stop is finished", async || {
+        let runner = host
+            .runner(v1::RunnerRef {
+                runner: stubborn.id.clone(),
+            })
+            .await;
+        match runner {
+            Ok(runner) if runner.state == "terminated" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert!(!program.is_alive());
+    assert!(desktop.terminate());
+}

@@ -309,15 +309,14 @@ impl Supervisor {
         runner.state.name().is_final() && !self.inner.links().contains_key(&runner.id)
     }
 
-    /// Returns what a runner's agent said last of what is true now.
+    /// Returns what a runner's agent said last of what is true now, while there is a connection to it.
     #[must_use]
-    pub fn live(&self, runner: &Runner) -> Live {
+    pub fn live(&self, runner: &Runner) -> Option<Live> {
         self.inner
             .links()
             .get(&runner.id)
             .filter(|link| link.attempt == runner.state.attempt())
             .map(|link| link.live())
-            .unwrap_or_default()
     }
 
     /// Returns where the recording of a runner's newest attempt is, if its launch asked for one.

@@ -37,7 +37,7 @@ impl Desk {
         fs::create_dir_all(&programs).unwrap();
         let program = programs.join("stratavore-desktop");
         let agent = binary::built("stratavore-agent", "stratavore-agent");
-        fs::copy(env!("CARGO_BIN_EXE_stratavore-desktop"), &program).unwrap();
+        fs::copy(desktop(), &program).unwrap();
         fs::copy(agent, programs.join("stratavore-agent")).unwrap();
         // Everything below the person's home, as it would be: paths are part of what the window shows.
         let mut environment = home.environment();
@@ -172,4 +172,12 @@ pub(crate) async fn launch(host: &Remote, project: &str, program: &str, name: &s
         ..v1::LaunchRequest::default()
     };
     host.launch(request).await.unwrap();
+}
+
+/// Gives the program under test; where others are given built, as when it is measured, that beside them.
+fn desktop() -> PathBuf {
+    match std::env::var_os(binary::DIRECTORY) {
+        Some(directory) => PathBuf::from(directory).join("stratavore-desktop"),
+        None => PathBuf::from(env!("CARGO_BIN_EXE_stratavore-desktop")),
+    }
 }

@@ -1,6 +1,6 @@
 //! Figures of the real window: how fast bytes reach the screen, how soon a key shows, what terminals weigh.
 //!
-//! Run by hand, in release: `cargo test --release --features custom-protocol --test window -- --ignored --nocapture figures`.
+//! `make bench` runs them on the release build.
 //! With `measure` in the webview's storage its terminals leave marks in the performance timeline, which is read here.
 
 use std::time::Duration;

@@ -328,20 +328,20 @@ impl Other {
     }
 
     /// Reads until it is told of company that is as said.
-    async fn company(&mut self, is: impl Fn(&[Attached]) -> bool) {
+    async fn company(&mut self, is: impl Fn(&[Attached]) -> bool) -> Vec<Attached> {
         let seen = async {
             loop {
                 if let Some(Wire::Viewers(Viewers { attached, .. })) =
                     self.connection.recv().await.unwrap()
                     && is(&attached)
                 {
-                    return;
+                    return attached;
                 }
             }
         };
         tokio::time::timeout(SOON, seen)
             .await
-            .expect("no such company");
+            .expect("no such company")
     }
 
     async fn say(&mut self, message: Wire) {
@@ -362,7 +362,7 @@ async fn anothers_size_is_shown_in_its_own_frame_until_this_window_takes_over() 
     let (window, host) = at_work(&desk, &[("shared", "print hello; echo")]).await;
     window.sees_in_terminal("hello").await;
     let mut other = Other::attach(&host, "shared", false).await;
-    other.company(|all| decider(all) == Some("pts/3")).await;
+    let before = other.company(|all| decider(all) == Some("pts/3")).await;
     window.reads("letterbox", "pts/3 shows it: 60 × 16").await;
     window.reads("company", "window · you").await;
     window
@@ -371,7 +371,10 @@ async fn anothers_size_is_shown_in_its_own_frame_until_this_window_takes_over() 
     window.picture("letterbox.png").await;
 
     window.click("[data-testid=take-over]").await;
-    other.company(|all| decider(all) == Some("window")).await;
+    let after = other.company(|all| decider(all) == Some("window")).await;
+    // What it takes over with is all the room that it had before.
+    let room = |all: &[Attached]| (all[0].columns, all[0].rows);
+    assert_eq!(room(&after), room(&before));
     window.see_gone("[data-testid=letterbox]").await;
     window
         .see_gone("[data-testid=terminal][data-size='60x16']")

@@ -8,8 +8,8 @@ let contexts = 0;
 /**
  * Draws by WebGL where that is preferred and possible; else the DOM does, which needs nothing. Returns what ends it.
  *
- * `auto` is the DOM: measured in WebKitGTK (`src-tauri/tests/window/figures.rs`) both draw as many bytes a second, for the
- * parser is what takes the time, but a key shows a frame after it was typed by the DOM, and three or four by WebGL.
+ * `auto` is the DOM: in WebKitGTK without a graphics card (`src-tauri/tests/window/figures.rs`) a key shows about a frame
+ * after it was typed by the DOM, and about three by WebGL, which draws a flood somewhat faster. A person waits for the key.
  */
 export function accelerate(terminal: Terminal, wanted: Preferred["renderer"]): () => void {
   let ended = false;

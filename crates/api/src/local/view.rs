@@ -24,7 +24,13 @@ pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
     let state = &runner.state;
     let observed = observation.as_ref();
     let live = !state.name().is_final();
-    let Live { attached, report } = supervisor.live(&runner);
+    let said = supervisor.live(&runner).filter(|_| live);
+    // Without a connection the last heartbeat is what is known.
+    let viewers = match &said {
+        Some(said) => u32::try_from(said.attached.len()).unwrap_or(u32::MAX),
+        None => observed.filter(|_| live).map_or(0, |seen| seen.viewers),
+    };
+    let Live { attached, report } = said.unwrap_or_default();
     v1::Runner {
         id: runner.id.to_string(),
         name: runner.name.to_string(),
@@ -51,7 +57,7 @@ pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
             State::Backoff { until, .. } => Some(to_rfc3339(*until)),
             _ => None,
         },
-        viewers: observed.filter(|_| live).map_or(0, |seen| seen.viewers),
+        viewers,
         title: observed.and_then(|seen| seen.title.clone()),
         revision: runner.revision,
         attachments: attached.into_iter().map(attachment).collect(),
