@@ -15,6 +15,10 @@ pub(crate) enum Unit {
     Milliseconds,
     /// Seconds, as microseconds.
     Microseconds,
+    /// Bytes, as 1,000 of them.
+    Kilobytes,
+    /// Bytes, as 1,000 of them.
+    Kilobytes,
     /// Bytes, as 1,000,000 of them.
     Megabytes,
     /// Shares of one core, as hundredths.
@@ -27,6 +31,8 @@ impl Unit {
             Self::Seconds => 1.0,
             Self::Milliseconds => 1e3,
             Self::Microseconds => 1e6,
+            Self::Kilobytes => 1e-3,
+            Self::Kilobytes => 1e-3,
             Self::Megabytes => 1e-6,
             Self::Percent => 1e2,
         }
@@ -37,6 +43,8 @@ impl Unit {
             Self::Seconds => "s",
             Self::Milliseconds => "ms",
             Self::Microseconds => "µs",
+            Self::Kilobytes => "KB",
+            Self::Kilobytes => "KB",
             Self::Megabytes => "MB",
             Self::Percent => "%",
         }

@@ -23,7 +23,7 @@ pub(crate) async fn measure(effort: &Effort) -> anyhow::Result<Vec<Row>> {
     let runner = host.launch(command.into()).await?;
     host.shows(&runner, "all written").await?;
     let socket = host.terminal(&runner).await?;
-    let (mut viewer, first) = Viewer::attach(&socket)?;
+    let (mut viewer, _) = Viewer::attach(&socket)?;
     let mut redraw = |lines| -> anyhow::Result<String> {
         let mut size = 0;
         let mut took = Vec::new();
@@ -33,12 +33,10 @@ pub(crate) async fn measure(effort: &Effort) -> anyhow::Result<Vec<Row>> {
             took.push(begun.elapsed());
         }
         let waits = Sample::of_durations(took)?.waits(Unit::Milliseconds);
-        Ok(format!("{}; {waits}", Unit::Megabytes.print(size as f64)))
+        Ok(format!("{}; {waits}", Unit::Kilobytes.print(size as f64)))
     };
     let with_history = Cell::of(redraw(10_000));
-    let screen = Cell::of(
-        redraw(0).map(|figures| format!("{figures}; the first had {} bytes", first.len())),
-    );
+    let screen = Cell::of(redraw(0));
     host.end().await?;
     Ok(vec![
         Row {
