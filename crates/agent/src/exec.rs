@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::termios::{InputModes, OptionalActions, tcgetattr, tcsetattr};
 use stratavore_wire::{FrameDecoder, LaunchSpec, Message, SpawnFailed, SpawnFailure};
 
@@ -98,6 +99,15 @@ fn prepare(launch: &LaunchSpec) -> Result<Exec, Failure> {
     if let Ok(mut terminal) = tcgetattr(io::stdin()) {
         terminal.input_modes |= InputModes::IUTF8;
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &terminal);
+    }
+    if let Some(files) = launch.open_files {
+        let most = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: Some(most.map_or(files, |most| most.min(files))),
+            maximum: most,
+        };
+        // What it has is no less then, which only few programs mind.
+        let _ = setrlimit(Resource::Nofile, limit);
     }
     let has = |wanted: &str| launch.env.iter().any(|(key, _)| key == wanted);
     let mut environment = launch.env.clone();

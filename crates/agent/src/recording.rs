@@ -124,6 +124,7 @@ mod tests {
             rows: 24,
             history_lines: 0,
             record: true,
+            open_files: None,
             keep_descendants: false,
             attempt_dir: directory.path().to_owned(),
             socket: directory.path().join("s"),

@@ -577,3 +577,12 @@ fn an_exit_that_the_disk_does_not_take_is_recorded_when_it_does() {
         }
     ));
 }
+
+#[test]
+fn a_program_may_have_as_many_files_open_as_it_is_told_and_raise_that_again() {
+    let mut rig = Rig::script("ulimit -Sn; ulimit -Sn $(ulimit -Hn) && echo raised; exec cat");
+    rig.launch.open_files = Some(123);
+    let (_line, _) = rig.start();
+    let screen = rig.shows("raised");
+    assert!(screen.starts_with("123\n"), "{screen}");
+}

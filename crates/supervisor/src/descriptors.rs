@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::process::Command;
 use tracing::warn;
 
 /// What the limit was before it was raised.
@@ -21,13 +20,10 @@ pub(crate) fn raise() {
     }
 }
 
-/// Gives a process to be started the limit that was there before: programs that use `select` break with more.
-pub(crate) fn as_before(command: &mut Command) {
-    let Some(before) = BEFORE.get().copied() else {
-        return;
-    };
-    // SAFETY: the call is async-signal-safe and touches nothing of the parent.
-    unsafe {
-        command.pre_exec(move || Ok(setrlimit(Resource::Nofile, before)?));
-    }
+/// Returns how many files could be open before, for programs that are started: those that use `select` break with more.
+///
+/// The agent sets it just before it executes one. Setting it between fork and exec here would have the whole host
+/// forked, which takes longer than all the rest of a launch.
+pub(crate) fn before() -> Option<u64> {
+    BEFORE.get()?.current
 }

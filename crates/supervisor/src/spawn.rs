@@ -216,6 +216,7 @@ async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchS
         rows: runner.launch.rows,
         history_lines: runner.launch.history_lines,
         record: runner.launch.record,
+        open_files: descriptors::before(),
         keep_descendants: runner.launch.keep_descendants,
         attempt_dir,
         socket,
@@ -301,7 +302,6 @@ fn command(inner: &Inner, runner: &Runner, attempt: u32, agent: &Path) -> Comman
     for key in [RUNNER_VARIABLE, NAME_VARIABLE, PROJECT_VARIABLE] {
         command.env_remove(key);
     }
-    descriptors::as_before(&mut command);
     command
 }
 

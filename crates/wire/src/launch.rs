@@ -43,6 +43,9 @@ pub struct LaunchSpec {
     /// Whether all that the program writes is recorded, with its times, as `recording.cast`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub record: bool,
+    /// How many files the program may have open, where the host itself may have more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
     /// Whether what the program leaves running after its own exit may live on.
     #[serde(default)]
     pub keep_descendants: bool,

@@ -34,6 +34,7 @@ fn launches() -> impl Strategy<Value = LaunchSpec> {
         (
             any::<u32>(),
             any::<bool>(),
+            any::<Option<u64>>(),
             any::<bool>(),
             "[a-z/]*",
             "[a-z/]*",
@@ -44,7 +45,15 @@ fn launches() -> impl Strategy<Value = LaunchSpec> {
             |(
                 (runner_id, attempt, instance_id, project, program),
                 (argv, cwd, env, columns, rows),
-                (history_lines, record, keep_descendants, attempt_dir, socket, heartbeat_ms),
+                (
+                    history_lines,
+                    record,
+                    open_files,
+                    keep_descendants,
+                    attempt_dir,
+                    socket,
+                    heartbeat_ms,
+                ),
             )| LaunchSpec {
                 runner_id,
                 attempt,
@@ -58,6 +67,7 @@ fn launches() -> impl Strategy<Value = LaunchSpec> {
                 rows,
                 history_lines,
                 record,
+                open_files,
                 keep_descendants,
                 attempt_dir: PathBuf::from(attempt_dir),
                 socket: PathBuf::from(socket),
@@ -478,6 +488,7 @@ fn launch() -> LaunchSpec {
         rows: 24,
         history_lines: 100,
         record: false,
+        open_files: None,
         keep_descendants: false,
         attempt_dir: PathBuf::from("/a"),
         socket: PathBuf::from("/s"),

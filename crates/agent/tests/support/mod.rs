@@ -85,6 +85,7 @@ impl Rig {
             rows: 24,
             history_lines: 1000,
             record: false,
+            open_files: None,
             keep_descendants: false,
             attempt_dir,
             socket: directory.path().join("a.sock"),
