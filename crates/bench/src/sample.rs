@@ -17,8 +17,6 @@ pub(crate) enum Unit {
     Microseconds,
     /// Bytes, as 1,000 of them.
     Kilobytes,
-    /// Bytes, as 1,000 of them.
-    Kilobytes,
     /// Bytes, as 1,000,000 of them.
     Megabytes,
     /// Shares of one core, as hundredths.
@@ -32,7 +30,6 @@ impl Unit {
             Self::Milliseconds => 1e3,
             Self::Microseconds => 1e6,
             Self::Kilobytes => 1e-3,
-            Self::Kilobytes => 1e-3,
             Self::Megabytes => 1e-6,
             Self::Percent => 1e2,
         }
@@ -43,7 +40,6 @@ impl Unit {
             Self::Seconds => "s",
             Self::Milliseconds => "ms",
             Self::Microseconds => "µs",
-            Self::Kilobytes => "KB",
             Self::Kilobytes => "KB",
             Self::Megabytes => "MB",
             Self::Percent => "%",
