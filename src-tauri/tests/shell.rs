@@ -49,8 +49,13 @@ impl Stage {
     /// Asks the host in the desktop, as the CLI does.
     async fn host(&self) -> Remote {
         let places = self.places();
-        let record = wait_until(SOON, "the host answers", || stratavore_rpc::find(&places));
-        Remote::new(stratavore_rpc::connect(&record.socket).await.unwrap())
+        wait_until_async(SOON, "the host answers", async || {
+            // The record may be that of a host that was killed, until the next has written its own.
+            let record = stratavore_rpc::find(&places).map_err(|error| error.to_string())?;
+            let client = stratavore_rpc::connect(&record.socket).await;
+            client.map(Remote::new).map_err(|error| error.to_string())
+        })
+        .await
     }
 
     async fn project(&self, host: &Remote, name: &str) {
