@@ -149,6 +149,12 @@ impl Peer {
         })
     }
 
+    /// Says whether it belongs to this user.
+    pub fn is_ours(&self) -> bool {
+        rustix::net::sockopt::socket_peercred(self)
+            .is_ok_and(|credentials| credentials.uid == rustix::process::geteuid())
+    }
+
     /// Notes who it is.
     pub fn greeted(&mut self, hello: &Hello) {
         let can = |wanted: &str| {

@@ -409,6 +409,7 @@ impl Spawner {
                 const EARLY_MAX: usize = 16;
                 if peers.len() < EARLY_MAX
                     && let Ok(peer) = Peer::new(peers.len() as u64 + 1, stream, Instant::now())
+                    && peer.is_ours()
                 {
                     peers.push(peer);
                 }

@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use stratavore_core::clock::{Clock, SystemClock};
 use stratavore_core::config::{BadConfig, Config};
+use stratavore_core::launch::RUNNER_VARIABLE;
 use stratavore_core::places::{MAX_SOCKET_PATH, Places};
 use stratavore_rpc::HostRecord;
 use stratavore_store::sqlite::{Options, SqliteStore};
 use stratavore_store::{Store, StoreError};
-use stratavore_supervisor::{Parts, RUNNER_VARIABLE, Supervisor};
+use stratavore_supervisor::{Parts, Supervisor};
 use stratavore_wire::lock;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;

@@ -9,6 +9,7 @@ mod viewing;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use stratavore_core::launch::RUNNER_VARIABLE;
 use stratavore_rpc::v1;
 use tokio::time::{Instant, timeout};
 
@@ -25,8 +26,6 @@ use crate::terminal::tty::{Tty, Typeahead};
 use crate::terminal::{occupy, unusable};
 use crate::text::printable;
 
-/// The variable that names the runner in which a program runs.
-const OWN_RUNNER: &str = "STRATAVORE_RUNNER_ID";
 /// How long the host may take to learn what the closed connection has told us already.
 const END_DEADLINE: Duration = Duration::from_secs(5);
 /// A connection that lasted this long was a good one; of others only some are made again, for they would break for ever.
@@ -43,7 +42,7 @@ pub(crate) async fn attach(
     manner: Manner,
 ) -> Result<ExitCode> {
     let name = printable(&runner.name).into_owned();
-    if call.env.get(OWN_RUNNER) == Some(&runner.id) {
+    if call.env.get(RUNNER_VARIABLE) == Some(&runner.id) {
         // What it shows would be shown in it, for ever.
         return Err(Failure::new(
             Kind::Conflict,

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// The variable by which all that runs in a runner is known, and knows it.
+pub const RUNNER_VARIABLE: &str = "STRATAVORE_RUNNER_ID";
+
 /// What to run, where and how. It is stored whole, so that every spawn of a runner can be repeated.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {

@@ -35,5 +35,4 @@ pub use launch::{LaunchError, LaunchRequest, Words};
 pub use link::{Live, Reported};
 pub use spawn::SpawnError;
 pub use supervisor::{Change, Parts, Supervisor};
-pub use sweep::RUNNER_VARIABLE;
 pub use terminal::TerminalError;

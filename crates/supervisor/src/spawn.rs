@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use stratavore_core::ids::RunnerId;
-use stratavore_core::launch::CeilingAction;
+use stratavore_core::launch::{CeilingAction, RUNNER_VARIABLE};
 use stratavore_core::places::MAX_SOCKET_PATH;
 use stratavore_core::runner::{Input, Runner};
 use stratavore_wire::client::{Connection, ConnectionError};
@@ -22,7 +22,6 @@ use tokio::process::Command;
 use tracing::{debug, warn};
 
 use crate::supervisor::Inner;
-use crate::sweep::RUNNER_VARIABLE;
 use crate::{descriptors, link, observe};
 
 /// Names a runner to what runs in it.

@@ -8,13 +8,11 @@ use std::fs;
 use std::path::Path;
 
 use stratavore_core::ids::RunnerId;
+use stratavore_core::launch::RUNNER_VARIABLE;
 use stratavore_wire::RunnerRecord;
 use tracing::{info, warn};
 
 use crate::process;
-
-/// The variable by which a runner's processes are known.
-pub const RUNNER_VARIABLE: &str = "STRATAVORE_RUNNER_ID";
 
 /// Where control groups of version 2 are: by themselves, or beside those of version 1.
 const CGROUPS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];

@@ -33,8 +33,6 @@ const FAREWELL_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Stopping {
     pub(super) kill_at: Instant,
     pub(super) killed: u32,
-    /// It was asked for, rather than follow from an exit.
-    pub(super) asked: bool,
     /// When to look again after a kill.
     pub(super) rescan: Duration,
 }
@@ -111,7 +109,7 @@ impl Agent {
 
     fn stop_leftovers(&mut self) {
         if self.stopping.is_none() {
-            self.stop(LEFTOVER_GRACE, false);
+            self.stop(LEFTOVER_GRACE);
         }
     }
 
@@ -127,17 +125,15 @@ impl Agent {
     }
 
     /// Begins to end the whole tree; a stop that has begun can only be hastened.
-    pub(super) fn stop(&mut self, grace: Duration, asked: bool) {
+    pub(super) fn stop(&mut self, grace: Duration) {
         let kill_at = Instant::now() + grace.min(Duration::from_secs(24 * 3600));
         if let Some(stopping) = &mut self.stopping {
             stopping.kill_at = stopping.kill_at.min(kill_at);
-            stopping.asked |= asked;
             return;
         }
         self.stopping = Some(Stopping {
             kill_at,
             killed: 0,
-            asked,
             rescan: RESCAN,
         });
         self.parts.tree.terminate(self.parts.pty.foreground());

@@ -187,7 +187,7 @@ impl Agent {
                 // Nobody of ours asks so: the machine or the login session goes down. It tells the program in the same
                 // moment, whose exit is no exit of its own then.
                 self.interrupted = self.interrupted || self.stopping.is_none();
-                self.stop(TERMINATE_GRACE, true);
+                self.stop(TERMINATE_GRACE);
             }
             if arrived.child {
                 self.reap();

@@ -23,7 +23,7 @@ impl Agent {
             let Ok(mut peer) = Peer::new(id, stream, now) else {
                 continue;
             };
-            if !is_ours(&peer) {
+            if !peer.is_ours() {
                 peer.refuse(Refusal::WrongUser, "this runner belongs to another user");
                 continue;
             }
@@ -94,7 +94,7 @@ impl Agent {
                     &format!("a viewer may not {}", message.name()),
                 );
             }
-            Message::Stop(stop) => self.stop(Duration::from_millis(stop.grace_ms), true),
+            Message::Stop(stop) => self.stop(Duration::from_millis(stop.grace_ms)),
             Message::Freeze => self.freeze(index, true),
             Message::Thaw => self.freeze(index, false),
             Message::Unknown { kind, .. } => {
@@ -242,12 +242,6 @@ pub fn welcome(
         frozen,
         stopping,
     }
-}
-
-/// Says whether a peer belongs to this user.
-fn is_ours(peer: &Peer) -> bool {
-    rustix::net::sockopt::socket_peercred(peer)
-        .is_ok_and(|credentials| credentials.uid == rustix::process::geteuid())
 }
 
 /// Gives the pid at the other end of a stream.

@@ -9,14 +9,14 @@ use stratavore_wire::{
 
 use super::{Agent, ECHO, FRAME_TIMEOUT, GATHER, INPUT_MAX};
 use crate::peer::{Follow, Viewer, Wanted};
-use crate::screen::Size;
+use crate::screen::{SNAPSHOT_MAX, Size};
 
 /// A piece of history in one message.
 const HISTORY_PIECE: usize = 256 * 1024;
 /// A reader of history that has not taken this much is sent no more until it has.
 const UNREAD_MAX: usize = 256 * 1024;
-/// A snapshot that is longer does not fit a frame with certainty.
-const SNAPSHOT_MAX: usize = 3 * 1024 * 1024;
+/// History in a snapshot; the screen has as much room again.
+const PAST_MAX: usize = SNAPSHOT_MAX / 2;
 
 impl Agent {
     // Sizes.
@@ -263,23 +263,21 @@ impl Agent {
         }
     }
 
-    /// Draws the screen, after so many lines of history; gives how many bytes of it are those.
+    /// Draws the screen, after so many lines of history where both fit; gives how many bytes of it are those.
     pub(super) fn snapshot(&mut self, lines: u32) -> (Vec<u8>, usize) {
-        let bytes = self.screen.snapshot(None);
-        if lines > 0 && bytes.len() < SNAPSHOT_MAX / 2 {
+        if lines > 0 {
             let mut history = self.history.last(lines);
-            let room = SNAPSHOT_MAX / 2;
-            if history.len() > room {
-                let excess = history.len() - room;
+            if history.len() > PAST_MAX {
+                let excess = history.len() - PAST_MAX;
                 let cut = history[excess..].iter().position(|byte| *byte == b'\n');
                 history.drain(..cut.map_or(history.len(), |at| excess + at + 1));
             }
-            return (self.screen.snapshot(Some(&history)), history.len());
+            let bytes = self.screen.snapshot(Some(&history));
+            if bytes.len() <= SNAPSHOT_MAX {
+                return (bytes, history.len());
+            }
         }
-        if bytes.len() > SNAPSHOT_MAX {
-            return (self.screen.plain_snapshot(), 0);
-        }
-        (bytes, 0)
+        (self.screen.snapshot(None), 0)
     }
 
     // History.

@@ -173,11 +173,6 @@ impl Screen {
         snapshot::snapshot(&mut self.engine, scrollback(history), SNAPSHOT_MAX)
     }
 
-    /// Gives the same without colours and attributes, for when the other is too long for its way.
-    pub fn plain_snapshot(&mut self) -> Vec<u8> {
-        snapshot::snapshot(&mut self.engine, Scrollback::Untouched, 0)
-    }
-
     /// Gives what the screen shows, as text without trailing blanks.
     pub fn text(&self) -> String {
         let grid = self.engine.term.grid();

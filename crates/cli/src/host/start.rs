@@ -8,11 +8,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use stratavore_core::launch::RUNNER_VARIABLE;
 
 use crate::failure::{Failure, Kind, Result};
 
-/// Is set for everything that runs in a runner.
-const RUNNER_VARIABLE: &str = "STRATAVORE_RUNNER_ID";
 /// The headless host.
 const PROGRAM: &str = "stratavored";
 /// As much of what it says as an error message can carry.
