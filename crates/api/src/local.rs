@@ -207,7 +207,7 @@ impl Api for Local {
             .list()
             .map(|(key, value, source)| v1::Setting {
                 key: key.to_owned(),
-                value: value.to_owned(),
+                value: value.into_owned(),
                 source: source.to_string(),
             })
             .collect();
@@ -415,10 +415,18 @@ impl Api for Local {
                 runner.name
             ))
         })?;
+        let project = self.supervisor.store().project(runner.project_id);
+        let project = project.await.map_err(store_failure)?;
+        // A project's file that cannot be read keeps nobody from looking on.
+        let config = self.supervisor.config_of(&project.path).await;
+        let config = config.as_ref().unwrap_or(self.supervisor.config());
         Ok(v1::Terminal {
             socket: socket.display().to_string(),
             runner_id: runner.id.to_string(),
             attempt: runner.state.attempt(),
+            runner_name: runner.name.to_string(),
+            clipboard: config.terminal_clipboard().to_owned(),
+            notifications: config.terminal_notifications().to_owned(),
         })
     }
 

@@ -38,11 +38,11 @@ const RECONNECTION_DEADLINE: Duration = Duration::from_secs(2);
 pub(crate) async fn attach(
     call: &Invocation,
     host: &mut Host,
-    runner: &v1::Runner,
+    terminal: &v1::Terminal,
     manner: Manner,
 ) -> Result<ExitCode> {
-    let name = printable(&runner.name).into_owned();
-    if call.env.get(RUNNER_VARIABLE) == Some(&runner.id) {
+    let name = printable(&terminal.runner_name).into_owned();
+    if call.env.get(RUNNER_VARIABLE) == Some(&terminal.runner_id) {
         // What it shows would be shown in it, for ever.
         return Err(Failure::new(
             Kind::Conflict,
@@ -52,15 +52,11 @@ pub(crate) async fn attach(
     }
     // First, for what it starts takes its time.
     let tty = Tty::open().map_err(|error| unusable(&error))?;
-    let terminal = host.terminal(&runner.id).await?;
     let connect = async || {
         let socket = terminal.socket.as_ref();
         Viewer::attach(socket, tty.size(), manner.read_only).await
     };
-    // Neither waits for the other.
-    let (settings, viewer) = tokio::join!(host.settings(Some(&runner.project)), connect());
-    let policy = Policy::of(&settings?);
-    let mut viewer = viewer.map_err(|error| {
+    let mut viewer = connect().await.map_err(|error| {
         Failure::caused(
             Kind::Unavailable,
             format!("cannot attach to {name}"),
@@ -68,7 +64,7 @@ pub(crate) async fn attach(
         )
         .hint(format!("see how it fares with `stratavore show {name}`"))
     })?;
-    let mut viewing = Viewing::new(&tty, manner, Requests::new(policy))
+    let mut viewing = Viewing::new(&tty, manner, Requests::new(Policy::of(terminal)))
         .map_err(|error| Failure::caused(Kind::Failed, "cannot heed signals", &error))?;
     let view = async || {
         let mut left = RECONNECTIONS;
@@ -112,9 +108,7 @@ pub(crate) async fn attach(
             Ok(ExitCode::from(signal.exit_code()))
         }
         Ending::TerminalClosed => Ok(ExitCode::from(Signal::Hangup.exit_code())),
-        Ending::Exited(exit) => {
-            tell_end(call, host, runner, &name, terminal.attempt, Some(exit)).await
-        }
+        Ending::Exited(exit) => tell_end(call, host, terminal, &name, Some(exit)).await,
         Ending::Lost { why }
             if matches!(timeout(RECONNECTION_DEADLINE, connect()).await, Ok(Ok(_))) =>
         {
@@ -125,7 +119,7 @@ pub(crate) async fn attach(
             )
             .hint(again))
         }
-        Ending::Lost { .. } => tell_end(call, host, runner, &name, terminal.attempt, None).await,
+        Ending::Lost { .. } => tell_end(call, host, terminal, &name, None).await,
     }
 }
 
@@ -133,14 +127,14 @@ pub(crate) async fn attach(
 async fn tell_end(
     call: &Invocation,
     host: &mut Host,
-    runner: &v1::Runner,
+    terminal: &v1::Terminal,
     name: &str,
-    attempt: u32,
     exit: Option<stratavore_wire::Exit>,
 ) -> Result<ExitCode> {
+    let attempt = terminal.attempt;
     let seen = timeout(
         END_DEADLINE,
-        host.runner_after(&runner.id, |now| {
+        host.runner_after(&terminal.runner_id, |now| {
             now.attempt > attempt || runner::has_ended(now) || now.state == "backoff"
         }),
     )

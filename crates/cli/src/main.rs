@@ -24,15 +24,6 @@ use crate::failure::{Failure, Kind};
 use crate::invocation::Invocation;
 
 fn main() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == terminal::guard::ARGUMENT)
-    {
-        return match terminal::guard::run() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        };
-    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),

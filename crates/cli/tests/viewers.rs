@@ -218,11 +218,6 @@ fn clipboard_writes_that_were_not_passed_are_told_on_leaving() {
     let raw = scene.terminal.raw();
     assert!(!holds(&raw, b"\x1b]52;"));
     assert!(holds(&raw, b"\x1b]777;notify;auth;is done\x1b\\"));
-    assert!(
-        scene
-            .host()
-            .was_asked("ConfigRequest { project: Some(\"api\") }")
-    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! environment (`STRATAVORE_STOP_GRACE_SECONDS` for `stop.grace_seconds`), flags. A file's unknown key or bad value is
 //! refused with its file, line, and what is allowed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use crate::launch::{Ceiling, CeilingAction, HISTORY_LINES, RestartPolicy};
+use crate::server_url::ServerUrl;
 
 /// What a setting may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum Kind {
     Path,
     /// One of some words.
     Word(&'static [&'static str]),
+    /// The address of a server, of one of these schemes. It may hold a password, and is never shown with it.
+    Server(&'static [&'static str]),
 }
 
 impl fmt::Display for Kind {
@@ -42,6 +46,11 @@ impl fmt::Display for Kind {
             Self::Text => f.write_str("a text"),
             Self::Path => f.write_str("an absolute path"),
             Self::Word(words) => write!(f, "one of {}", words.join(", ")),
+            Self::Server(schemes) => write!(
+                f,
+                "the address of a server, {}://USER:PASSWORD@HOST/NAME",
+                schemes[0]
+            ),
         }
     }
 }
@@ -81,10 +90,19 @@ const COUNT: Kind = Kind::Number {
     min: 0,
     max: 100_000,
 };
+const POSTGRES: &[&str] = &["postgres", "postgresql"];
+const AMQP: &[&str] = &["amqp", "amqps"];
 const ACTION: Kind = Kind::Word(&["notify", "pause", "stop"]);
 
 /// Every setting.
 pub const SETTINGS: &[Spec] = &[
+    spec(
+        "broker.url",
+        Kind::Server(AMQP),
+        "",
+        false,
+        "the RabbitMQ broker that events are published to; not set: they stay within Stratavore",
+    ),
     spec(
         "ceiling.action",
         ACTION,
@@ -175,11 +193,25 @@ pub const SETTINGS: &[Spec] = &[
         "how much the hosts' logs say",
     ),
     spec(
+        "node.name",
+        Kind::Text,
+        "",
+        false,
+        "what this machine is called among several; not set: its host name",
+    ),
+    spec(
         "notifications.enabled",
         Kind::Bool,
         "true",
         false,
         "whether the desktop shows notifications",
+    ),
+    spec(
+        "person",
+        Kind::Text,
+        "",
+        false,
+        "who launches from here, and is told; not set: the name of the user",
     ),
     spec(
         "programs.claude",
@@ -243,6 +275,13 @@ pub const SETTINGS: &[Spec] = &[
         "5",
         true,
         "how long a stop waits before it kills",
+    ),
+    spec(
+        "store.url",
+        Kind::Server(POSTGRES),
+        "",
+        false,
+        "the PostgreSQL database that several machines share; not set: a file of this machine",
     ),
     spec(
         "terminal.clipboard",
@@ -330,9 +369,15 @@ pub enum BadConfig {
 }
 
 /// The settings in force, with their sources.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     values: BTreeMap<&'static str, (String, Source)>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.list()).finish()
+    }
 }
 
 impl Default for Config {
@@ -441,12 +486,13 @@ impl Config {
             Kind::Text => true,
             Kind::Path => Path::new(value).is_absolute(),
             Kind::Word(words) => words.contains(&value),
+            Kind::Server(schemes) => ServerUrl::new(value, schemes).is_some(),
         };
         if !fits {
             return Err(BadConfig::BadValue {
                 source_: source,
                 key: spec.key,
-                value: format!("{value:?}"),
+                value: format!("{:?}", shown(spec.kind, value)),
                 allowed: spec.kind,
             });
         }
@@ -454,11 +500,12 @@ impl Config {
         Ok(())
     }
 
-    /// Lists every setting with its value (empty: not set) and its source, by key.
-    pub fn list(&self) -> impl Iterator<Item = (&'static str, &str, &Source)> {
-        self.values
-            .iter()
-            .map(|(key, (value, source))| (*key, value.as_str(), source))
+    /// Lists every setting with its value (empty: not set; without any password) and its source, by key.
+    pub fn list(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>, &Source)> {
+        SETTINGS.iter().filter_map(|spec| {
+            let (value, source) = self.values.get(spec.key)?;
+            Some((spec.key, shown(spec.kind, value), source))
+        })
     }
 
     fn text(&self, key: &str) -> Option<&str> {
@@ -482,6 +529,28 @@ impl Config {
 
     fn flag(&self, key: &str) -> bool {
         self.text(key) == Some("true")
+    }
+
+    fn server(&self, key: &str, schemes: &[&str]) -> Option<ServerUrl> {
+        self.text(key).and_then(|url| ServerUrl::new(url, schemes))
+    }
+
+    /// The database that several machines share, if there is one.
+    #[must_use]
+    pub fn store_url(&self) -> Option<ServerUrl> {
+        self.server("store.url", POSTGRES)
+    }
+
+    /// The broker that events are published to, if there is one.
+    #[must_use]
+    pub fn broker_url(&self) -> Option<ServerUrl> {
+        self.server("broker.url", AMQP)
+    }
+
+    /// What this machine is called among several, where that is set.
+    #[must_use]
+    pub fn node_name(&self) -> Option<&str> {
+        self.text("node.name")
     }
 
     /// The program a launch runs when none is named.
@@ -597,6 +666,29 @@ impl Config {
         self.flag("notifications.enabled")
     }
 
+    /// What becomes of a program's writing to the clipboard: `ask`, `allow` or `refuse`.
+    #[must_use]
+    pub fn terminal_clipboard(&self) -> &str {
+        self.text("terminal.clipboard").unwrap_or("ask")
+    }
+
+    /// What becomes of a program's own notifications: `show` or `ignore`.
+    #[must_use]
+    pub fn terminal_notifications(&self) -> &str {
+        self.text("terminal.notifications").unwrap_or("show")
+    }
+
+    /// Who launches from here and is told what became of it: what is set, or the name of the user.
+    #[must_use]
+    pub fn person(&self, env: &BTreeMap<String, String>) -> String {
+        let named = |name| env.get(name).filter(|value| !value.is_empty());
+        self.text("person")
+            .or_else(|| named("USER").map(String::as_str))
+            .or_else(|| named("LOGNAME").map(String::as_str))
+            .unwrap_or("somebody")
+            .to_owned()
+    }
+
     /// How much the hosts' logs say.
     #[must_use]
     pub fn log_level(&self) -> &str {
@@ -608,6 +700,14 @@ impl Config {
 #[must_use]
 pub fn variable(key: &str) -> String {
     format!("STRATAVORE_{}", key.replace('.', "_").to_uppercase())
+}
+
+/// Gives a value as it may be shown.
+fn shown(kind: Kind, value: &str) -> Cow<'_, str> {
+    match kind {
+        Kind::Server(_) => ServerUrl::redact(value).into(),
+        _ => value.into(),
+    }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -684,7 +784,7 @@ mod tests {
         for (text, part) in [
             (
                 "\n[stop]\ngrace = 3",
-                "/c/stratavore.toml:3: unknown setting \"stop.grace\"; allowed: ceiling.action,",
+                "/c/stratavore.toml:3: unknown setting \"stop.grace\"; allowed: broker.url, ceiling.action,",
             ),
             (
                 "[stop]\ngrace_seconds = -1",
@@ -725,6 +825,25 @@ mod tests {
             ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_password_is_in_no_list_and_no_error() {
+        let config = user("[store]\nurl = 'postgres://ann:s3cret@db/team'").unwrap();
+        assert!(config.store_url().unwrap().expose().contains("s3cret"));
+        let listed = format!("{config:?} {:?}", config.list().collect::<Vec<_>>());
+        assert!(
+            listed.contains("ann:…@db") && !listed.contains("s3cret"),
+            "{listed}"
+        );
+        let error = user("[store]\nurl = 'mysql://ann:s3cret@db/team'").unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(
+            told.contains("postgres://USER") && !told.contains("s3cret"),
+            "{told}"
+        );
+        let error = user("[store]\nurl = 'postgres://ann:s3cret@db").unwrap_err();
+        assert!(!format!("{error:?}").contains("s3cret"), "{error}");
     }
 
     proptest::proptest! {

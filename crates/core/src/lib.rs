@@ -18,3 +18,4 @@ pub mod program;
 pub mod project;
 pub mod quota;
 pub mod runner;
+pub mod server_url;

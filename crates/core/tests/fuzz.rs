@@ -124,7 +124,7 @@ fn settings(text: &str) {
             };
             assert_eq!((path.as_path(), (1..=lines).contains(line)), (file, true));
             Config::default()
-                .with_flag(key, value)
+                .with_flag(key, &value)
                 .unwrap_or_else(|error| panic!("{text:?} set {key}: {error}"));
             let spec = SETTINGS.iter().find(|spec| spec.key == key).unwrap();
             assert!(

@@ -179,9 +179,7 @@ pub(crate) fn software() -> String {
 }
 
 fn connection(ours: OwnedFd) -> io::Result<Connection> {
-    let stream = std::os::unix::net::UnixStream::from(ours);
-    stream.set_nonblocking(true)?;
-    Ok(Connection::from_stream(UnixStream::from_std(stream)?))
+    Connection::from_stream(ours.into())
 }
 
 async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchSpec, SpawnError> {

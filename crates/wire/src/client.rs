@@ -1,12 +1,15 @@
 //! An asynchronous connection to an agent.
 
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::{FrameDecoder, FrameError, Hello, Message, MessageError, Refused, Welcome};
 
@@ -61,14 +64,19 @@ pub struct Connection {
 /// Sends to one agent. Closing for writing happens when it is dropped.
 #[derive(Debug)]
 pub struct Sender {
-    half: OwnedWriteHalf,
-    buffer: Vec<u8>,
+    stream: Arc<AsyncFd<net::UnixStream>>,
+    /// What the agent has not taken yet.
+    unsent: Vec<u8>,
+    /// How much of that it has taken by now.
+    taken: usize,
 }
 
 /// Receives from one agent.
 #[derive(Debug)]
 pub struct Receiver {
-    half: OwnedReadHalf,
+    /// Awaited for reading only: the system tells whoever awaits writing each time the agent has read something, which
+    /// would wake this process twice for every key.
+    stream: Arc<AsyncFd<net::UnixStream>>,
     decoder: FrameDecoder,
     buffer: Box<[u8]>,
 }
@@ -86,23 +94,31 @@ impl Connection {
                     path: path.to_owned(),
                     source,
                 })?;
-        Ok(Self::from_stream(stream))
+        let connected = stream.into_std().and_then(Self::from_stream);
+        connected.map_err(|source| ConnectionError::Connect {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// Talks over a stream that exists, such as one end of a socketpair.
-    pub fn from_stream(stream: UnixStream) -> Self {
-        let (read, write) = stream.into_split();
-        Self {
+    pub fn from_stream(stream: net::UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        // SAFETY: the descriptor is the stream's, which the AsyncFd owns and which stays open as long.
+        let stream = unsafe { AsyncFd::register_with_interest(stream, Interest::READABLE)? };
+        let stream = Arc::new(stream);
+        Ok(Self {
             sender: Sender {
-                half: write,
-                buffer: Vec::new(),
+                stream: Arc::clone(&stream),
+                unsent: Vec::new(),
+                taken: 0,
             },
             receiver: Receiver {
-                half: read,
+                stream,
                 decoder: FrameDecoder::new(),
                 buffer: vec![0; READ_SIZE].into_boxed_slice(),
             },
-        }
+        })
     }
 
     /// Introduces this peer and waits for the welcome.
@@ -116,7 +132,7 @@ impl Connection {
         }
     }
 
-    /// Sends one message. Not cancel safe: a send that was dropped half way ends the connection's use.
+    /// Sends one message. Cancel safe: what was not sent goes with the next.
     pub async fn send(&mut self, message: &Message) -> Result<(), ConnectionError> {
         self.sender.send(message).await
     }
@@ -133,22 +149,76 @@ impl Connection {
 }
 
 impl Sender {
-    /// Sends one message. Not cancel safe: a send that was dropped half way ends the connection's use.
+    /// Sends one message. Cancel safe: what was not sent goes with the next.
     pub async fn send(&mut self, message: &Message) -> Result<(), ConnectionError> {
-        self.buffer.clear();
+        self.post(message)?;
+        self.flush().await
+    }
+
+    /// Sends what the agent takes of a message now; [`Self::flush`] sends the rest.
+    pub fn post(&mut self, message: &Message) -> Result<(), ConnectionError> {
         message
-            .encode(&mut self.buffer)
+            .encode(&mut self.unsent)
             .map_err(|source| ConnectionError::TooLong {
                 name: message.name(),
                 source,
             })?;
-        self.half
-            .write_all(&self.buffer)
-            .await
-            .map_err(|source| ConnectionError::Stream {
-                operation: "write to",
-                source,
-            })
+        self.write()
+    }
+
+    /// Tells whether something waits until the agent takes it.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Sends what waits. Cancel safe.
+    pub async fn flush(&mut self) -> Result<(), ConnectionError> {
+        while self.has_unsent() {
+            // Whether it can be written, writing tells.
+            let _ = self.writable().await;
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the agent takes more.
+    async fn writable(&self) -> io::Result<()> {
+        let stream = self.stream.get_ref().try_clone()?;
+        // SAFETY: as for reading.
+        let stream = unsafe { AsyncFd::register_with_interest(stream, Interest::WRITABLE)? };
+        let _ready = stream.writable().await?;
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), ConnectionError> {
+        let outcome = loop {
+            let left = &self.unsent[self.taken..];
+            if left.is_empty() {
+                break Ok(());
+            }
+            match self.stream.get_ref().write(left) {
+                Ok(taken) => self.taken += taken,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => {
+                    break Err(ConnectionError::Stream {
+                        operation: "write to",
+                        source,
+                    });
+                }
+            }
+        };
+        // All is taken, or nothing ever will be.
+        self.unsent.clear();
+        self.taken = 0;
+        outcome
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        // One that is closed already needs no closing.
+        let _ = self.stream.get_ref().shutdown(Shutdown::Write);
     }
 }
 
@@ -159,7 +229,7 @@ impl Receiver {
             if let Some(message) = self.decoder.next_message()? {
                 return Ok(Some(message));
             }
-            match self.half.read(&mut self.buffer).await {
+            match self.read().await {
                 Ok(0) => {
                     self.decoder.finish().map_err(MessageError::from)?;
                     return Ok(None);
@@ -173,6 +243,19 @@ impl Receiver {
                         source,
                     });
                 }
+            }
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<usize> {
+        loop {
+            let mut ready = self.stream.readable().await?;
+            if let Ok(read) = ready.try_io(|stream| stream.get_ref().read(&mut self.buffer)) {
+                if read.as_ref().is_ok_and(|read| *read < self.buffer.len()) {
+                    // That was all; what comes next is told.
+                    ready.clear_ready();
+                }
+                return read;
             }
         }
     }

@@ -21,13 +21,17 @@ fn welcome() -> Welcome {
     }
 }
 
+fn connected() -> (Connection, Connection) {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    (
+        Connection::from_stream(ours).unwrap(),
+        Connection::from_stream(theirs).unwrap(),
+    )
+}
+
 #[tokio::test]
 async fn greets_sends_and_receives() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let (mut ours, mut theirs) = (
-        Connection::from_stream(ours),
-        Connection::from_stream(theirs),
-    );
+    let (mut ours, mut theirs) = connected();
     let (greeted, heard) = tokio::join!(ours.greet(Hello::new(Role::Client, "test")), async {
         let heard = theirs.recv().await.unwrap();
         theirs.send(&Message::Welcome(welcome())).await.unwrap();
@@ -64,11 +68,7 @@ async fn greets_sends_and_receives() {
 
 #[tokio::test]
 async fn a_refusal_is_told_with_its_ground() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let (mut ours, mut theirs) = (
-        Connection::from_stream(ours),
-        Connection::from_stream(theirs),
-    );
+    let (mut ours, mut theirs) = connected();
     theirs
         .send(&Message::Refused(Refused::new(
             Refusal::AlreadyRunning,
@@ -85,7 +85,7 @@ async fn a_refusal_is_told_with_its_ground() {
 #[tokio::test]
 async fn a_receive_that_was_dropped_loses_nothing() {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
-    let mut ours = Connection::from_stream(ours);
+    let mut ours = Connection::from_stream(ours.into_std().unwrap()).unwrap();
     let beat = Message::Stopped(stratavore_wire::Stopped {
         at: Timestamp(5),
         killed: 1,
@@ -102,9 +102,27 @@ async fn a_receive_that_was_dropped_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_send_that_was_dropped_half_way_goes_on_with_the_next() {
+    let (mut ours, mut theirs) = connected();
+    let long = Message::Input {
+        bytes: vec![b'x'; 3 << 20],
+    };
+    tokio::select! {
+        biased;
+        sent = ours.send(&long) => panic!("{sent:?}: no socket takes so much"),
+        () = tokio::task::yield_now() => {}
+    }
+    let (sent, received) = tokio::join!(ours.send(&Message::Freeze), async {
+        [theirs.recv().await.unwrap(), theirs.recv().await.unwrap()]
+    });
+    sent.unwrap();
+    assert_eq!(received, [Some(long), Some(Message::Freeze)]);
+}
+
+#[tokio::test]
 async fn an_end_inside_a_frame_is_an_error() {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
-    let mut ours = Connection::from_stream(ours);
+    let mut ours = Connection::from_stream(ours.into_std().unwrap()).unwrap();
     theirs.write_all(&[9, 0, 0, 0, 1]).await.unwrap();
     drop(theirs);
     assert!(
@@ -129,11 +147,7 @@ async fn an_agent_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn a_launch_too_long_for_a_frame_is_refused_before_a_byte_is_sent() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let (mut ours, mut theirs) = (
-        Connection::from_stream(ours),
-        Connection::from_stream(theirs),
-    );
+    let (mut ours, mut theirs) = connected();
     let long = Message::Input {
         bytes: vec![b'x'; 8 << 20],
     };

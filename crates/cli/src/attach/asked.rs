@@ -5,11 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use stratavore_rpc::v1;
 use stratavore_wire::Asked;
 
-/// The setting that decides about clipboards.
-const CLIPBOARD: &str = "terminal.clipboard";
-/// The setting that decides about notifications.
-const NOTIFICATIONS: &str = "terminal.notifications";
-
 /// What is done with what programs ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
@@ -26,19 +21,15 @@ enum Clipboard {
 }
 
 impl Policy {
-    /// Reads it from a project's settings.
-    pub(crate) fn of(settings: &[v1::Setting]) -> Self {
-        let value = |key| {
-            let setting = settings.iter().find(|setting| setting.key == key);
-            setting.map(|setting| setting.value.as_str())
-        };
+    /// Reads it from the settings that came with a terminal.
+    pub(crate) fn of(terminal: &v1::Terminal) -> Self {
         Self {
-            clipboard: match value(CLIPBOARD) {
-                Some("allow") => Clipboard::Allow,
-                Some("refuse") => Clipboard::Refuse,
+            clipboard: match terminal.clipboard.as_str() {
+                "allow" => Clipboard::Allow,
+                "refuse" => Clipboard::Refuse,
                 _ => Clipboard::Ask,
             },
-            shows_notifications: value(NOTIFICATIONS) != Some("ignore"),
+            shows_notifications: terminal.notifications != "ignore",
         }
     }
 }
@@ -85,7 +76,7 @@ impl Requests {
             times => (format!("{times} times"), "them"),
         };
         Some(format!(
-            "{name} wrote to the clipboard {times}; that was not passed on: the setting `{CLIPBOARD} = \"allow\"` passes {it}"
+            "{name} wrote to the clipboard {times}; that was not passed on: the setting `terminal.clipboard = \"allow\"` passes {it}"
         ))
     }
 }
@@ -121,15 +112,11 @@ mod tests {
     use super::*;
 
     fn policy(clipboard: &str, notifications: &str) -> Policy {
-        let setting = |key: &str, value: &str| v1::Setting {
-            key: key.into(),
-            value: value.into(),
-            source: "default".into(),
-        };
-        Policy::of(&[
-            setting(CLIPBOARD, clipboard),
-            setting(NOTIFICATIONS, notifications),
-        ])
+        Policy::of(&v1::Terminal {
+            clipboard: clipboard.into(),
+            notifications: notifications.into(),
+            ..v1::Terminal::default()
+        })
     }
 
     fn done(policy: Policy, asked: &Asked) -> (String, Option<String>) {
@@ -156,7 +143,7 @@ mod tests {
         let (passed, told) = done(policy("ask", ""), &asked);
         assert_eq!(passed, "");
         assert!(told.unwrap().contains("terminal.clipboard"));
-        assert_eq!(Policy::of(&[]), policy("ask", "show"));
+        assert_eq!(policy("", ""), policy("ask", "show"));
     }
 
     #[test]

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use stratavore_wire::client::{Connection, ConnectionError, Receiver};
+use stratavore_wire::client::{Connection, ConnectionError, Receiver, Sender};
 use stratavore_wire::hello::capability;
 use stratavore_wire::{Attach, Hello, Message, Role};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::args::Size;
 use crate::terminal::tty::Tty;
@@ -20,10 +19,8 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 /// A viewer of a runner's terminal.
 #[derive(Debug)]
 pub(crate) struct Viewer {
-    receiver: Receiver,
-    /// Sending is not cancel safe, so a task does it; it ends when this is dropped or the agent has closed.
-    outbox: mpsc::UnboundedSender<Message>,
-    sending: JoinHandle<()>,
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
 }
 
 impl Viewer {
@@ -48,47 +45,22 @@ impl Viewer {
             connection.send(&Message::Attach(attach)).await?;
             Ok::<_, ConnectionError>(connection)
         };
-        let connection = match tokio::time::timeout(GREETING_DEADLINE, begin).await {
+        let connection = match timeout(GREETING_DEADLINE, begin).await {
             Ok(connection) => connection?,
             Err(_) => return Err(ConnectionError::Unexpected("nothing in time")),
         };
-        let (mut sender, receiver) = connection.into_split();
-        let (outbox, mut messages) = mpsc::unbounded_channel::<Message>();
-        let sending = tokio::spawn(async move {
-            while let Some(message) = messages.recv().await {
-                // The receiver learns of a closed connection, and says so.
-                if sender.send(&message).await.is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(Self {
-            receiver,
-            outbox,
-            sending,
-        })
-    }
-
-    /// Receives the next message; nothing when the agent closed. Cancel safe.
-    pub(crate) async fn recv(&mut self) -> Result<Option<Message>, ConnectionError> {
-        self.receiver.recv().await
+        let (sender, receiver) = connection.into_split();
+        Ok(Self { sender, receiver })
     }
 
     /// Sends a message, in its turn.
-    pub(crate) fn send(&self, message: Message) {
-        // It fails only when the agent has closed, which `recv` tells.
-        let _ = self.outbox.send(message);
+    pub(crate) fn send(&mut self, message: &Message) {
+        // It fails only when the agent has closed, which receiving tells.
+        let _ = self.sender.post(message);
     }
 
     /// Ends the attachment once what was sent has left.
-    pub(crate) async fn close(self) {
-        drop(self.outbox);
-        let abort = self.sending.abort_handle();
-        if tokio::time::timeout(FLUSH_DEADLINE, self.sending)
-            .await
-            .is_err()
-        {
-            abort.abort();
-        }
+    pub(crate) async fn close(mut self) {
+        let _ = timeout(FLUSH_DEADLINE, self.sender.flush()).await;
     }
 }

@@ -24,6 +24,10 @@ const EXIT_DEADLINE: Duration = Duration::from_secs(2);
 /// delay it.
 const SNAPSHOT_DEADLINE: Duration = Duration::from_millis(300);
 
+/// What was shown is acknowledged in pieces of this size, far less than a viewer may be behind: a message for each echo
+/// would cost more than the echo.
+const ACKNOWLEDGED_AT_ONCE: u64 = 16 * 1024;
+
 /// How a person looks on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
@@ -115,38 +119,40 @@ impl<'a> Viewing<'a> {
         self.redraw_at = None;
         // It may have changed since the attachment was asked for.
         let Size { columns, rows } = self.tty.size();
-        viewer.send(Message::Resize(Resize { columns, rows }));
+        viewer.send(&Message::Resize(Resize { columns, rows }));
         let mut typed = vec![0; 16 * 1024];
         let ending = loop {
             tokio::select! {
-                message = viewer.recv(), if self.out.is_empty() => match message {
+                message = viewer.receiver.recv(), if self.out.is_empty() => match message {
                     Ok(Some(Message::Ended) | None) => break self.closed(),
-                    Ok(Some(message)) => self.take(&viewer, message),
+                    Ok(Some(message)) => self.take(&mut viewer, message),
                     Err(error) => {
                         self.refusal.get_or_insert(error.to_string());
                         break self.closed();
                     }
                 },
+                // That the agent has closed is received.
+                _ = viewer.sender.flush(), if viewer.sender.has_unsent() => {}
                 written = self.tty.write(&self.out), if !self.out.is_empty() => match written {
-                    Ok(written) => self.wrote(&viewer, written),
+                    Ok(written) => self.wrote(&mut viewer, written),
                     Err(_) => break Ending::TerminalClosed,
                 },
                 read = self.tty.read(&mut typed) => match read {
                     Ok(0) | Err(_) => break Ending::TerminalClosed,
-                    Ok(read) => if self.typed(&viewer, &typed[..read]) {
+                    Ok(read) => if self.typed(&mut viewer, &typed[..read]) {
                         break Ending::Detached;
                     },
                 },
                 heard = self.signals.next() => match heard {
-                    Heard::Resized => self.resized(&viewer),
+                    Heard::Resized => self.resized(&mut viewer),
                     Heard::Asked(signal) => break Ending::Signalled(signal),
                 },
                 () = passed(self.key_deadline) => {
                     self.key_deadline = None;
                     let bytes = self.keys.give_up();
-                    self.type_bytes(&viewer, bytes);
+                    self.type_bytes(&mut viewer, bytes);
                 }
-                () = passed(self.redraw_at) => self.redraw(&viewer),
+                () = passed(self.redraw_at) => self.redraw(&mut viewer),
                 () = passed(self.display.frame_deadline()) => self.display.end_frame(&mut self.out),
                 () = passed(self.leave_at) => break self.closed(),
             }
@@ -164,7 +170,7 @@ impl<'a> Viewing<'a> {
         }
     }
 
-    fn take(&mut self, viewer: &Viewer, message: Message) {
+    fn take(&mut self, viewer: &mut Viewer, message: Message) {
         match message {
             Message::Snapshot {
                 columns,
@@ -210,16 +216,16 @@ impl<'a> Viewing<'a> {
         self.acknowledge(viewer);
     }
 
-    fn redraw(&mut self, viewer: &Viewer) {
+    fn redraw(&mut self, viewer: &mut Viewer) {
         self.awaits_snapshot = true;
         self.redraw_at = None;
-        viewer.send(Message::Redraw(Redraw { history_lines: 0 }));
+        viewer.send(&Message::Redraw(Redraw { history_lines: 0 }));
     }
 
-    fn resized(&mut self, viewer: &Viewer) {
+    fn resized(&mut self, viewer: &mut Viewer) {
         let size = self.tty.size();
         let Size { columns, rows } = size;
-        viewer.send(Message::Resize(Resize { columns, rows }));
+        viewer.send(&Message::Resize(Resize { columns, rows }));
         self.display.resize(size, &mut self.out);
         // Where this viewer decides, the terminal takes the size and a snapshot comes by itself.
         let another_decides = self
@@ -259,7 +265,7 @@ impl<'a> Viewing<'a> {
         }
     }
 
-    fn wrote(&mut self, viewer: &Viewer, written: usize) {
+    fn wrote(&mut self, viewer: &mut Viewer, written: usize) {
         self.out.drain(..written);
         if self.out.is_empty() {
             // A snapshot may have been large; an idle attachment holds little.
@@ -268,15 +274,15 @@ impl<'a> Viewing<'a> {
         self.acknowledge(viewer);
     }
 
-    fn acknowledge(&mut self, viewer: &Viewer) {
-        if self.out.is_empty() && self.unacknowledged > 0 {
+    fn acknowledge(&mut self, viewer: &mut Viewer) {
+        if self.out.is_empty() && self.unacknowledged >= ACKNOWLEDGED_AT_ONCE {
             let bytes = std::mem::take(&mut self.unacknowledged);
-            viewer.send(Message::Ack(Ack { bytes }));
+            viewer.send(&Message::Ack(Ack { bytes }));
         }
     }
 
     /// Passes on what was typed; tells whether the detach key was among it.
-    fn typed(&mut self, viewer: &Viewer, bytes: &[u8]) -> bool {
+    fn typed(&mut self, viewer: &mut Viewer, bytes: &[u8]) -> bool {
         let Manner {
             read_only,
             detach,
@@ -297,15 +303,15 @@ impl<'a> Viewing<'a> {
             match typed {
                 Typed::Bytes(bytes) => self.type_bytes(viewer, bytes),
                 Typed::Key(key) if key == detach => return true,
-                Typed::Key(_) => viewer.send(Message::TakeOver),
+                Typed::Key(_) => viewer.send(&Message::TakeOver),
             }
         }
         false
     }
 
-    fn type_bytes(&self, viewer: &Viewer, bytes: Vec<u8>) {
+    fn type_bytes(&self, viewer: &mut Viewer, bytes: Vec<u8>) {
         if !bytes.is_empty() && !self.manner.read_only {
-            viewer.send(Message::Input { bytes });
+            viewer.send(&Message::Input { bytes });
         }
     }
 }

@@ -249,7 +249,7 @@ fn local(call: &Invocation, project: Option<&PathBuf>) -> Result<v1::Config> {
     let config = call.config(&call.places()?, project)?;
     let settings = config.list().map(|(key, value, source)| v1::Setting {
         key: key.to_owned(),
-        value: value.to_owned(),
+        value: value.into_owned(),
         source: source.to_string(),
     });
     Ok(v1::Config {

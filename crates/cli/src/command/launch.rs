@@ -90,7 +90,8 @@ pub(super) async fn attach_started(
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    attach::attach(call, host, &runner, manner).await
+    let terminal = host.terminal(&runner.id).await?;
+    attach::attach(call, host, &terminal, manner).await
 }
 
 async fn request(host: &mut Host, args: LaunchArgs) -> Result<v1::LaunchRequest> {

@@ -7,7 +7,7 @@ use stratavore_rpc::v1;
 
 use super::launch;
 use crate::args::{AttachArgs, ScreenArgs, SendArgs};
-use crate::attach::Manner;
+use crate::attach::{self, Manner};
 use crate::failure::{Failure, Kind, Result};
 use crate::invocation::Invocation;
 use crate::runner::{exit_text, has_ended};
@@ -19,25 +19,37 @@ pub(super) async fn attach(call: &Invocation, args: &AttachArgs) -> Result<ExitC
         "attach",
         "print what it shows with `stratavore screen RUNNER`, type with `stratavore send`",
     )?;
-    let mut host = call.host().await?;
-    let runner = host.runner(&args.runner).await?;
-    if has_ended(&runner) {
-        let name = printable(&runner.name);
-        let message = format!(
-            "cannot attach to {name}: it is {} ({})",
-            runner.state,
-            exit_text(&runner)
-        );
-        return Err(Failure::new(Kind::Conflict, message).hint(format!(
-            "see what it showed with `stratavore logs {name}`, or start it again with `stratavore restart {name}`"
-        )));
-    }
     let manner = Manner {
         read_only: args.read_only,
         detach: args.detach_key,
         take_over: args.take_over_key,
     };
-    launch::attach_started(call, &mut host, runner, manner).await
+    let mut host = call.host().await?;
+    match host.terminal(&args.runner).await {
+        Ok(terminal) => attach::attach(call, &mut host, &terminal, manner).await,
+        // It has no terminal: not yet, or no more.
+        Err(failure) if failure.kind == Kind::Conflict => {
+            let runner = host.runner(&args.runner).await?;
+            refuse_ended(&runner)?;
+            launch::attach_started(call, &mut host, runner, manner).await
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn refuse_ended(runner: &v1::Runner) -> Result {
+    if !has_ended(runner) {
+        return Ok(());
+    }
+    let name = printable(&runner.name);
+    let message = format!(
+        "cannot attach to {name}: it is {} ({})",
+        runner.state,
+        exit_text(runner)
+    );
+    Err(Failure::new(Kind::Conflict, message).hint(format!(
+        "see what it showed with `stratavore logs {name}`, or start it again with `stratavore restart {name}`"
+    )))
 }
 
 pub(super) async fn send(call: &Invocation, args: SendArgs) -> Result {

@@ -1,23 +1,22 @@
 //! A second process that restores the terminal when the attaching one is killed outright.
 //!
 //! Nothing in a process can act on SIGKILL (or on running out of memory), and a terminal left raw, on its alternate
-//! screen and with mouse reports on is beyond what most people can mend. So `attach` and `play` start this program once
-//! more, as a guard that does nothing but read a pipe: bytes say what is to be reset besides the modes and at last that
-//! all is restored; an end without that says that it was not.
+//! screen and with mouse reports on is beyond what most people can mend. So `attach` and `play` fork a guard that does
+//! nothing but read a pipe: bytes say what is to be reset besides the modes and at last that all is restored; an end
+//! without that says that it was not.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use super::colours::Touched;
 use super::tty::{farewell, write_within};
-
-/// The argument that makes this program a guard; no command for people.
-pub(crate) const ARGUMENT: &str = "__guard-terminal";
 
 const READY: u8 = b'r';
 const RESTORED: u8 = u8::MAX;
@@ -25,68 +24,80 @@ const RESTORED: u8 = u8::MAX;
 /// A guard at work. Dropping it dismisses it.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    child: Child,
+    process: Pid,
+    orders: PipeWriter,
 }
 
 /// A guard that may not have seen the terminal yet.
 #[derive(Debug)]
-pub(crate) struct Coming(Guard);
+pub(crate) struct Coming {
+    guard: Guard,
+    answer: PipeReader,
+}
 
 impl Guard {
-    /// Starts a guard, which takes about as long as starting this program did: time for something else.
+    /// Starts a guard; it needs a moment, which is time for something else.
     pub(crate) fn start() -> io::Result<Coming> {
-        // The running program, even where its file was replaced.
-        let child = Command::new("/proc/self/exe")
-            .arg(ARGUMENT)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            // What the user's terminal sends to the foreground is not for it.
-            .process_group(0)
-            .spawn()?;
-        Ok(Coming(Self { child }))
+        let (heard, orders) = io::pipe()?;
+        let (answer, ready) = io::pipe()?;
+        // SAFETY: this process has one thread, for its runtime has no others and nothing here makes any; and the child
+        // never returns from this function.
+        match unsafe { libc::fork() } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => {
+                // Not even by a panic.
+                let guarded = catch_unwind(AssertUnwindSafe(|| guard(heard, ready)));
+                let code = i32::from(!matches!(guarded, Ok(Ok(()))));
+                // SAFETY: ends the process without running what the parent is to run at its own end.
+                unsafe { libc::_exit(code) }
+            }
+            child => {
+                let process = Pid::from_raw(child).ok_or(io::ErrorKind::Other)?;
+                let guard = Self { process, orders };
+                Ok(Coming { guard, answer })
+            }
+        }
     }
 
     /// Tells the guard what it would have to reset.
     pub(crate) fn tell(&mut self, touched: Touched) {
-        if let Some(stdin) = &mut self.child.stdin {
-            // A guard that was killed guards nothing any more.
-            let _ = stdin.write_all(&[touched.bits()]);
-        }
+        // A guard that was killed guards nothing any more.
+        let _ = self.orders.write_all(&[touched.bits()]);
     }
 }
 
 impl Coming {
     /// Waits until the guard has seen the terminal as it is; nothing where it could not.
-    pub(crate) fn arrived(self) -> Option<Guard> {
-        let mut guard = self.0;
+    pub(crate) fn arrived(mut self) -> Option<Guard> {
         let mut ready = [0];
-        guard.child.stdout.take()?.read_exact(&mut ready).ok()?;
-        (ready == [READY]).then_some(guard)
+        self.answer.read_exact(&mut ready).ok()?;
+        (ready == [READY]).then_some(self.guard)
     }
 }
 
 impl Drop for Guard {
     /// Tells the guard that the terminal is restored, or was never changed, and sees it end.
     fn drop(&mut self) {
-        if let Some(mut stdin) = self.child.stdin.take() {
-            // A guard that was killed needs no dismissal.
-            let _ = stdin.write_all(&[RESTORED]);
-        }
-        let _ = self.child.wait();
+        // A guard that was killed needs no dismissal.
+        let _ = self.orders.write_all(&[RESTORED]);
+        let _ = retry_on_intr(|| waitpid(Some(self.process), WaitOptions::empty()));
     }
 }
 
-/// Guards the controlling terminal until stdin ends.
-pub(crate) fn run() -> io::Result<()> {
+/// Guards the controlling terminal until there are no more orders.
+fn guard(mut heard: PipeReader, mut ready: PipeWriter) -> io::Result<()> {
+    // What the user's terminal sends to the foreground is not for it.
+    // SAFETY: sound to call.
+    unsafe { libc::setpgid(0, 0) };
     ignore_signals();
+    keep_only([heard.as_raw_fd(), ready.as_raw_fd()]);
     let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     let saved = tcgetattr(&file)?;
-    io::stdout().write_all(&[READY])?;
-    io::stdout().flush()?;
+    ready.write_all(&[READY])?;
+    drop(ready);
     let mut touched = Touched::default();
     let mut said = [0];
-    while io::stdin().read(&mut said)? == 1 {
+    while heard.read(&mut said)? == 1 {
         match said {
             [RESTORED] => return Ok(()),
             [bits] => touched = Touched::from_bits(bits),
@@ -119,5 +130,21 @@ fn ignore_signals() {
     ] {
         // SAFETY: ignoring a signal runs no handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Closes every descriptor but these: a connection that the guard held open would look alive to the other side, and
+/// so would the shell's pipes.
+fn keep_only(mut kept: [RawFd; 2]) {
+    kept.sort_unstable();
+    let mut first = 0;
+    for descriptor in kept.into_iter().chain([RawFd::MAX]) {
+        if first < descriptor {
+            // SAFETY: closes what nothing in this process will use again: it returns to nobody, and owns only `kept`.
+            unsafe {
+                libc::close_range(first.cast_unsigned(), (descriptor - 1).cast_unsigned(), 0)
+            };
+        }
+        first = descriptor.saturating_add(1);
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, ttyname};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::colours::Touched;
@@ -74,7 +75,7 @@ impl Tty {
         let file = open("/dev/tty").or_else(|_| open("/proc/self/fd/0"))?;
         // SAFETY: the descriptor is the file's, which the AsyncFd owns and which stays open as long.
         Ok(Self {
-            file: unsafe { AsyncFd::register(file)? },
+            file: unsafe { AsyncFd::register_with_interest(file, Interest::READABLE)? },
             guard: Mutex::new(Guard::start().ok()),
         })
     }
@@ -124,6 +125,10 @@ impl Tty {
         loop {
             let mut ready = self.file.readable().await?;
             if let Ok(read) = ready.try_io(|file| file.get_ref().read(buffer)) {
+                if read.as_ref().is_ok_and(|read| *read < buffer.len()) {
+                    // That was all; what comes next is told.
+                    ready.clear_ready();
+                }
                 return read;
             }
         }
@@ -131,12 +136,24 @@ impl Tty {
 
     /// Writes as much as the terminal takes now, once it takes any. Cancel safe.
     pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut terminal = self.file.get_ref();
         loop {
-            let mut ready = self.file.writable().await?;
-            if let Ok(written) = ready.try_io(|file| file.get_ref().write(bytes)) {
-                return written;
+            match terminal.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => return written,
             }
         }
+    }
+
+    /// Waits until the terminal takes something. It is awaited for reading only but here: the system tells whoever
+    /// awaits writing each time the terminal has read something, which is once more for every key.
+    async fn writable(&self) -> io::Result<()> {
+        let file = self.file.get_ref().try_clone()?;
+        // SAFETY: as for reading.
+        let file = unsafe { AsyncFd::register_with_interest(file, Interest::WRITABLE)? };
+        let _ready = file.writable().await?;
+        Ok(())
     }
 }
 

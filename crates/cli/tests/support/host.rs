@@ -400,11 +400,20 @@ impl Stratavore for Fake {
     async fn get_terminal(&self, request: Request<v1::RunnerRef>) -> Reply<v1::Terminal> {
         let world = self.hear(&request)?;
         let runner = world.find(&request.get_ref().runner)?;
-        let socket = world.agent.to_string_lossy().into_owned();
+        if !matches!(runner.state.as_str(), "running" | "paused" | "stopping") {
+            return Err(Failure::new(Code::Conflict, "it has no terminal to attach to").into());
+        }
+        let setting = |key| {
+            let setting = world.settings.iter().find(|setting| setting.key == key);
+            setting.map_or_else(String::new, |setting| setting.value.clone())
+        };
         Ok(Response::new(v1::Terminal {
-            socket,
+            socket: world.agent.to_string_lossy().into_owned(),
             runner_id: runner.id,
             attempt: runner.attempt,
+            runner_name: runner.name,
+            clipboard: setting("terminal.clipboard"),
+            notifications: setting("terminal.notifications"),
         }))
     }
     async fn send(&self, request: Request<v1::SendRequest>) -> Reply<v1::SendReply> {
