@@ -696,6 +696,15 @@ impl Config {
     }
 }
 
+/// Tells whether a variable may hold a password of Stratavore's own, which is no program's business.
+#[must_use]
+pub fn holds_password(name: &str) -> bool {
+    SETTINGS
+        .iter()
+        .filter(|spec| matches!(spec.kind, Kind::Server(_)))
+        .any(|spec| variable(spec.key) == name)
+}
+
 /// Returns the environment variable that sets a key.
 #[must_use]
 pub fn variable(key: &str) -> String {

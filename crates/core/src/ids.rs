@@ -102,8 +102,9 @@ pub fn beginning_with(prefix: &str) -> Option<(Uuid, Uuid)> {
     Some((filled("0")?, filled("f")?))
 }
 
-/// Names one data directory, so that instances side by side never adopt each other's runners.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+/// Names one data directory, so that instances side by side never adopt each other's runners. The host of that directory
+/// is a node, and goes by this name among several.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct InstanceId(String);
 

@@ -96,6 +96,12 @@ impl Places {
         self.data_dir.join("stratavore.db")
     }
 
+    /// What was last known of a shared database.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.data_dir.join("shared.db")
+    }
+
     /// The key of the audit chain. Mode 0600.
     #[must_use]
     pub fn audit_key(&self) -> PathBuf {

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::fact::Fact;
-use crate::ids::{ProjectId, RunnerId};
+use crate::ids::{InstanceId, ProjectId, RunnerId};
 use crate::launch::Launch;
 use crate::name::Name;
 
 /// One supervised run of a program in a project, through all its attempts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runner {
     /// Its identity.
     pub id: RunnerId,
@@ -28,6 +28,10 @@ pub struct Runner {
     pub project_id: ProjectId,
     /// The project's name.
     pub project: Name,
+    /// The node whose host starts and ends it.
+    pub node: InstanceId,
+    /// Who launched it; empty where that was not recorded yet.
+    pub person: String,
     /// What it runs.
     pub launch: Launch,
     /// When it was launched.
@@ -36,6 +40,25 @@ pub struct Runner {
     pub state: State,
     /// Grows with every change.
     pub revision: u64,
+}
+
+/// What a runner is from its launch on, whatever becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its identity.
+    pub id: RunnerId,
+    /// Its name.
+    pub name: Name,
+    /// Where it belongs.
+    pub project_id: ProjectId,
+    /// The project's name.
+    pub project: Name,
+    /// The node whose host is to start it.
+    pub node: InstanceId,
+    /// Who launches it.
+    pub person: String,
+    /// What it runs.
+    pub launch: Launch,
 }
 
 /// A process, named so that a reused number or a reboot is never taken for it.
@@ -277,7 +300,7 @@ impl FromStr for StateName {
 pub struct UnknownState(String);
 
 /// What can happen to a runner.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
     /// A place became free for a queued runner.
     Admit,
@@ -536,38 +559,25 @@ impl State {
 impl Runner {
     /// Makes a runner that has its place, and what follows from that.
     #[must_use]
-    pub fn launched(
-        id: RunnerId,
-        name: Name,
-        project_id: ProjectId,
-        project: Name,
-        launch: Launch,
-        now: Timestamp,
-    ) -> Outcome {
-        let queued = Self::queued(id, name, project_id, project, launch, now).runner;
-        queued.start_attempt(1, now)
+    pub fn launched(origin: Origin, now: Timestamp) -> Outcome {
+        Self::queued(origin, now).runner.start_attempt(1, now)
     }
 
     /// Makes a runner that waits for a place.
     #[must_use]
-    pub fn queued(
-        id: RunnerId,
-        name: Name,
-        project_id: ProjectId,
-        project: Name,
-        launch: Launch,
-        now: Timestamp,
-    ) -> Outcome {
+    pub fn queued(origin: Origin, now: Timestamp) -> Outcome {
         let facts = vec![Fact::Queued {
-            name: name.to_string(),
-            program: launch.program.clone(),
+            name: origin.name.to_string(),
+            program: origin.launch.program.clone(),
         }];
         let runner = Self {
-            id,
-            name,
-            project_id,
-            project,
-            launch,
+            id: origin.id,
+            name: origin.name,
+            project_id: origin.project_id,
+            project: origin.project,
+            node: origin.node,
+            person: origin.person,
+            launch: origin.launch,
             created_at: now,
             state: State::Queued,
             revision: 0,

@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
-use stratavore_core::ids::{ProjectId, RunnerId};
+use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
 use stratavore_core::launch::{Launch, RestartPolicy};
 use stratavore_core::name::Name;
 use stratavore_core::quota;
 use stratavore_core::runner::{
-    EDGES, Effect, Exit, Input, Outcome, Process, Refusal, Runner, State, StateName,
+    EDGES, Effect, Exit, Input, Origin, Outcome, Process, Refusal, Runner, State, StateName,
 };
 use uuid::Uuid;
 
@@ -39,16 +39,16 @@ fn launch(restart: RestartPolicy) -> Launch {
 }
 
 fn queued(restart: RestartPolicy) -> Outcome {
-    let project = ProjectId::from_uuid(Uuid::from_u128(2));
-    let id = RunnerId::from_uuid(Uuid::from_u128(1));
-    Runner::queued(
-        id,
-        Name::new("r").unwrap(),
-        project,
-        Name::new("p").unwrap(),
-        launch(restart),
-        at(0),
-    )
+    let origin = Origin {
+        id: RunnerId::from_uuid(Uuid::from_u128(1)),
+        name: Name::new("r").unwrap(),
+        project_id: ProjectId::from_uuid(Uuid::from_u128(2)),
+        project: Name::new("p").unwrap(),
+        node: InstanceId::from_stored("here".into()),
+        person: "ada".into(),
+        launch: launch(restart),
+    };
+    Runner::queued(origin, at(0))
 }
 
 const ON_FAILURE: RestartPolicy = RestartPolicy::OnFailure {

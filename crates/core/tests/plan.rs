@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use stratavore_core::clock::Timestamp;
-use stratavore_core::ids::{ProjectId, RunnerId};
+use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
 use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::plan::{Action, Attempt, End, OVERDUE, Plan, plan};
@@ -27,6 +27,8 @@ fn runner(state: State) -> Runner {
         name: Name::new("r").unwrap(),
         project_id: ProjectId::from_uuid(Uuid::from_u128(2)),
         project: Name::new("p").unwrap(),
+        node: InstanceId::from_stored("here".into()),
+        person: "ada".into(),
         launch,
         created_at: at(0),
         state,

@@ -1,10 +1,13 @@
 //! Measures the SQLite store: `cargo bench -p stratavore-store`. Figures are printed and asserted nowhere.
 
+#[path = "measure/mod.rs"]
+mod measure;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stratavore_core::clock::{Clock, SystemClock};
-use stratavore_core::ids::{ProjectId, RunnerId};
+use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
 use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::project::Project;
@@ -12,6 +15,8 @@ use stratavore_core::quota::Limits;
 use stratavore_core::runner::Input;
 use stratavore_store::sqlite::{Options, SqliteStore};
 use stratavore_store::{Heartbeat, NewProject, NewRunner, Observation, Store};
+
+use measure::{measure, rate};
 
 const FREE: Limits = Limits {
     project: None,
@@ -153,15 +158,22 @@ async fn main() {
     })
     .await;
 
+    let shards = store
+        .outbox_hold(uuid::Uuid::nil(), Duration::from_secs(60))
+        .await
+        .expect("it is held");
     let depth = store.outbox_depth().await.expect("it is counted");
     let begin = Instant::now();
     loop {
-        let rows = store.outbox_waiting(500).await.expect("they are listed");
+        let rows = store
+            .outbox_waiting(&shards, 500)
+            .await
+            .expect("they are listed");
         if rows.is_empty() {
             break;
         }
         store
-            .outbox_delivered(rows.iter().map(|row| row.position).collect())
+            .outbox_delivered(&shards, rows.iter().map(|row| row.position).collect())
             .await
             .expect("they are marked");
     }
@@ -178,45 +190,6 @@ async fn main() {
         begin.elapsed().as_secs_f64() * 1e3
     );
     store.close().await;
-}
-
-/// Runs something `times`, so many at once, and prints how often per second and how long each took.
-async fn measure<F: Future<Output = ()> + Send + 'static>(
-    what: &str,
-    at_once: usize,
-    times: usize,
-    mut make: impl FnMut() -> F,
-) {
-    let room = Arc::new(tokio::sync::Semaphore::new(at_once));
-    let mut tasks = tokio::task::JoinSet::new();
-    let begin = Instant::now();
-    for _ in 0..times {
-        let place = Arc::clone(&room)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is open");
-        let run = make();
-        tasks.spawn(async move {
-            let begin = Instant::now();
-            run.await;
-            drop(place);
-            begin.elapsed()
-        });
-    }
-    let mut took = tasks.join_all().await;
-    let elapsed = begin.elapsed();
-    took.sort();
-    let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1e3;
-    println!(
-        "{what:<34} {:>10.0} {:>9.2} {:>9.2}",
-        times as f64 / elapsed.as_secs_f64(),
-        at(50),
-        at(99)
-    );
-}
-
-fn rate(what: &str, count: u64, elapsed: Duration) {
-    println!("{what:<34} {:>10.0}", count as f64 / elapsed.as_secs_f64());
 }
 
 fn started() -> Input {
@@ -238,6 +211,8 @@ fn new_runner(project: &Project) -> NewRunner {
         id: RunnerId::new(SystemClock.now()),
         name: None,
         project_id: project.id,
+        node: InstanceId::from_stored("here".into()),
+        person: "ada".into(),
         launch,
         queue: false,
         request_id: None,

@@ -1,10 +1,13 @@
 //! What can go wrong in the store.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use stratavore_core::ids::{ProjectId, RunnerId};
+use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
 use stratavore_core::quota::Full;
 use stratavore_core::runner::Refusal;
+
+use crate::Position;
 
 /// Why an operation on the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +18,43 @@ pub enum StoreError {
     /// No such runner.
     #[error("no runner has the id {0}")]
     NoRunner(RunnerId),
+    /// No such node.
+    #[error("no node has the id {0}")]
+    NoNode(InstanceId),
+    /// No event is parked there.
+    #[error("no dead letter has the number {}", .0.0)]
+    NoDeadLetter(Position),
+    /// Another host goes by the node's id.
+    #[error(
+        "the node id {id} belongs to another host, on {name:?}, heard from {} s ago; a data directory that was copied \
+         must not be used on two machines at once: end one of the hosts",
+        heard.as_secs()
+    )]
+    NodeTaken {
+        /// Which id.
+        id: InstanceId,
+        /// What the other's machine is called.
+        name: String,
+        /// How long ago it was heard from.
+        heard: Duration,
+    },
+    /// A node that is heard from is not forgotten.
+    #[error("the node {name:?} ({id}) is heard from; end its host before it is forgotten")]
+    NodeAlive {
+        /// Which.
+        id: InstanceId,
+        /// What its machine is called.
+        name: String,
+    },
+    /// Another owner has taken over a part of the outbox since.
+    #[error("another host delivers this part of the outbox by now")]
+    Fenced,
+    /// The database cannot be reached.
+    #[error("{reason}")]
+    Away {
+        /// What cannot be reached, why, and what to do.
+        reason: String,
+    },
     /// The name belongs to another.
     #[error("the {what} name {name:?} is taken")]
     NameTaken {
@@ -46,14 +86,40 @@ pub enum StoreError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The database was written by a newer version.
-    #[error("the database {} has version {found}, newer than {known}, the newest that this program knows", path.display())]
+    #[error(
+        "the database {database} has version {found}, newer than {known}, the newest that this program knows"
+    )]
     Newer {
         /// Which.
-        path: PathBuf,
+        database: String,
         /// Its version.
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// The database on a server cannot be opened.
+    #[error("cannot open the database {database}: {reason}")]
+    Unreachable {
+        /// Which, without the password.
+        database: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The database that was to be copied to holds something else.
+    #[error(
+        "the database {database} is not empty: only an empty one is copied to; have another made, and name it in the URL"
+    )]
+    NotEmpty {
+        /// Which.
+        database: String,
+    },
+    /// What was to be copied, or what arrived, is not whole.
+    #[error("the history in {database} was not copied: {reason}; nothing was changed")]
+    Unsound {
+        /// Where.
+        database: String,
+        /// What is wrong, and what to do.
+        reason: String,
     },
     /// The database cannot be opened or is damaged.
     #[error("cannot {operation} the database {}: {reason}", path.display())]

@@ -4,20 +4,30 @@
 //! [`stratavore_core::runner::Runner::apply`] and keeps what it answers: the runner, the events and their outbox rows,
 //! in one transaction. Effects come back to the caller, to be executed once that transaction is durable.
 
+mod admission;
 mod audit;
+mod chain;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod farewell;
 mod model;
+mod moment;
+pub mod postgres;
+mod row;
+pub mod shared;
 pub mod sqlite;
 
 pub use error::StoreError;
 pub use model::{
-    Admitted, Applied, AuditFault, AuditReport, Cursor, DeadLetter, Event, EventFilter, Heartbeat,
-    NewProject, NewRunner, Notice, Observation, OutboxRow, Position, RunnerFilter, RunnerView,
+    Admitted, Applied, AuditFault, AuditReport, Availability, Cursor, DeadLetter, Event,
+    EventFilter, Heartbeat, NewNode, NewProject, NewRunner, NodeView, Notice, Observation,
+    OutboxRow, Position, Pruned, RunnerFilter, RunnerView, Shard,
 };
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stratavore_core::clock::Timestamp;
@@ -27,6 +37,7 @@ use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
 use stratavore_core::runner::{Input, StateName};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// The outcome of an operation on the store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -34,8 +45,15 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// Keeps what Stratavore knows. One behaviour, whatever the database: the conformance suite says which.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Returns the identity of this store, made with it.
+    /// Returns the identity of the instance whose host uses this store: the node that it is.
     fn instance(&self) -> &InstanceId;
+
+    /// Tells whether the database can be reached, and wakes whoever waits when that changes. A database in a file always can.
+    fn availability(&self) -> watch::Receiver<Availability> {
+        static HERE: LazyLock<watch::Sender<Availability>> =
+            LazyLock::new(|| watch::Sender::new(Availability::Here));
+        HERE.subscribe()
+    }
 
     /// Returns the cursor after the last committed event, and wakes whoever waits on it at every commit of events.
     fn commits(&self) -> watch::Receiver<Cursor>;
@@ -62,6 +80,7 @@ pub trait Store: Send + Sync + 'static {
     /// durable transaction. With `queue`, a full quota makes it wait instead. The same `request_id` again returns the
     /// runner of the first time, without effects. `limits.project` is the project's own limit where it has one, which
     /// the store reads itself inside the transaction; the value given here is the default for projects without.
+    /// `limits.node` is this node's; for a launch on another the limit counts that it registered with.
     ///
     /// # Errors
     /// [`StoreError::QuotaFull`] (with the holders; a `project.quota_refused` event is appended),
@@ -83,7 +102,7 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Applied>;
 
-    /// Gives free places to queued runners, the longest waiting first, and returns those that got one.
+    /// Gives free places to queued runners of this node, the longest waiting first, and returns those that got one.
     async fn admit_queued(&self, limits: Limits, now: Timestamp) -> Result<Vec<Applied>>;
 
     /// Appends a fact about a runner that changes no state, such as [`Fact::OverCeiling`].
@@ -117,16 +136,35 @@ pub trait Store: Send + Sync + 'static {
     /// Signs a checkpoint over the heads of all chains that changed since the last.
     async fn checkpoint_audit(&self, now: Timestamp) -> Result<()>;
 
-    /// Lists undelivered outbox rows in commit order, up to `limit`, leaving out parked aggregates.
-    async fn outbox_waiting(&self, limit: u32) -> Result<Vec<OutboxRow>>;
+    /// Removes events from before a moment behind a signed checkpoint: of each chain the first ones, as far as they are
+    /// delivered, but never the last event of what still lives.
+    async fn prune(&self, before: Timestamp, now: Timestamp) -> Result<Pruned>;
 
-    /// Marks rows as delivered.
-    async fn outbox_delivered(&self, positions: Vec<Position>) -> Result<()>;
+    /// Takes or keeps this owner's fair share of the outbox's eight shards, for so long by the database's clock, and returns
+    /// what it now holds. What was held and is not returned belongs to another from here on.
+    async fn outbox_hold(&self, owner: Uuid, ttl: Duration) -> Result<Vec<Shard>>;
 
-    /// Counts a failed delivery; after `max_attempts` the row becomes a dead letter and parks its aggregate. Returns
-    /// whether it did.
+    /// Gives back what an owner holds, for others to take at once.
+    async fn outbox_release(&self, owner: Uuid) -> Result<()>;
+
+    /// Lists undelivered outbox rows of these shards in commit order, up to `limit`, leaving out parked aggregates.
+    async fn outbox_waiting(&self, shards: &[Shard], limit: u32) -> Result<Vec<OutboxRow>>;
+
+    /// Marks rows of these shards as delivered.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when one of the shards is no longer held so. None of its rows is marked then; those of the
+    /// others are.
+    async fn outbox_delivered(&self, shards: &[Shard], positions: Vec<Position>) -> Result<()>;
+
+    /// Counts a failed delivery of a row of these shards; after `max_attempts` the row becomes a dead letter and parks its
+    /// aggregate. Returns whether it did.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`], as for [`Store::outbox_delivered`].
     async fn outbox_failed(
         &self,
+        shards: &[Shard],
         position: Position,
         error: String,
         max_attempts: u32,
@@ -139,26 +177,69 @@ pub trait Store: Send + Sync + 'static {
     /// Lists dead letters.
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>>;
 
-    /// Claims the notices nobody has claimed for this consumer, oldest first. One that was claimed longer than a minute
-    /// ago and never shown is claimed again.
-    async fn claim_notices(&self, consumer: &str, now: Timestamp) -> Result<Vec<Notice>>;
+    /// Lets dead letters be tried anew, those of one aggregate or all, and returns how many there were.
+    async fn outbox_retry(&self, aggregate: Option<Uuid>) -> Result<u64>;
+
+    /// Gives a dead letter up: it is never delivered, and what follows it in its aggregate is. The event stays in the log.
+    ///
+    /// # Errors
+    /// [`StoreError::NoDeadLetter`].
+    async fn outbox_drop(&self, position: Position) -> Result<()>;
+
+    /// Claims this person's notices that nobody has claimed for this consumer, oldest first. One that was claimed longer
+    /// than a minute ago and never shown is claimed again. What was written before persons were recorded is anybody's.
+    async fn claim_notices(
+        &self,
+        person: &str,
+        consumer: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Notice>>;
 
     /// Records that a notice was shown.
     async fn notice_shown(&self, id: NoticeId, now: Timestamp) -> Result<()>;
 
-    /// Marks the runners that were interrupted as offered and answered, so that the offer is made once. Returns those
-    /// that were waiting for the answer.
+    /// Marks this node's runners that were interrupted as offered and answered, so that the offer is made once. Returns
+    /// those that were waiting for the answer.
     async fn answer_interrupted(&self, now: Timestamp) -> Result<Vec<RunnerId>>;
 
-    /// Lists runners that failed as interrupted and were neither answered for nor started since.
+    /// Lists this node's runners that failed as interrupted and were neither answered for nor started since.
     async fn interrupted(&self) -> Result<Vec<RunnerView>>;
+
+    /// Registers the host of a node. It counts as silent when it is not heard from for `ttl`, by the database's clock.
+    ///
+    /// # Errors
+    /// [`StoreError::NodeTaken`] while another incarnation of it, from another seat, is heard from.
+    async fn register_node(&self, new: NewNode, incarnation: Uuid, ttl: Duration) -> Result<()>;
+
+    /// Records that a node's host lives.
+    ///
+    /// # Errors
+    /// [`StoreError::NodeTaken`] when another incarnation has replaced this one, [`StoreError::NoNode`] when it was
+    /// forgotten.
+    async fn heard_from_node(&self, id: &InstanceId, incarnation: Uuid) -> Result<()>;
+
+    /// Records that a node's host ends: from here on it is silent, and its id free. Of another incarnation it is no matter.
+    async fn node_left(&self, id: &InstanceId, incarnation: Uuid) -> Result<()>;
+
+    /// Lists nodes by name. In a database in a file the host's own is never silent: who can ask is its host.
+    async fn nodes(&self) -> Result<Vec<NodeView>>;
+
+    /// Forgets a silent node: ends its runners as lost, cancels what is queued on it, and removes it. Returns its runners.
+    /// There is nobody to execute effects, so there are none.
+    ///
+    /// # Errors
+    /// [`StoreError::NoNode`], [`StoreError::NodeAlive`].
+    async fn forget_node(&self, id: &InstanceId, now: Timestamp) -> Result<Vec<Applied>>;
 
     /// Writes what is pending and closes the store. Later calls fail.
     async fn close(&self);
 }
 
+/// How many shards the outbox has.
+pub(crate) const SHARDS: u8 = 8;
+
 /// Tells which of the outbox's eight shards an aggregate's events are in. The last byte of a version 7 UUID is random,
 /// so it is hash enough.
-pub(crate) fn shard(aggregate: uuid::Uuid) -> u8 {
-    aggregate.as_bytes()[15] & 7
+pub(crate) fn shard(aggregate: Uuid) -> u8 {
+    aggregate.as_bytes()[15] % SHARDS
 }

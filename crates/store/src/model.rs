@@ -1,8 +1,11 @@
 //! What goes into the store and comes out of it.
 
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
-use stratavore_core::ids::{EventId, NoticeId, ProjectId, RunnerId};
+use stratavore_core::ids::{EventId, InstanceId, NoticeId, ProjectId, RunnerId};
 use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::notice::Edge;
@@ -31,6 +34,10 @@ pub struct NewRunner {
     pub name: Option<Name>,
     /// Where it belongs.
     pub project_id: ProjectId,
+    /// The node whose host is to start it.
+    pub node: InstanceId,
+    /// Who launches it, and is told what became of it.
+    pub person: String,
     /// What it runs.
     pub launch: Launch,
     /// Wait in line when a quota is full.
@@ -54,7 +61,7 @@ pub struct Applied {
 pub type Admitted = Applied;
 
 /// What an agent last said of its runner.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// When.
     pub at: Timestamp,
@@ -80,7 +87,7 @@ pub struct Heartbeat {
 }
 
 /// A runner with its latest observation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunnerView {
     /// The runner.
     pub runner: Runner,
@@ -93,6 +100,8 @@ pub struct RunnerView {
 pub struct RunnerFilter {
     /// Only of this project.
     pub project: Option<ProjectId>,
+    /// Only of this node.
+    pub node: Option<InstanceId>,
     /// Only in these states; empty: all.
     pub states: Vec<StateName>,
     /// At most so many.
@@ -137,6 +146,15 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub i64);
 
+/// One of the eight parts of the outbox, as its owner holds it: all events of an aggregate are in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shard {
+    /// Which, from 0 to 7.
+    pub number: u8,
+    /// The how manieth owner this is: what an earlier one says no longer counts.
+    pub epoch: i64,
+}
+
 /// An event that waits for its delivery.
 #[derive(Clone, Debug)]
 pub struct OutboxRow {
@@ -166,10 +184,22 @@ pub struct DeadLetter {
 pub struct AuditReport {
     /// Events checked.
     pub events: u64,
+    /// Of these, sealed by other nodes of the team with keys of their own: that none is missing was checked, what they say
+    /// was not.
+    pub foreign: u64,
     /// Chains checked.
     pub chains: u64,
     /// What is wrong; empty: nothing.
     pub faults: Vec<AuditFault>,
+}
+
+/// What pruning removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many events.
+    pub events: u64,
+    /// Of how many chains.
+    pub chains: u64,
 }
 
 /// A fault in the audit chain.
@@ -196,4 +226,55 @@ pub struct Notice {
     pub event: Event,
     /// The runner, with its name, where it is about one.
     pub runner: Option<(RunnerId, Name)>,
+}
+
+/// A host that is to be registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNode {
+    /// The instance that it hosts.
+    pub id: InstanceId,
+    /// What people call its machine.
+    pub name: String,
+    /// Its version of Stratavore.
+    pub version: String,
+    /// How many runners may be active on it at once.
+    pub max_runners: Option<u32>,
+    /// Its machine and data directory, as one text. One host at a time holds the directory's lock, so whoever comes from the
+    /// same seat replaces the one before at once.
+    pub seat: String,
+}
+
+/// A registered node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// The instance that it hosts.
+    pub id: InstanceId,
+    /// What people call its machine.
+    pub name: String,
+    /// Its version of Stratavore.
+    pub version: String,
+    /// How many runners may be active on it at once.
+    pub max_runners: Option<u32>,
+    /// When its present host was registered, by the database's clock.
+    pub registered_at: Timestamp,
+    /// When it was last heard from, by the database's clock.
+    pub heard_at: Timestamp,
+    /// For how long it has been silent; nothing while it is heard from as often as it should.
+    pub silent: Option<Duration>,
+    /// How many runners hold a place on it.
+    pub active: u32,
+}
+
+/// Whether the database can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It answers.
+    Here,
+    /// It does not: what is read is what was last known.
+    Away {
+        /// Since when.
+        since: Timestamp,
+        /// Why, and what to do.
+        reason: String,
+    },
 }

@@ -317,3 +317,83 @@ async fn with_a_new_key_the_old_events_are_unknown_and_the_chain_goes_on() {
     assert_eq!(store.verify_audit().await.unwrap().faults, []);
     store.close().await;
 }
+
+/// A log of which everything old was pruned; one runner lives on.
+async fn pruned() -> Log {
+    let log = Log::new().await;
+    let store = log.ground.store();
+    let shards = store
+        .outbox_hold(Uuid::nil(), std::time::Duration::from_secs(60))
+        .await
+        .unwrap();
+    let rows = store.outbox_waiting(&shards, 1000).await.unwrap();
+    let positions = rows.iter().map(|row| row.position).collect();
+    store.outbox_delivered(&shards, positions).await.unwrap();
+    let runner = stratavore_core::ids::RunnerId::from_uuid(log.runner);
+    let restart = Input::Restart {
+        grace: std::time::Duration::ZERO,
+    };
+    let before = now();
+    store.apply(runner, restart, FREE, before).await.unwrap();
+    let lost = Input::Lost {
+        attempt: 2,
+        interrupted: false,
+    };
+    store.apply(runner, lost, FREE, now()).await.unwrap();
+    let cut = store.prune(before, now()).await.unwrap();
+    assert_eq!((cut.events, cut.chains), (4, 1));
+    assert_eq!(log.faults().await, []);
+    log
+}
+
+#[tokio::test]
+async fn what_was_pruned_further_than_signed_is_found() {
+    let log = pruned().await;
+    let faults = log
+        .tamper("DELETE FROM events WHERE aggregate_id = RUNNER AND seq = 5")
+        .await;
+    log.one(&faults, "gap", 5);
+    let log = pruned().await;
+    let faults = log
+        .tamper("DELETE FROM events WHERE aggregate_id = RUNNER")
+        .await;
+    log.one(&faults, "truncated", 5);
+}
+
+#[tokio::test]
+async fn an_event_changed_after_a_pruning_is_found() {
+    for change in ["payload = payload || ' '", "mac = randomblob(32)"] {
+        let log = pruned().await;
+        let faults = log
+            .tamper(&format!(
+                "UPDATE events SET {change} WHERE aggregate_id = RUNNER AND seq = 5"
+            ))
+            .await;
+        assert!(
+            faults
+                .iter()
+                .any(|fault| fault.kind == "changed" && fault.seq == 5),
+            "{faults:#?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_forged_pruning_is_found() {
+    for change in [
+        "bases = x''",
+        "pruned = pruned + 1",
+        "bases = randomblob(56)",
+    ] {
+        let log = pruned().await;
+        let faults = log
+            .tamper(&format!("UPDATE checkpoints SET {change} WHERE pruned > 0"))
+            .await;
+        assert!(
+            faults
+                .iter()
+                .any(|fault| fault.kind == "changed" && fault.aggregate_id.is_nil()),
+            "{change}: {faults:#?}"
+        );
+    }
+}

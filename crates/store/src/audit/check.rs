@@ -1,10 +1,10 @@
 //! Finds what was changed, removed, reordered or cut off behind the store's back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{Keyring, ORIGIN, Seal, Sealed};
+use super::{Checkpoint, HeadRow, Keyring, ORIGIN, Seal, Sealed};
 use crate::{AuditFault, AuditReport};
 
 /// A stored event as the check reads it.
@@ -22,51 +22,13 @@ pub(crate) struct Link {
     pub(crate) mac: Vec<u8>,
 }
 
-/// A stored checkpoint: the heads of the chains that grew since the one before.
-#[derive(Clone, Debug)]
-pub(crate) struct Checkpoint {
-    pub(crate) id: i64,
-    pub(crate) cursor: i64,
-    pub(crate) events: i64,
-    pub(crate) heads: Vec<u8>,
-    pub(crate) at_micros: i64,
-    pub(crate) key_id: String,
-    pub(crate) mac: Vec<u8>,
-}
-
-/// Where a chain ends, as its aggregate's own row says.
-#[derive(Clone, Debug)]
-pub(crate) struct HeadRow {
-    pub(crate) aggregate_id: Uuid,
-    pub(crate) seq: u64,
-    pub(crate) mac: Vec<u8>,
-}
-
-/// The bytes of one head in a checkpoint: aggregate, seq, seal.
-const HEAD_LEN: usize = 16 + 8 + 32;
-
-impl HeadRow {
-    /// Appends it to the bytes that a checkpoint signs.
-    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(self.aggregate_id.as_bytes());
-        into.extend_from_slice(&self.seq.to_be_bytes());
-        into.extend_from_slice(&self.mac);
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (id, rest) = bytes.split_first_chunk::<16>()?;
-        let (seq, mac) = rest.split_first_chunk::<8>()?;
-        Some(Self {
-            aggregate_id: Uuid::from_bytes(*id),
-            seq: u64::from_be_bytes(*seq),
-            mac: mac.to_vec(),
-        })
-    }
-}
-
 /// A check under way: first the heads and checkpoints, then chain after chain.
 pub(crate) struct Inspection<'a> {
     keys: &'a Keyring,
+    /// The keys of other nodes: what they sealed is theirs to check.
+    others: BTreeSet<String>,
+    /// Behind which place each pruned chain begins.
+    bases: BTreeMap<Uuid, HeadRow>,
     heads: BTreeMap<Uuid, HeadRow>,
     signed: BTreeMap<Uuid, Vec<HeadRow>>,
     chain: Vec<Link>,
@@ -77,6 +39,7 @@ impl<'a> Inspection<'a> {
     /// Begins with what the aggregates' rows and the checkpoints say of the heads.
     pub(crate) fn new(
         keys: &'a Keyring,
+        others: BTreeSet<String>,
         heads: Vec<HeadRow>,
         checkpoints: Vec<Checkpoint>,
     ) -> Self {
@@ -86,6 +49,8 @@ impl<'a> Inspection<'a> {
             .collect();
         let mut inspection = Self {
             keys,
+            others,
+            bases: BTreeMap::new(),
             heads,
             signed: BTreeMap::new(),
             chain: Vec::new(),
@@ -112,12 +77,25 @@ impl<'a> Inspection<'a> {
         self.end_chain();
         for (id, head) in std::mem::take(&mut self.heads) {
             self.signed.remove(&id);
-            self.fault(
-                id,
-                1,
-                "truncated",
-                format!("all {} events of the chain are gone", head.seq),
-            );
+            let base = self.bases.get(&id);
+            let (first, pruned) = base.map_or((1, false), |base| {
+                (base.seq + 1, base.seq == head.seq && base.mac == head.mac)
+            });
+            if !pruned {
+                let detail = match base {
+                    None => format!("all {} events of the chain are gone", head.seq),
+                    Some(base) if base.seq < head.seq => {
+                        format!("events {first} to {} are gone", head.seq)
+                    }
+                    Some(_) => "its row names another last event".to_owned(),
+                };
+                let kind = if detail.starts_with("its") {
+                    "changed"
+                } else {
+                    "truncated"
+                };
+                self.fault(id, first, kind, detail);
+            }
         }
         for (id, heads) in std::mem::take(&mut self.signed) {
             let seq = heads.iter().map(|head| head.seq).max().unwrap_or(0);
@@ -155,6 +133,7 @@ impl<'a> Inspection<'a> {
                 before = None;
             }
             match (self.keys.get(&checkpoint.key_id), before) {
+                (None, _) if self.others.contains(&checkpoint.key_id) => {}
                 (None, _) => {
                     let detail = format!(
                         "{whole} is signed with the key {:?}, which audit.key lacks",
@@ -175,12 +154,11 @@ impl<'a> Inspection<'a> {
                 (Some(_), _) => {}
             }
             before = Seal::try_from(&checkpoint.mac[..]).ok();
-            for head in checkpoint
-                .heads
-                .chunks(HEAD_LEN)
-                .filter_map(HeadRow::decode)
-            {
+            for head in HeadRow::decode_all(&checkpoint.heads) {
                 self.signed.entry(head.aggregate_id).or_default().push(head);
+            }
+            for base in HeadRow::decode_all(&checkpoint.bases) {
+                self.bases.insert(base.aggregate_id, base);
             }
         }
     }
@@ -198,11 +176,16 @@ impl<'a> Inspection<'a> {
 
     /// Follows the chain. After a fault it goes on from what is stored, so that one fault is told once.
     fn links(&mut self, id: Uuid, chain: &mut [Link]) {
-        let mut before = Some(ORIGIN);
+        let base = self.bases.get(&id);
+        let begin = base.map_or(0, |base| base.seq);
+        let mut before = match base {
+            None => Some(ORIGIN),
+            Some(base) => Seal::try_from(&base.mac[..]).ok(),
+        };
         let mut cursor = i64::MIN;
         for i in 0..chain.len() {
-            let expected = i as u64 + 1;
-            let previous = if i == 0 { 0 } else { chain[i - 1].seq };
+            let expected = begin + i as u64 + 1;
+            let previous = if i == 0 { begin } else { chain[i - 1].seq };
             let seq = chain[i].seq;
             if seq > previous + 1 {
                 let missing = seq - previous - 1;
@@ -243,6 +226,10 @@ impl<'a> Inspection<'a> {
     fn link(&mut self, id: Uuid, before: &Seal, links: &mut [Link]) -> bool {
         let seq = links[0].seq;
         let Some(key) = self.keys.get(&links[0].key_id) else {
+            if self.others.contains(&links[0].key_id) {
+                self.report.foreign += 1;
+                return true;
+            }
             let detail = format!(
                 "event {seq} is sealed with the key {:?}, which audit.key lacks",
                 links[0].key_id
@@ -309,7 +296,11 @@ impl<'a> Inspection<'a> {
             }
             Some(_) => {}
         }
+        let begin = self.bases.get(&id).map_or(0, |base| base.seq);
         for signed in self.signed.remove(&id).unwrap_or_default() {
+            if signed.seq <= begin {
+                continue;
+            }
             if signed.seq > last.seq {
                 if !cut {
                     cut = true;
@@ -329,6 +320,25 @@ impl<'a> Inspection<'a> {
                 self.fault(id, signed.seq, "changed", detail);
             }
         }
+    }
+}
+
+impl AuditReport {
+    /// Compares how many events there are with how many the last checkpoint counted. What the chains show says more.
+    pub(crate) fn expect_count(&mut self, found: i64, signed: i64) {
+        if found == signed || !self.faults.is_empty() {
+            return;
+        }
+        self.faults.push(AuditFault {
+            aggregate_id: Uuid::nil(),
+            seq: 0,
+            kind: if found < signed {
+                "truncated"
+            } else {
+                "changed"
+            },
+            detail: format!("the last checkpoint counted {signed} events, and there are {found}"),
+        });
     }
 }
 

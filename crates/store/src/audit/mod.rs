@@ -1,9 +1,11 @@
 //! The audit chain: what is signed, with which key, and what a check of it finds. The same for every database.
 
 mod check;
+mod checkpoint;
 mod key;
 
-pub(crate) use check::{Checkpoint, HeadRow, Inspection, Link};
+pub(crate) use check::{Inspection, Link};
+pub(crate) use checkpoint::{Checkpoint, Growth, HeadRow};
 pub(crate) use key::Keyring;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -56,10 +58,15 @@ impl Key {
         mac.finalize().into_bytes().into()
     }
 
-    /// Seals a checkpoint.
+    /// Seals a checkpoint. One that follows a pruning covers what was pruned too; the others are sealed as they always were.
     pub(crate) fn seal_checkpoint(&self, before: &Seal, checkpoint: &Checkpoint) -> Seal {
         let mut mac = self.mac();
-        mac.update(b"stratavore checkpoint 1\0");
+        let pruned = checkpoint.pruned > 0;
+        mac.update(if pruned {
+            b"stratavore checkpoint 2\0"
+        } else {
+            b"stratavore checkpoint 1\0"
+        });
         mac.update(before);
         for number in [
             checkpoint.id,
@@ -71,6 +78,11 @@ impl Key {
         }
         mac.update(&(checkpoint.heads.len() as u64).to_be_bytes());
         mac.update(&checkpoint.heads);
+        if pruned {
+            mac.update(&checkpoint.pruned.to_be_bytes());
+            mac.update(&(checkpoint.bases.len() as u64).to_be_bytes());
+            mac.update(&checkpoint.bases);
+        }
         mac.finalize().into_bytes().into()
     }
 }

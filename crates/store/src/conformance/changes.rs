@@ -210,6 +210,7 @@ pub async fn runners_are_listed_newest_first_and_filtered(store: Arc<dyn Store>)
         ["api-2", "web-1"]
     );
     let both = RunnerFilter {
+        node: None,
         project: Some(api.id),
         states,
         limit: Some(5),

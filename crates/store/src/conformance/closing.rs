@@ -46,7 +46,7 @@ pub async fn what_was_asked_before_is_written_and_later_calls_fail(store: Arc<dy
     closed(
         world
             .store
-            .claim_notices("desk", world.now())
+            .claim_notices("ada", "desk", world.now())
             .await
             .map(drop),
     );

@@ -15,6 +15,7 @@ pub mod events;
 pub mod interruptions;
 pub mod launches;
 mod model;
+pub mod nodes;
 pub mod notices;
 pub mod observations;
 pub mod outbox;
@@ -93,6 +94,10 @@ macro_rules! conformance {
                 a_failure_is_counted_and_the_last_makes_a_dead_letter
                 a_dead_letter_parks_its_own_aggregate_alone
                 a_dead_letter_that_is_delivered_after_all_releases_its_aggregate
+                a_retried_dead_letter_is_tried_anew
+                a_dropped_dead_letter_is_given_up_and_releases_its_aggregate
+                only_rows_of_the_shards_asked_for_are_listed_and_marked
+                what_another_owner_holds_by_now_is_not_marked
                 delivering_keeps_the_order_of_each_aggregate_under_concurrent_writers
             }
             notices {
@@ -101,7 +106,20 @@ macro_rules! conformance {
                 a_refused_launch_is_told_each_time
                 a_notice_is_claimed_once_for_each_consumer
                 claims_at_once_share_nothing
+                each_person_is_told_of_what_they_launched_and_nobody_else
                 a_claim_that_was_not_shown_is_claimed_again_after_a_minute
+            }
+            nodes {
+                a_registered_node_is_listed_with_what_is_active_on_it
+                a_node_id_belongs_to_one_host_while_that_is_heard_from
+                a_host_that_left_is_silent_and_its_id_free
+                a_host_that_is_not_heard_from_is_silent_and_may_be_replaced
+                an_unknown_node_is_an_error_that_names_it
+                a_runner_keeps_its_node_and_its_person
+                a_nodes_limit_counts_its_own_runners_alone
+                only_queued_runners_of_this_node_are_admitted
+                an_interruption_is_offered_by_the_runners_own_node
+                forgetting_a_node_ends_its_runners_and_no_other
             }
             interruptions {
                 the_offer_is_made_once
@@ -112,6 +130,7 @@ macro_rules! conformance {
                 an_untouched_log_is_sound
                 checkpoints_of_an_untouched_log_are_sound
                 the_log_is_sound_while_it_grows
+                a_pruned_log_is_sound_and_goes_on
             }
             closing {
                 what_was_asked_before_is_written_and_later_calls_fail
@@ -154,6 +173,7 @@ mod tests {
             include_str!("events.rs"),
             include_str!("interruptions.rs"),
             include_str!("launches.rs"),
+            include_str!("nodes.rs"),
             include_str!("notices.rs"),
             include_str!("observations.rs"),
             include_str!("outbox.rs"),

@@ -10,7 +10,7 @@ use stratavore_core::launch::RestartPolicy;
 use stratavore_core::name::Name;
 use stratavore_core::project::Project;
 use stratavore_core::quota::{self, Full, Limits, Usage};
-use stratavore_core::runner::{Exit, Input, Outcome, Runner};
+use stratavore_core::runner::{Exit, Input, Origin, Outcome, Runner};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -214,14 +214,16 @@ impl Model {
             Err(_) if new.queue => Runner::queued,
             Err(full) => return self.refuse(&project, full, &new.launch.program),
         };
-        self.keep(launched(
-            new.id,
+        let origin = Origin {
+            id: new.id,
             name,
-            project.id,
-            project.name.clone(),
-            new.launch,
-            now,
-        ))
+            project_id: project.id,
+            project: project.name,
+            node: new.node,
+            person: new.person,
+            launch: new.launch,
+        };
+        self.keep(launched(origin, now))
     }
 
     fn apply(&mut self, before: &Runner, input: Input, now: Timestamp) -> Verdict {

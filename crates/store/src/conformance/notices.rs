@@ -10,13 +10,13 @@ use stratavore_core::notice::Edge;
 use stratavore_core::runner::{Input, Runner};
 use tokio::task::JoinSet;
 
-use super::world::{FREE, GRACE, World, holders};
-use crate::{Notice, Store};
+use super::world::{FREE, GRACE, PERSON, World, holders};
+use crate::{NewRunner, Notice, Store};
 
 async fn claim(world: &World, consumer: &str) -> Vec<Notice> {
     world
         .store
-        .claim_notices(consumer, world.now())
+        .claim_notices(PERSON, consumer, world.now())
         .await
         .unwrap()
 }
@@ -149,7 +149,7 @@ pub async fn a_notice_is_claimed_once_for_each_consumer(store: Arc<dyn Store>) {
     assert!(
         world
             .store
-            .claim_notices("desk", at)
+            .claim_notices(PERSON, "desk", at)
             .await
             .unwrap()
             .is_empty()
@@ -157,7 +157,7 @@ pub async fn a_notice_is_claimed_once_for_each_consumer(store: Arc<dyn Store>) {
     assert!(
         world
             .store
-            .claim_notices("desk", at)
+            .claim_notices(PERSON, "desk", at)
             .await
             .unwrap()
             .is_empty(),
@@ -197,6 +197,42 @@ pub async fn claims_at_once_share_nothing(store: Arc<dyn Store>) {
         .collect();
     assert_eq!(all.len(), 10);
     assert_eq!(all.into_iter().collect::<HashSet<_>>().len(), 10);
+}
+
+pub async fn each_person_is_told_of_what_they_launched_and_nobody_else(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let project = world.project("api", Some(2)).await;
+    let mut runners = Vec::new();
+    for person in ["ada", "bob"] {
+        let new = NewRunner {
+            person: person.into(),
+            ..world.new_runner(&project)
+        };
+        let runner = world.try_launch(new, FREE).await.unwrap().runner;
+        assert_eq!(runner.person, person);
+        runners.push(runner);
+    }
+    let refused = NewRunner {
+        person: "bob".into(),
+        ..world.new_runner(&project)
+    };
+    holders(world.try_launch(refused, FREE).await);
+    world.exit(&runners[1], 3).await;
+    world.exit(&runners[0], 0).await;
+    let claim = async |person| {
+        let told = world.store.claim_notices(person, "desk", world.now()).await;
+        edges(&told.unwrap())
+    };
+    assert!(claim("eve").await.is_empty());
+    assert_eq!(claim("ada").await, [Edge::Ended]);
+    assert_eq!(claim("bob").await, [Edge::QuotaRefused, Edge::Failed]);
+    for person in ["ada", "bob", "eve"] {
+        assert!(claim(person).await.is_empty(), "{person}");
+    }
+    // A minute later each claims again what is their own.
+    world.pass(Duration::from_secs(61));
+    assert_eq!(claim("ada").await, [Edge::Ended]);
+    assert_eq!(claim("bob").await, [Edge::QuotaRefused, Edge::Failed]);
 }
 
 pub async fn a_claim_that_was_not_shown_is_claimed_again_after_a_minute(store: Arc<dyn Store>) {

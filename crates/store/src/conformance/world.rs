@@ -15,10 +15,12 @@ use stratavore_core::runner::{Exit, Input, Process, Runner, StateName};
 use uuid::Uuid;
 
 use crate::{
-    Applied, Cursor, Event, EventFilter, Heartbeat, NewProject, NewRunner, Observation, Store,
-    StoreError,
+    Applied, Cursor, Event, EventFilter, Heartbeat, NewProject, NewRunner, Observation, Shard,
+    Store, StoreError,
 };
 
+/// Who launches.
+pub(super) const PERSON: &str = "ada";
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 pub(super) const FREE: Limits = Limits {
     project: None,
@@ -97,6 +99,8 @@ impl World {
             id: RunnerId::new(self.now()),
             name: None,
             project_id: project.id,
+            node: self.store.instance().clone(),
+            person: PERSON.into(),
             launch: a_launch(),
             queue: false,
             request_id: None,
@@ -255,6 +259,17 @@ impl World {
     pub(super) async fn memory_of(&self, id: RunnerId) -> Option<u64> {
         let view = self.store.runner(id).await.expect("the runner is there");
         view.observation.map(|observation| observation.memory_bytes)
+    }
+
+    /// Returns the shards of the outbox, all held.
+    pub(super) async fn shards(&self) -> Vec<Shard> {
+        let shards = self
+            .store
+            .outbox_hold(Uuid::from_u128(1), Duration::from_secs(60))
+            .await
+            .expect("the outbox is held");
+        assert_eq!(shards.len(), 8, "nobody else wants any");
+        shards
     }
 
     pub(super) async fn active(&self) -> usize {

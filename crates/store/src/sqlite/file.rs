@@ -110,7 +110,7 @@ impl<'a> File<'a> {
             .unwrap_or(0);
         if found > known {
             return Err(StoreError::Newer {
-                path: self.path.to_owned(),
+                database: self.path.display().to_string(),
                 found,
                 known,
             });

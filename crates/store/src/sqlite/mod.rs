@@ -11,22 +11,22 @@ macro_rules! work {
 
 mod file;
 mod ledger;
-mod row;
 mod sql;
 #[cfg(test)]
 mod tests;
 mod trouble;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{Connection, SqliteConnection, SqlitePool};
+use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool};
 use stratavore_core::clock::{Timestamp, to_micros};
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::{self, InstanceId, NoticeId, ProjectId, RunnerId};
@@ -35,16 +35,20 @@ use stratavore_core::quota::Limits;
 use stratavore_core::runner::{Input, StateName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::audit::{Checkpoint, HeadRow, Inspection, Keyring};
+use crate::row::{
+    self, ChainHead, CheckpointRow, EventRow, LinkRow, NodeRow, OutboxEntry, ProjectRow, RunnerRow,
+    unsigned,
+};
 use crate::{
-    Applied, AuditFault, AuditReport, Cursor, DeadLetter, Event, EventFilter, Heartbeat,
-    NewProject, NewRunner, Notice, OutboxRow, Position, Result, RunnerFilter, RunnerView, Store,
-    StoreError,
+    Applied, AuditReport, Cursor, DeadLetter, Event, EventFilter, Heartbeat, NewNode, NewProject,
+    NewRunner, NodeView, Notice, OutboxRow, Position, Pruned, Result, RunnerFilter, RunnerView,
+    Shard, Store, StoreError,
 };
 use file::File;
-use ledger::{Ledger, Outcome};
-use row::{CheckpointRow, EventRow, LinkRow, OutboxEntry, ProjectRow, RunnerRow, unsigned};
+use ledger::{Ledger, Outcome, outbox};
 use trouble::Trouble;
 use writer::{Class, Request, Work, Writer, request};
 
@@ -145,7 +149,7 @@ impl SqliteStore {
 
         let (sender, requests) = mpsc::channel(options.queue);
         let (committed, commits) = watch::channel(last);
-        let ledger = Ledger::new(connection, keys.clone(), last);
+        let ledger = Ledger::new(connection, keys.clone(), instance.clone(), last);
         let writer = Writer {
             ledger,
             requests,
@@ -201,6 +205,12 @@ impl SqliteStore {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Lends a connection that reads.
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>> {
+        let lent = self.readers.acquire().await;
+        lent.map_err(|error| Trouble::Sql(error).during("read the database"))
     }
 
     /// Hands work to the writer and waits until it is committed. Once handed over it is done even if nobody waits.
@@ -280,30 +290,19 @@ impl SqliteStore {
     async fn inspect(&self) -> Outcome<AuditReport> {
         use futures::TryStreamExt;
 
-        #[derive(sqlx::FromRow)]
-        struct Head {
-            aggregate_id: uuid::Uuid,
-            seq: i64,
-            head: Vec<u8>,
-        }
         let mut snapshot = self.readers.begin().await?;
-        let heads: Vec<Head> = sqlx::query_as(sql::audit::HEADS)
+        let heads: Vec<ChainHead> = sqlx::query_as(sql::audit::HEADS)
             .fetch_all(&mut *snapshot)
             .await?;
-        let heads = heads
-            .into_iter()
-            .map(|head| HeadRow {
-                aggregate_id: head.aggregate_id,
-                seq: u64::try_from(head.seq).unwrap_or(0),
-                mac: head.head,
-            })
-            .collect();
+        let heads = heads.into_iter().map(HeadRow::from).collect();
         let checkpoints: Vec<CheckpointRow> = sqlx::query_as(sql::audit::CHECKPOINTS)
             .fetch_all(&mut *snapshot)
             .await?;
         let checkpoints: Vec<Checkpoint> = checkpoints.into_iter().map(Checkpoint::from).collect();
-        let signed = checkpoints.last().map(|last| (last.cursor, last.events));
-        let mut inspection = Inspection::new(&self.keys, heads, checkpoints);
+        let signed = checkpoints
+            .last()
+            .map(|last| (last.cursor, last.events - last.pruned));
+        let mut inspection = Inspection::new(&self.keys, BTreeSet::new(), heads, checkpoints);
         {
             let mut links = sqlx::query_as::<_, LinkRow>(sql::audit::CHAINS).fetch(&mut *snapshot);
             while let Some(row) = links.try_next().await? {
@@ -311,27 +310,12 @@ impl SqliteStore {
             }
         }
         let mut report = inspection.report();
-        if let Some((cursor, signed)) = signed
-            && report.faults.is_empty()
-        {
+        if let Some((cursor, signed)) = signed {
             let found: i64 = sqlx::query_scalar(sql::audit::COUNT_UNTIL)
                 .bind(cursor)
                 .fetch_one(&mut *snapshot)
                 .await?;
-            if found != signed {
-                report.faults.push(AuditFault {
-                    aggregate_id: uuid::Uuid::nil(),
-                    seq: 0,
-                    kind: if found < signed {
-                        "truncated"
-                    } else {
-                        "changed"
-                    },
-                    detail: format!(
-                        "the last checkpoint counted {signed} events, and there are {found}"
-                    ),
-                });
-            }
+            report.expect_count(found, signed);
         }
         Ok(report)
     }
@@ -436,15 +420,19 @@ impl Store for SqliteStore {
         let project = filter.project.map(|id| id.as_uuid());
         // A negative limit is none.
         let limit = filter.limit.map_or(-1, i64::from);
+        let node = filter.node.map(|node| node.to_string());
         let query = if filter.states.is_empty() {
-            sqlx::query(sql::runner::LIST).bind(project).bind(limit)
+            sqlx::query(sql::runner::LIST)
+                .bind(project)
+                .bind(limit)
+                .bind(node)
         } else {
             let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
-            let states =
-                serde_json::to_string(&states).map_err(|error| row::corrupt("states", error))?;
+            let states = row::json("states", &states)?;
             sqlx::query(sql::runner::LIST_IN_STATES)
                 .bind(project)
                 .bind(limit)
+                .bind(node)
                 .bind(states)
         };
         self.read_all("list runners", query, RunnerRow::view).await
@@ -509,36 +497,85 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn outbox_waiting(&self, limit: u32) -> Result<Vec<OutboxRow>> {
-        let query = sqlx::query(sql::outbox::WAITING).bind(limit);
-        self.read_all("list the outbox", query, OutboxEntry::waiting)
-            .await
-    }
-
-    async fn outbox_delivered(&self, positions: Vec<Position>) -> Result<()> {
-        if positions.is_empty() {
-            return Ok(());
-        }
+    async fn prune(&self, before: Timestamp, now: Timestamp) -> Result<Pruned> {
+        let (before, now) = (to_micros(before), to_micros(now));
         self.write(
-            Class::Lazy,
-            "mark events as delivered",
-            work!(outbox_delivered(positions)),
+            Class::Durable,
+            "prune the audit log",
+            work!(prune(before, now)),
         )
         .await
     }
 
+    async fn outbox_hold(&self, _owner: Uuid, _ttl: Duration) -> Result<Vec<Shard>> {
+        Ok(outbox::all())
+    }
+
+    async fn outbox_release(&self, _owner: Uuid) -> Result<()> {
+        Ok(())
+    }
+
+    async fn outbox_waiting(&self, shards: &[Shard], limit: u32) -> Result<Vec<OutboxRow>> {
+        let (shards, _) = outbox::numbers(shards)?;
+        let query = sqlx::query(sql::outbox::WAITING).bind(shards).bind(limit);
+        self.read_all("list the outbox", query, OutboxEntry::waiting)
+            .await
+    }
+
+    async fn outbox_delivered(&self, shards: &[Shard], positions: Vec<Position>) -> Result<()> {
+        let (shards, fenced) = outbox::numbers(shards)?;
+        if !positions.is_empty() {
+            self.write(
+                Class::Lazy,
+                "mark events as delivered",
+                work!(outbox_delivered(shards, positions)),
+            )
+            .await?;
+        }
+        if fenced {
+            Err(StoreError::Fenced)
+        } else {
+            Ok(())
+        }
+    }
+
     async fn outbox_failed(
         &self,
+        shards: &[Shard],
         position: Position,
         error: String,
         max_attempts: u32,
         now: Timestamp,
     ) -> Result<bool> {
-        let now = to_micros(now);
+        let (now, (shards, fenced)) = (to_micros(now), outbox::numbers(shards)?);
+        let parked = self
+            .write(
+                Class::Lazy,
+                "count a failed delivery",
+                work!(outbox_failed(shards, position, error, max_attempts, now)),
+            )
+            .await?;
+        if fenced {
+            Err(StoreError::Fenced)
+        } else {
+            Ok(parked)
+        }
+    }
+
+    async fn outbox_retry(&self, aggregate: Option<Uuid>) -> Result<u64> {
         self.write(
-            Class::Lazy,
-            "count a failed delivery",
-            work!(outbox_failed(position, error, max_attempts, now)),
+            Class::Durable,
+            "release dead letters",
+            work!(outbox_retry(aggregate)),
+        )
+        .await
+    }
+
+    async fn outbox_drop(&self, position: Position) -> Result<()> {
+        self.write(
+            Class::Durable,
+            "give a dead letter up",
+            work!(outbox_drop(position)),
         )
         .await
     }
@@ -568,10 +605,15 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn claim_notices(&self, consumer: &str, now: Timestamp) -> Result<Vec<Notice>> {
-        let (consumer, now) = (consumer.to_owned(), to_micros(now));
+    async fn claim_notices(
+        &self,
+        person: &str,
+        consumer: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Notice>> {
+        let (person, consumer, now) = (person.to_owned(), consumer.to_owned(), to_micros(now));
         let work: Work<Vec<Notice>> = Box::new(move |ledger| {
-            Box::pin(async move { ledger.claim_notices(&consumer, now).await })
+            Box::pin(async move { ledger.claim_notices(&person, &consumer, now).await })
         });
         self.write(Class::Lazy, "claim notices", work).await
     }
@@ -598,8 +640,57 @@ impl Store for SqliteStore {
     async fn interrupted(&self) -> Result<Vec<RunnerView>> {
         self.read_all(
             "list interrupted runners",
-            sqlx::query(sql::runner::INTERRUPTED),
+            sqlx::query(sql::runner::INTERRUPTED).bind(self.instance.as_str()),
             RunnerRow::view,
+        )
+        .await
+    }
+
+    async fn register_node(&self, new: NewNode, incarnation: Uuid, ttl: Duration) -> Result<()> {
+        self.write(
+            Class::Lazy,
+            "register the node",
+            work!(register_node(new, incarnation, ttl)),
+        )
+        .await
+    }
+
+    async fn heard_from_node(&self, id: &InstanceId, incarnation: Uuid) -> Result<()> {
+        let id = id.clone();
+        self.write(
+            Class::Lazy,
+            "record that the node lives",
+            work!(heard_from_node(id, incarnation)),
+        )
+        .await
+    }
+
+    async fn node_left(&self, id: &InstanceId, incarnation: Uuid) -> Result<()> {
+        let id = id.clone();
+        self.write(
+            Class::Lazy,
+            "record that the node's host ends",
+            work!(node_left(id, incarnation)),
+        )
+        .await
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeView>> {
+        let mut nodes = self
+            .read_all("list nodes", sqlx::query(sql::node::LIST), NodeRow::view)
+            .await?;
+        for node in nodes.iter_mut().filter(|node| node.id == self.instance) {
+            node.silent = None;
+        }
+        Ok(nodes)
+    }
+
+    async fn forget_node(&self, id: &InstanceId, now: Timestamp) -> Result<Vec<Applied>> {
+        let (id, now) = (id.clone(), to_micros(now));
+        self.write(
+            Class::Durable,
+            "forget the node",
+            work!(forget_node(id, now)),
         )
         .await
     }

@@ -67,6 +67,7 @@ fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
         ("event", sql::event::ALL),
         ("outbox", sql::outbox::ALL),
         ("notice", sql::notice::ALL),
+        ("node", sql::node::ALL),
         ("audit", sql::audit::ALL),
     ];
     all.into_iter()
@@ -102,7 +103,14 @@ async fn no_frequent_statement_reads_a_whole_table() {
         "audit::CHAINS",
         "audit::HEADS",
         "audit::CHECKPOINTS",
+        "audit::PRUNABLE",
+        "audit::PRUNE_NOTIFICATIONS",
+        "audit::PRUNE_NOTICES",
+        "audit::PRUNE_OUTBOX",
+        "audit::PRUNE",
+        "audit::END_PRUNING",
         "instance::ID",
+        "node::LIST",
     ];
     for (concern, name, text) in statements() {
         if concern == "batch" || whole.contains(&format!("{concern}::{name}").as_str()) {

@@ -177,7 +177,7 @@ impl Writer {
         match committed {
             Ok(()) => {
                 let last = self.ledger.last();
-                if last > start {
+                if self.ledger.take_released() || last > start {
                     self.commits.send_replace(last);
                 }
                 answer(done, Ok(()));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stratavore_core::clock::{Clock, SystemClock, Timestamp};
-use stratavore_core::ids::{ProjectId, RunnerId};
+use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
 use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::project::Project;
@@ -107,6 +107,8 @@ pub fn new_runner(project: &Project) -> NewRunner {
         id: RunnerId::new(now()),
         name: None,
         project_id: project.id,
+        node: InstanceId::from_stored("here".into()),
+        person: "ada".into(),
         launch,
         queue: false,
         request_id: None,

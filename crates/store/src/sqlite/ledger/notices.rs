@@ -2,13 +2,11 @@
 
 use chrono::TimeDelta;
 use stratavore_core::clock::Timestamp;
-use stratavore_core::ids::{NoticeId, RunnerId};
-use stratavore_core::name::Name;
-use stratavore_core::notice::Edge;
+use stratavore_core::ids::NoticeId;
 use uuid::Uuid;
 
 use super::{Ledger, Outcome};
-use crate::sqlite::row::{self, NoticeRow};
+use crate::row::{self, NoticeRow};
 use crate::sqlite::sql::notice as sql;
 use crate::{Notice, Result};
 
@@ -18,40 +16,46 @@ const CLAIM: TimeDelta = TimeDelta::minutes(1);
 impl Ledger {
     pub(in crate::sqlite) async fn claim_notices(
         &mut self,
+        person: &str,
         consumer: &str,
         now: Timestamp,
     ) -> Outcome<Vec<Notice>> {
         let mut claimed: Vec<Uuid> = sqlx::query_scalar(sql::CLAIM_AGAIN)
+            .bind(person)
             .bind(consumer)
             .bind(now.timestamp_micros())
             .bind((now - CLAIM).timestamp_micros())
             .fetch_all(&mut self.connection)
             .await?;
         let unclaimed: Vec<i64> = sqlx::query_scalar(sql::UNCLAIMED)
+            .bind(person)
             .bind(consumer)
             .fetch_all(&mut self.connection)
             .await?;
         for notice in unclaimed {
-            let id = NoticeId::new(now).as_uuid();
-            sqlx::query(sql::CLAIM)
-                .bind(id)
+            let id: Option<Uuid> = sqlx::query_scalar(sql::CLAIM)
+                .bind(NoticeId::new(now).as_uuid())
+                .bind(person)
                 .bind(consumer)
                 .bind(notice)
                 .bind(now.timestamp_micros())
-                .execute(&mut self.connection)
+                .fetch_optional(&mut self.connection)
                 .await?;
-            claimed.push(id);
+            claimed.extend(id);
         }
         if claimed.is_empty() {
             return Ok(Vec::new());
         }
         let ids: Vec<String> = claimed.iter().map(|id| id.simple().to_string()).collect();
-        let ids = serde_json::to_string(&ids).map_err(|error| row::corrupt("notices", error))?;
+        let ids = row::json("notices", &ids)?;
         let rows: Vec<NoticeRow> = sqlx::query_as(sql::CLAIMED)
             .bind(ids)
             .fetch_all(&mut self.connection)
             .await?;
-        Ok(rows.into_iter().map(notice).collect::<Result<_>>()?)
+        Ok(rows
+            .into_iter()
+            .map(NoticeRow::notice)
+            .collect::<Result<_>>()?)
     }
 
     pub(in crate::sqlite) async fn notice_shown(
@@ -66,24 +70,4 @@ impl Ledger {
             .await?;
         Ok(())
     }
-}
-
-fn notice(row: NoticeRow) -> Result<Notice> {
-    let what = "a notice";
-    let edge: Edge =
-        serde_json::from_value(row.edge.into()).map_err(|error| row::corrupt(what, error))?;
-    let about = RunnerId::from_uuid(row.event.aggregate_id);
-    let runner = match row.runner {
-        Some(name) => Some((
-            about,
-            Name::new(name).map_err(|error| row::corrupt(what, error))?,
-        )),
-        None => None,
-    };
-    Ok(Notice {
-        id: NoticeId::from_uuid(row.notification_id),
-        edge,
-        event: row.event.event()?,
-        runner,
-    })
 }

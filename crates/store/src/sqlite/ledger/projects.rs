@@ -5,10 +5,14 @@ use stratavore_core::fact::Fact;
 use stratavore_core::ids::ProjectId;
 use stratavore_core::project::Project;
 
-use super::{Chain, Ledger, Outcome};
-use crate::sqlite::row::{ProjectRow, signed, small};
+use super::{Ledger, Outcome};
+use crate::chain::Chain;
+use crate::row::{ProjectRow, signed, small};
 use crate::sqlite::sql::project as sql;
 use crate::{NewProject, StoreError};
+
+/// Whom facts concern that nobody is told of.
+const NOBODY: &str = "";
 
 impl Ledger {
     pub(in crate::sqlite) async fn add_project(
@@ -41,7 +45,7 @@ impl Ledger {
             name: project.name.to_string(),
             path: project.path.clone(),
         };
-        self.append(&mut chain, &[fact], now).await?;
+        self.append(&mut chain, &[fact], NOBODY, now).await?;
         sqlx::query(sql::INSERT)
             .bind(chain.id)
             .bind(project.name.as_str())
@@ -79,7 +83,7 @@ impl Ledger {
         }
         project.archived_at = Some(now);
         project.revision += 1;
-        self.append(&mut chain, &[Fact::ProjectArchived {}], now)
+        self.append(&mut chain, &[Fact::ProjectArchived {}], NOBODY, now)
             .await?;
         sqlx::query(sql::ARCHIVE)
             .bind(chain.id)
@@ -99,7 +103,7 @@ impl Ledger {
             .fetch_optional(&mut self.connection)
             .await?;
         let row = row.ok_or(StoreError::NoProject(id))?;
-        let chain = Chain::of_project(id.as_uuid(), &row)?;
+        let chain = Chain::of_project(&row)?;
         Ok((row.project()?, chain))
     }
 
@@ -108,9 +112,10 @@ impl Ledger {
         &mut self,
         mut chain: Chain,
         facts: &[Fact],
+        person: &str,
         now: Timestamp,
     ) -> Outcome<()> {
-        self.append(&mut chain, facts, now).await?;
+        self.append(&mut chain, facts, person, now).await?;
         sqlx::query(sql::HEAD)
             .bind(chain.id)
             .bind(chain.seq())

@@ -4,15 +4,17 @@ use std::collections::HashSet;
 
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
-use stratavore_core::ids::{ProjectId, RunnerId};
-use stratavore_core::name::{MAX_NAME, Name};
+use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
+use stratavore_core::name::Name;
 use stratavore_core::project::Project;
 use stratavore_core::quota::{self, Full, Limits, Scope, Usage};
-use stratavore_core::runner::{Failure, Input, Outcome as Change, Runner, State};
+use stratavore_core::runner::{Failure, Input, Outcome as Change, State};
 use uuid::Uuid;
 
-use super::{Chain, Ledger, Outcome};
-use crate::sqlite::row::{self, RunnerRow, signed, small};
+use super::{Ledger, Outcome};
+use crate::admission::{self, STEM};
+use crate::chain::Chain;
+use crate::row::{RunnerRow, json, signed, small};
 use crate::sqlite::sql::runner as sql;
 use crate::{Applied, Heartbeat, NewRunner, Result, StoreError};
 
@@ -37,31 +39,37 @@ impl Ledger {
         if project.archived_at.is_some() {
             return Err(StoreError::ProjectArchived(project.name.into()).into());
         }
-        let name = match new.name {
+        let name = match &new.name {
             Some(name) => {
-                self.expect_free(&name).await?;
-                name
+                self.expect_free(name).await?;
+                name.clone()
             }
             None => self.free_name(&project).await?,
         };
-        let launched = match self.admit(&project, limits).await? {
-            Ok(()) => Runner::launched,
-            Err(_) if new.queue => Runner::queued,
+        let id = new.id.as_uuid();
+        let (node, person) = (new.node.clone(), new.person.clone());
+        let (request_id, program) = (new.request_id, new.launch.program.clone());
+        let admitted = self.admit(&project, &node, limits).await?;
+        let change = match admission::launch(new, name, &project, admitted, now) {
+            Ok(change) => change,
             Err(full) => {
+                let fact = admission::refusal(full, &program);
                 return self
-                    .refuse(&project, project_chain, full, new.launch.program, now)
+                    .refuse(project_chain, &node, full, fact, &person, now)
                     .await
                     .map(Err);
             }
         };
-        let change = launched(new.id, name, project.id, project.name, new.launch, now);
-        let mut chain = Chain::of_new_runner(new.id.as_uuid(), project.id.as_uuid());
-        self.append(&mut chain, &change.facts, now).await?;
+        let mut chain = Chain::of_new_runner(id, project.id.as_uuid());
         let runner = change.runner;
+        self.append(&mut chain, &change.facts, &runner.person, now)
+            .await?;
         sqlx::query(sql::INSERT)
             .bind(chain.id)
             .bind(chain.project_id)
             .bind(runner.name.as_str())
+            .bind(runner.node.as_str())
+            .bind(&runner.person)
             .bind(runner.state.name().as_str())
             .bind(runner.state.attempt())
             .bind(json("the state", &runner.state)?)
@@ -69,7 +77,7 @@ impl Ledger {
             .bind(signed(runner.revision))
             .bind(chain.seq())
             .bind(chain.head.to_vec())
-            .bind(new.request_id)
+            .bind(request_id)
             .bind(json("the launch", &runner.launch)?)
             .execute(&mut self.connection)
             .await?;
@@ -103,8 +111,8 @@ impl Ledger {
                 changed: false,
             }));
         }
-        let (was, is) = (before.state.name(), change.runner.state.name());
-        if !quota::counts(was) && quota::counts(is) {
+        let was = before.state.name();
+        if admission::wants_place(was, change.runner.state.name()) {
             let (project, project_chain) = self.project(before.project_id).await?;
             if project.archived_at.is_some() {
                 return Err(StoreError::ProjectArchived(project.name.into()).into());
@@ -112,16 +120,16 @@ impl Ledger {
             if was.is_final() {
                 self.expect_free(&before.name).await?;
             }
-            match self.admit(&project, limits).await? {
+            match self.admit(&project, &before.node, limits).await? {
                 Ok(()) => {}
                 Err(full) if restart => {
-                    let program = before.launch.program.clone();
+                    let fact = admission::refusal(full, &before.launch.program);
                     return self
-                        .refuse(&project, project_chain, full, program, now)
+                        .refuse(project_chain, &before.node, full, fact, &before.person, now)
                         .await
                         .map(Err);
                 }
-                Err(full) => return Err(self.full(project.id, full).await?.into()),
+                Err(full) => return Err(self.full(project.id, &before.node, full).await?.into()),
             }
         }
         self.keep(chain, change, now).await.map(Ok)
@@ -134,8 +142,10 @@ impl Ledger {
         now: Timestamp,
     ) -> Outcome<Vec<Applied>> {
         let waiting: Vec<RunnerRow> = sqlx::query_as(sql::QUEUED)
+            .bind(self.instance.as_str())
             .fetch_all(&mut self.connection)
             .await?;
+        let here = self.instance.clone();
         let mut full_projects = HashSet::new();
         let mut admitted = Vec::new();
         for row in waiting {
@@ -144,7 +154,7 @@ impl Ledger {
                 continue;
             }
             let (project, _) = self.project(project_id).await?;
-            match self.admit(&project, limits).await? {
+            match self.admit(&project, &here, limits).await? {
                 Ok(()) => {}
                 Err(Full {
                     scope: Scope::Node, ..
@@ -180,7 +190,7 @@ impl Ledger {
             .await?
             .ok_or(StoreError::NoRunner(id))?;
         let mut chain = Chain::of_runner(&row)?;
-        self.append(&mut chain, &[fact], now).await?;
+        self.append(&mut chain, &[fact], &row.person, now).await?;
         sqlx::query(sql::HEAD)
             .bind(chain.id)
             .bind(chain.seq())
@@ -206,12 +216,13 @@ impl Ledger {
     /// Takes back the offers to start interrupted runners again.
     pub(in crate::sqlite) async fn answer_interrupted(&mut self) -> Outcome<Vec<RunnerId>> {
         let ids: Vec<Uuid> = sqlx::query_scalar(sql::ANSWER)
+            .bind(self.instance.as_str())
             .fetch_all(&mut self.connection)
             .await?;
         Ok(ids.into_iter().map(RunnerId::from_uuid).collect())
     }
 
-    async fn runner_row(
+    pub(super) async fn runner_row(
         &mut self,
         statement: &'static str,
         id: Uuid,
@@ -222,9 +233,15 @@ impl Ledger {
             .await?)
     }
 
-    async fn keep(&mut self, mut chain: Chain, change: Change, now: Timestamp) -> Outcome<Applied> {
+    pub(super) async fn keep(
+        &mut self,
+        mut chain: Chain,
+        change: Change,
+        now: Timestamp,
+    ) -> Outcome<Applied> {
         let runner = change.runner;
-        self.append(&mut chain, &change.facts, now).await?;
+        self.append(&mut chain, &change.facts, &runner.person, now)
+            .await?;
         let unanswered = matches!(
             runner.state,
             State::Failed {
@@ -250,16 +267,25 @@ impl Ledger {
         })
     }
 
-    async fn admit(&mut self, project: &Project, defaults: Limits) -> Outcome<Result<(), Full>> {
-        let limits = Limits {
-            project: project.max_runners.or(defaults.project),
-            node: defaults.node,
+    /// Tells whether a project and a node have room for one more runner.
+    async fn admit(
+        &mut self,
+        project: &Project,
+        node: &InstanceId,
+        defaults: Limits,
+    ) -> Outcome<Result<(), Full>> {
+        let places = if *node == self.instance {
+            defaults.node
+        } else {
+            self.places_on(node).await?
         };
+        let limits = admission::limits(project, defaults, places);
         if limits == Limits::default() {
             return Ok(Ok(()));
         }
         let (in_project, on_node): (i64, i64) = sqlx::query_as(sql::USAGE)
             .bind(project.id.as_uuid())
+            .bind(node.as_str())
             .fetch_one(&mut self.connection)
             .await?;
         let what = "the number of runners";
@@ -272,29 +298,32 @@ impl Ledger {
 
     async fn refuse(
         &mut self,
-        project: &Project,
-        chain: Chain,
+        project: Chain,
+        node: &InstanceId,
         full: Full,
-        program: String,
+        fact: Fact,
+        person: &str,
         now: Timestamp,
     ) -> Outcome<StoreError> {
-        let fact = Fact::QuotaRefused {
-            scope: full.scope,
-            limit: full.limit,
-            program,
-        };
-        self.note_of_project(chain, &[fact], now).await?;
-        self.full(project.id, full).await
+        let id = ProjectId::from_uuid(project.id);
+        self.note_of_project(project, &[fact], person, now).await?;
+        self.full(id, node, full).await
     }
 
     /// Says that a quota is full, and who holds it.
-    async fn full(&mut self, project: ProjectId, full: Full) -> Outcome<StoreError> {
-        let within = match full.scope {
-            Scope::Project => Some(project.as_uuid()),
-            Scope::Node => None,
+    async fn full(
+        &mut self,
+        project: ProjectId,
+        node: &InstanceId,
+        full: Full,
+    ) -> Outcome<StoreError> {
+        let (within, on) = match full.scope {
+            Scope::Project => (Some(project.as_uuid()), None),
+            Scope::Node => (None, Some(node.as_str())),
         };
         let holders = sqlx::query_scalar(sql::HOLDERS)
             .bind(within)
+            .bind(on)
             .fetch_all(&mut self.connection)
             .await?;
         Ok(StoreError::QuotaFull { full, holders })
@@ -317,19 +346,13 @@ impl Ledger {
 
     /// Returns the project's name with the least number that makes it free.
     async fn free_name(&mut self, project: &Project) -> Outcome<Name> {
-        // Room for '-' and six digits, since a project's name may itself be as long as names get.
-        let stem: String = project.name.as_str().chars().take(MAX_NAME - 7).collect();
+        let stem: String = project.name.as_str().chars().take(STEM).collect();
         let number: i64 = sqlx::query_scalar(sql::FREE_NUMBER)
             .bind(format!("{stem}-"))
             .fetch_one(&mut self.connection)
             .await?;
-        let free = format!("{stem}-{number}");
-        Ok(Name::new(free).map_err(|error| row::corrupt("a new name", error))?)
+        Ok(admission::numbered(project, number)?)
     }
-}
-
-fn json<T: serde::Serialize>(what: &str, value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| row::corrupt(what, error))
 }
 
 fn heartbeat_row(heartbeat: &Heartbeat) -> serde_json::Value {

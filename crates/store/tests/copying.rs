@@ -1,0 +1,258 @@
+//! One machine's history is moved to a team's database, whole or not at all.
+
+mod support;
+
+use std::time::Duration;
+
+use stratavore_core::fact::Fact;
+use stratavore_core::launch::{CeilingAction, Excess};
+use stratavore_core::runner::{Exit, Input, Process};
+use stratavore_store::conformance::Ground;
+use stratavore_store::postgres::{Options, PostgresStore, copy_from_sqlite};
+use stratavore_store::{
+    Cursor, EventFilter, Heartbeat, NewRunner, Observation, RunnerFilter, Store, StoreError,
+};
+use stratavore_testkit::postgres::Database;
+use support::{FREE, Fresh, add_project, fresh, launch, new_runner, now};
+use uuid::Uuid;
+
+/// A history with something of everything, closed.
+async fn history() -> Fresh {
+    let ground = fresh().await;
+    let store = ground.store();
+    let project = add_project(&*store, Some(9)).await;
+    let mut odd = new_runner(&project);
+    odd.launch.argv.push("a \0, a \\u0000 and\nmore".into());
+    odd.request_id = Some(Uuid::from_u128(7));
+    let odd = store.launch(odd, FREE, now()).await.unwrap().runner;
+    let process = Process {
+        pid: 1,
+        start_time: 1,
+        boot_id: "b".into(),
+    };
+    let start = Input::Started {
+        attempt: 1,
+        process,
+        at: now(),
+    };
+    store.apply(odd.id, start, FREE, now()).await.unwrap();
+    let seen = Heartbeat {
+        runner: odd.id,
+        attempt: 1,
+        observation: Observation {
+            at: now(),
+            cpu_percent: 1.25,
+            memory_bytes: 1 << 40,
+            viewers: 2,
+            title: Some("✳ \0api".into()),
+        },
+    };
+    store.record_heartbeats(vec![seen]).await.unwrap();
+    for code in 0..3 {
+        let runner = launch(&*store, &project).await.unwrap().runner;
+        let exit = Input::Exited {
+            attempt: 1,
+            exit: Exit::Code(code),
+            at: now(),
+        };
+        store.apply(runner.id, exit, FREE, now()).await.unwrap();
+        store.claim_notices("ada", "desk", now()).await.unwrap();
+        if code == 1 {
+            store.checkpoint_audit(now()).await.unwrap();
+        }
+    }
+    let shards = store
+        .outbox_hold(Uuid::nil(), Duration::from_secs(60))
+        .await
+        .unwrap();
+    let rows = store.outbox_waiting(&shards, 4).await.unwrap();
+    let positions = rows.iter().map(|row| row.position).collect();
+    store.outbox_delivered(&shards, positions).await.unwrap();
+    let row = store.outbox_waiting(&shards, 1).await.unwrap().remove(0);
+    store
+        .outbox_failed(&shards, row.position, "poison".into(), 1, now())
+        .await
+        .unwrap();
+    let excess = Excess::Memory { used: 2, limit: 1 };
+    let over = Fact::OverCeiling {
+        attempt: 1,
+        excess,
+        action: CeilingAction::Notify,
+    };
+    store.note(odd.id, over, now()).await.unwrap();
+    ground
+}
+
+async fn open(ground: &Fresh, url: &str) -> PostgresStore {
+    let instance = ground.store().instance().clone();
+    PostgresStore::open(url, instance, &ground.files.key, Options::default())
+        .await
+        .unwrap()
+}
+
+async fn copy(
+    ground: &Fresh,
+    url: &str,
+) -> stratavore_store::Result<stratavore_store::postgres::Copied> {
+    copy_from_sqlite(&ground.files.database, &ground.files.key, url, now()).await
+}
+
+const ALL: EventFilter = EventFilter {
+    after: Cursor(0),
+    limit: 1000,
+};
+
+#[tokio::test]
+async fn everything_arrives_and_goes_on() {
+    let ground = history().await;
+    let from = ground.store();
+    let database = Database::fresh().unwrap();
+    let copied = copy(&ground, database.url()).await.unwrap();
+    assert_eq!(
+        (copied.projects, copied.runners, copied.already),
+        (1, 4, false)
+    );
+    assert_eq!(copied.waiting, copied.events - 4);
+    let to = open(&ground, database.url()).await;
+    assert_eq!(
+        to.projects(true).await.unwrap(),
+        from.projects(true).await.unwrap()
+    );
+    let filter = RunnerFilter::default;
+    let (sent, arrived) = (
+        from.runners(filter()).await.unwrap(),
+        to.runners(filter()).await.unwrap(),
+    );
+    for (sent, arrived) in sent.iter().zip(&arrived) {
+        assert_eq!(sent.runner, arrived.runner);
+    }
+    let seen = |views: &[stratavore_store::RunnerView]| {
+        let view = views
+            .iter()
+            .find(|view| view.observation.is_some())
+            .unwrap();
+        view.observation.clone().unwrap()
+    };
+    let (mut sent, arrived) = (seen(&sent), seen(&arrived));
+    sent.title = sent.title.map(|title| title.replace('\0', ""));
+    assert_eq!(
+        sent, arrived,
+        "but for the character that PostgreSQL has no room for"
+    );
+    assert_eq!(
+        to.events(ALL).await.unwrap(),
+        from.events(ALL).await.unwrap()
+    );
+    assert_eq!(
+        to.outbox_depth().await.unwrap(),
+        from.outbox_depth().await.unwrap()
+    );
+    let (sent, arrived) = (
+        from.dead_letters().await.unwrap(),
+        to.dead_letters().await.unwrap(),
+    );
+    assert_eq!((sent.len(), arrived.len()), (1, 1));
+    assert_eq!(
+        (&sent[0].event, &sent[0].error),
+        (&arrived[0].event, &arrived[0].error)
+    );
+    let report = to.verify_audit().await.unwrap();
+    assert_eq!(report, from.verify_audit().await.unwrap());
+
+    // What was told is not told again, and what was not is.
+    let told = to.claim_notices("ada", "desk", now()).await.unwrap();
+    assert_eq!(told.len(), 1);
+    // It goes on where it was.
+    let project = to.projects(true).await.unwrap().remove(0);
+    let repeated = NewRunner {
+        request_id: Some(Uuid::from_u128(7)),
+        ..new_runner(&project)
+    };
+    assert!(!to.launch(repeated, FREE, now()).await.unwrap().changed);
+    let last = to.last_cursor().await.unwrap();
+    launch(&to, &project).await.unwrap();
+    assert!(to.last_cursor().await.unwrap() > last);
+    to.checkpoint_audit(now()).await.unwrap();
+    assert_eq!(to.verify_audit().await.unwrap().faults, []);
+    to.close().await;
+}
+
+#[tokio::test]
+async fn the_same_history_again_is_no_matter_and_another_is_refused() {
+    let ground = history().await;
+    let database = Database::fresh().unwrap();
+    let first = copy(&ground, database.url()).await.unwrap();
+    let again = copy(&ground, database.url()).await.unwrap();
+    assert!(again.already);
+    assert_eq!(again.events, first.events);
+    let other = history().await;
+    let refused = copy(&other, database.url()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotEmpty { .. }), "{refused}");
+    let to = open(&ground, database.url()).await;
+    assert_eq!(to.runners(RunnerFilter::default()).await.unwrap().len(), 4);
+    to.close().await;
+}
+
+#[tokio::test]
+async fn an_unsound_history_is_not_copied() {
+    let ground = history().await;
+    ground
+        .files
+        .tamper("DROP TRIGGER events_never_change; UPDATE events SET payload = payload || ' ' WHERE cursor = 2")
+        .await;
+    let database = Database::fresh().unwrap();
+    let refused = copy(&ground, database.url()).await.unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Unsound { reason, .. } if reason.contains("audit verify")),
+        "{refused}"
+    );
+    assert_eq!(
+        database.run_sql("SELECT to_regclass('events')").unwrap(),
+        "",
+        "nothing was made"
+    );
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_leaves_nothing() {
+    let ground = history().await;
+    let database = Database::fresh().unwrap();
+    stratavore_store::postgres::migrate(database.url())
+        .await
+        .unwrap();
+    database
+        .run_sql("ALTER TABLE notices ADD CONSTRAINT never CHECK (edge <> 'failed')")
+        .unwrap();
+    copy(&ground, database.url()).await.unwrap_err();
+    assert_eq!(
+        database.run_sql("SELECT count(*) FROM projects").unwrap(),
+        "0"
+    );
+    database
+        .run_sql("ALTER TABLE notices DROP CONSTRAINT never")
+        .unwrap();
+    assert!(!copy(&ground, database.url()).await.unwrap().already);
+}
+
+#[tokio::test]
+async fn a_pruned_history_arrives_sound() {
+    let ground = history().await;
+    let from = ground.store();
+    let shards = from
+        .outbox_hold(Uuid::nil(), Duration::from_secs(60))
+        .await
+        .unwrap();
+    from.outbox_retry(None).await.unwrap();
+    let rows = from.outbox_waiting(&shards, 100).await.unwrap();
+    let positions = rows.iter().map(|row| row.position).collect();
+    from.outbox_delivered(&shards, positions).await.unwrap();
+    assert!(from.prune(now(), now()).await.unwrap().events > 4);
+    let database = Database::fresh().unwrap();
+    copy(&ground, database.url()).await.unwrap();
+    let to = open(&ground, database.url()).await;
+    let project = to.projects(true).await.unwrap().remove(0);
+    launch(&to, &project).await.unwrap();
+    to.checkpoint_audit(now()).await.unwrap();
+    assert_eq!(to.verify_audit().await.unwrap().faults, []);
+    to.close().await;
+}
