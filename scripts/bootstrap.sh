@@ -12,7 +12,7 @@ set -eu
 rust_wanted=1.95
 node_wanted=20.19 # what Vite asks for
 
-# name | how to see that it is there: lib <pkg-config module> or cmd <program>
+# name | how to see that it is there: lib <pkg-config module>, cmd <program>, or file <path> for what is on no user's PATH
 host_packages='
 build-essential              | cmd cc
 '
@@ -24,6 +24,9 @@ libayatana-appindicator3-dev | lib ayatana-appindicator3-0.1
 test_packages='
 dbus                         | cmd dbus-daemon
 imagemagick                  | cmd import
+pgbouncer                    | file /usr/sbin/pgbouncer
+postgresql                   | file /usr/lib/postgresql
+rabbitmq-server              | file /usr/lib/rabbitmq/bin/rabbitmq-server
 shellcheck                   | cmd shellcheck
 tmux                         | cmd tmux
 webkit2gtk-driver            | cmd WebKitWebDriver
@@ -88,7 +91,37 @@ missing() {
         case $1 in
             cmd) has "$2" ;;
             lib) has pkg-config && pkg-config --exists "$2" ;;
+            file) [ -e "$2" ] ;;
         esac || printf '%s ' "$package"
+    done
+}
+
+# Debian starts a server as soon as it is installed, and at every boot. The tests start their own: none is to run because of
+# them. What was installed before is left as it is.
+policy=${STRATAVORE_POLICY_RC_D:-/usr/sbin/policy-rc.d}
+our_policy=
+
+start_nothing() {
+    [ -e "$policy" ] && return
+    our_policy=$policy
+    trap 'start_as_usual' EXIT
+    trap 'exit 1' HUP INT TERM
+    # shellcheck disable=SC2016 # the inner shell's own
+    $as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh "$policy"
+}
+
+start_as_usual() {
+    [ -n "$our_policy" ] || return 0
+    $as_root rm -f "$our_policy"
+    our_policy=
+}
+
+# Of the packages given, the servers.
+servers() {
+    for package in "$@"; do
+        case $package in
+            pgbouncer | postgresql | rabbitmq-server) printf '%s ' "$package" ;;
+        esac
     done
 }
 
@@ -110,11 +143,20 @@ install_packages() { # list
 
     say "Installing with apt-get: $packages"
     export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086 # words: several names
+    servers=$(servers $packages)
+    [ -z "$servers" ] || start_nothing
     # shellcheck disable=SC2086 # words: an empty prefix and several names
     {
         $as_root apt-get -q update &&
             $as_root apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends $packages
     } >&2 || die "apt-get failed. $by_hand"
+    [ -n "$servers" ] || return 0
+    start_as_usual
+    if has systemctl; then
+        # shellcheck disable=SC2086 # words, as above. Where systemd does not run there is nothing to disable.
+        $as_root systemctl --quiet disable $servers >&2 || :
+    fi
 }
 
 # The checks run these for seconds: compiling them fast counts for more than running them fast.

@@ -28,6 +28,12 @@ pub(crate) struct Effort {
     pub(crate) window: Duration,
     /// Changes and heartbeats through the store.
     pub(crate) changes: usize,
+    /// Events through the outbox to a broker, all at once.
+    pub(crate) events: usize,
+    /// Events one by one, from their commit to their confirm.
+    pub(crate) confirms: usize,
+    /// How often a broker is killed.
+    pub(crate) kills: usize,
     /// Starts of the desktop app, of each kind.
     pub(crate) starts: usize,
 }
@@ -48,6 +54,9 @@ impl Effort {
             windows: 3,
             window: Duration::from_secs(10),
             changes: 2000,
+            events: 20_000,
+            confirms: 300,
+            kills: 3,
             starts: 5,
         }
     }
@@ -67,6 +76,9 @@ impl Effort {
             windows: 2,
             window: Duration::from_millis(200),
             changes: 50,
+            events: 200,
+            confirms: 5,
+            kills: 1,
             starts: 1,
         }
     }

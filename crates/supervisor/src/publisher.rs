@@ -1,291 +1,313 @@
 //! Publishes the outbox: each event at least once, and each aggregate's in its own order.
+//!
+//! One loop, whatever the sink. It holds shards of the outbox by a lease, reads what waits in them, gives it to the sink in
+//! order, and marks what was taken: of each aggregate only what was taken without a gap. Marks carry the epoch of the hold,
+//! so that one who was stopped and went on after another took over marks nothing. Whoever takes over begins with the first
+//! event that is not marked: what a reader sees for the first time is therefore in order, and only what it has seen before
+//! comes again.
+//!
+//! A sink that is away counts against no event; an event that the sink refuses is tried again, and in the end parks what
+//! follows it in its aggregate, and nothing else.
 
-use std::collections::HashSet;
+mod checkpoint;
+mod lease;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stratavore_core::clock::Clock;
-use stratavore_store::{Position, Store, StoreError};
-use tokio::time::Instant;
+use stratavore_store::{OutboxRow, Position, Store, StoreError};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{info, warn};
+use uuid::Uuid;
 
-use crate::bus::Sink;
+pub(crate) use checkpoint::checkpoint;
 
-/// Rows read at once.
-const BATCH: u32 = 500;
+use crate::bus::{Delivery, Sink};
+use crate::pause::Pause;
+pub use crate::pause::Pauses;
+use lease::{Held, keep, lapse};
+use settle::{Settled, settle};
+
 /// Failed deliveries before an event becomes a dead letter and parks what follows it in its aggregate.
-const MAX_ATTEMPTS: u32 = 8;
-/// The pause after a failure; it doubles up to [`MAX_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// How long commits gather before a checkpoint is signed over them.
-const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
+pub const MAX_ATTEMPTS: u32 = 8;
+/// How long a delivery in hand may go on after the end was asked for. What is cut short is delivered again.
+const GRACE: Duration = Duration::from_secs(2);
 
-/// Publishes until cancelled. It starts with what an earlier process left.
-pub(crate) async fn publish(
+/// By what rules a publisher works.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// How long a hold on shards lasts unless it is renewed: as long may events wait after their publisher was stopped.
+    pub ttl: Duration,
+    /// How many events are read, and given to the sink, at once. As many at most are published again after a fault.
+    pub batch: u32,
+    /// The pauses after failures.
+    pub pauses: Pauses,
+    /// How often the outbox is read though nobody said that there is something: where others commit too, what they say
+    /// may be lost. Nothing where every commit is this process's own.
+    pub backstop: Option<Duration>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(15),
+            batch: 2000,
+            pauses: Pauses::default(),
+            backstop: Some(Duration::from_secs(1)),
+        }
+    }
+}
+
+/// Publishes the outbox until told to stop.
+pub struct Publisher {
     store: Arc<dyn Store>,
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
-    cancel: CancellationToken,
-) {
-    let mut commits = store.commits();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        commits.borrow_and_update();
-        let round = publish_once(&*store, &*sink, &*clock).await;
-        let again = match round {
-            Ok(Round {
-                more: true,
-                failed: false,
-            }) => continue,
-            Ok(Round { failed: false, .. }) => {
-                pause = FIRST_PAUSE;
-                None
+    owner: Uuid,
+    terms: Terms,
+    /// Why events wait, while they do.
+    trouble: watch::Sender<Option<String>>,
+}
+
+/// Why publishing ended.
+#[derive(Debug)]
+enum End {
+    /// It was told to.
+    Cancelled,
+    /// The store is closed.
+    Closed,
+    /// Another took over a shard: what is held is to be asked anew.
+    Fenced,
+    /// Something does not work now.
+    Trouble(String),
+}
+
+impl From<StoreError> for End {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Closed => Self::Closed,
+            StoreError::Fenced => Self::Fenced,
+            error => {
+                let mut reason = error.to_string();
+                let mut source = std::error::Error::source(&error);
+                while let Some(error) = source {
+                    reason = format!("{reason}: {error}");
+                    source = error.source();
+                }
+                Self::Trouble(reason)
             }
-            Ok(Round { failed: true, .. }) => Some(pause),
-            Err(StoreError::Closed) => return,
-            Err(error) => {
-                error!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot read the outbox; trying again"
-                );
-                Some(pause)
-            }
-        };
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            changed = commits.changed(), if again.is_none() => {
-                if changed.is_err() {
-                    return;
+        }
+    }
+}
+
+impl Publisher {
+    /// Makes a publisher from a store to a sink, known to others by a new random id.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        sink: Arc<dyn Sink>,
+        clock: Arc<dyn Clock>,
+        terms: Terms,
+    ) -> Self {
+        Self {
+            store,
+            sink,
+            clock,
+            owner: Uuid::new_v4(),
+            terms,
+            trouble: watch::Sender::new(None),
+        }
+    }
+
+    /// Tells why events wait, while they do, and wakes whoever waits when that changes.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
+    }
+
+    /// Publishes until cancelled. It starts with what an earlier process left, and leaves the shards to others at the end.
+    pub async fn run(self, cancel: CancellationToken) {
+        let mut pause = Pause::new(self.terms.pauses);
+        loop {
+            let end = tokio::select! {
+                () = async { cancel.cancelled().await; sleep(GRACE).await } => End::Cancelled,
+                end = self.tenure(&mut pause, &cancel) => end,
+            };
+            match end {
+                End::Closed => return,
+                End::Cancelled => break,
+                End::Fenced => info!("another host took over a part of the outbox"),
+                End::Trouble(reason) => {
+                    self.say(Some(reason));
+                    // Another host may have better luck.
+                    self.release().await;
+                    pause.begin();
+                    tokio::select! {
+                        () = cancel.cancelled() => break,
+                        () = pause.over() => {}
+                    }
                 }
             }
-            () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {
-                pause = (pause * 2).min(MAX_PAUSE);
-            }
         }
+        self.release().await;
     }
-}
 
-struct Round {
-    more: bool,
-    failed: bool,
-}
-
-async fn publish_once(
-    store: &dyn Store,
-    sink: &dyn Sink,
-    clock: &dyn Clock,
-) -> Result<Round, StoreError> {
-    let rows = store.outbox_waiting(BATCH).await?;
-    let more = rows.len() == BATCH as usize;
-    let mut delivered: Vec<Position> = Vec::with_capacity(rows.len());
-    // What follows a failed event of the same aggregate waits for it.
-    let mut held = HashSet::new();
-    for row in &rows {
-        let aggregate = row.event.aggregate_id;
-        if held.contains(&aggregate) {
-            continue;
+    /// Holds shards and publishes them until something comes in between.
+    async fn tenure(&self, pause: &mut Pause, cancel: &CancellationToken) -> End {
+        if let Err(reason) = self.sink.ready().await {
+            return End::Trouble(reason);
         }
-        match sink.deliver(row).await {
-            Ok(()) => delivered.push(row.position),
-            Err(error) => {
-                held.insert(aggregate);
-                let parked = store
-                    .outbox_failed(row.position, error.to_string(), MAX_ATTEMPTS, clock.now())
-                    .await?;
-                warn!(event = %row.event.id, aggregate = %aggregate, parked, %error, "an event was not delivered");
-            }
-        }
-    }
-    if !delivered.is_empty() {
-        store.outbox_delivered(delivered).await?;
-    }
-    Ok(Round {
-        more,
-        failed: !held.is_empty(),
-    })
-}
-
-/// Signs audit checkpoints over what was committed, some time after the first commit, and when cancelled.
-pub(crate) async fn checkpoint(
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    cancel: CancellationToken,
-) {
-    let mut commits = store.commits();
-    loop {
+        let (held, holding) = watch::channel(Held::nothing());
         tokio::select! {
-            () = cancel.cancelled() => break,
-            changed = commits.changed() => if changed.is_err() { return },
+            end = keep(&*self.store, self.owner, self.terms.ttl, &held) => end,
+            end = self.publish(holding, pause, cancel) => end,
         }
+    }
+
+    async fn publish(
+        &self,
+        mut holding: watch::Receiver<Held>,
+        pause: &mut Pause,
+        cancel: &CancellationToken,
+    ) -> End {
+        let mut commits = self.store.commits();
+        let mut resting = HashMap::new();
+        loop {
+            commits.borrow_and_update();
+            let held = holding.borrow_and_update().clone();
+            let mut more = false;
+            if held.is_in_force() {
+                match self.round(&held, &mut holding, &mut resting).await {
+                    Ok(full) => more = full,
+                    Err(end) => return end,
+                }
+                pause.reset();
+                self.say(None);
+            }
+            if cancel.is_cancelled() {
+                return End::Cancelled;
+            }
+            if more {
+                continue;
+            }
+            let resting = resting.values().filter(|pause| !pause.is_over());
+            let rested = resting.filter_map(Pause::until).min();
+            let backstop = self
+                .terms
+                .backstop
+                .map(|backstop| Instant::now() + backstop);
+            let look = rested.into_iter().chain(backstop).min();
+            tokio::select! {
+                () = cancel.cancelled() => return End::Cancelled,
+                changed = commits.changed() => if changed.is_err() { return End::Closed },
+                // Either it was renewed, or `keep` is about to end this.
+                _ = holding.changed() => {}
+                () = at(look) => {}
+            }
+        }
+    }
+
+    /// Publishes once what waits, and tells whether more may.
+    async fn round(
+        &self,
+        held: &Held,
+        holding: &mut watch::Receiver<Held>,
+        resting: &mut HashMap<Uuid, Pause>,
+    ) -> Result<bool, End> {
+        let rows = self
+            .store
+            .outbox_waiting(&held.shards, self.terms.batch)
+            .await?;
+        let mut again = rows.len() == self.terms.batch as usize;
+        let rested = |row: &OutboxRow| {
+            let pause = resting.get(&row.event.aggregate_id);
+            pause.is_none_or(Pause::is_over)
+        };
+        let rows: Vec<OutboxRow> = rows.into_iter().filter(rested).collect();
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        let Delivery { outcomes, away } = self.deliver(&rows, holding).await?;
+        let Settled { delivered, refused } = settle(&rows, outcomes);
+        let marked = self.mark(held, delivered).await;
+        for (position, aggregate, reason) in refused {
+            let now = self.clock.now();
+            let parked = self
+                .store
+                .outbox_failed(&held.shards, position, reason.clone(), MAX_ATTEMPTS, now)
+                .await?;
+            warn!(%aggregate, parked, reason, "an event was not delivered");
+            if parked {
+                resting.remove(&aggregate);
+            } else {
+                let pause = resting
+                    .entry(aggregate)
+                    .or_insert_with(|| Pause::new(self.terms.pauses));
+                pause.begin();
+                again |= pause.is_over();
+            }
+        }
+        // An aggregate that has not come for as long as its pause needs no memory of it.
+        resting.retain(|_, pause| !pause.is_forgotten());
+        marked?;
+        match away {
+            Some(reason) => Err(End::Trouble(reason)),
+            None => Ok(again),
+        }
+    }
+
+    /// Delivers events for as long as the hold on them lasts.
+    async fn deliver(
+        &self,
+        rows: &[OutboxRow],
+        holding: &mut watch::Receiver<Held>,
+    ) -> Result<Delivery, End> {
         tokio::select! {
-            () = cancel.cancelled() => break,
-            () = tokio::time::sleep_until(Instant::now() + CHECKPOINT_AFTER) => {}
+            delivery = self.sink.deliver(rows) => Ok(delivery),
+            () = lapse(holding) => {
+                Err(End::Trouble("the hold on the outbox was not renewed in time".to_owned()))
+            }
         }
-        commits.borrow_and_update();
-        sign(&*store, &*clock).await;
     }
-    sign(&*store, &*clock).await;
+
+    async fn mark(&self, held: &Held, delivered: Vec<Position>) -> Result<(), End> {
+        if !delivered.is_empty() {
+            self.store.outbox_delivered(&held.shards, delivered).await?;
+        }
+        Ok(())
+    }
+
+    async fn release(&self) {
+        // Where this fails the lease runs out by itself.
+        let _ = timeout(GRACE, self.store.outbox_release(self.owner)).await;
+    }
+
+    fn say(&self, trouble: Option<String>) {
+        self.trouble.send_if_modified(|now| {
+            let changed = *now != trouble;
+            if changed {
+                match &trouble {
+                    Some(reason) => warn!(reason, "events wait; trying again"),
+                    None => info!("events are delivered again"),
+                }
+                *now = trouble;
+            }
+            changed
+        });
+    }
 }
 
-async fn sign(store: &dyn Store, clock: &dyn Clock) {
-    if let Err(error) = store.checkpoint_audit(clock.now()).await {
-        error!(
-            error = &error as &dyn std::error::Error,
-            "cannot sign an audit checkpoint"
-        );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use async_trait::async_trait;
-    use stratavore_core::clock::SystemClock;
-    use stratavore_core::ids::{ProjectId, RunnerId};
-    use stratavore_core::launch::Launch;
-    use stratavore_core::name::Name;
-    use stratavore_core::quota::Limits;
-    use stratavore_core::runner::Input;
-    use stratavore_store::sqlite::{Options, SqliteStore};
-    use stratavore_store::{NewProject, NewRunner, OutboxRow};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::bus::Undelivered;
-
-    /// Takes events, but for those it was told to refuse.
-    #[derive(Default)]
-    struct Choosy {
-        taken: Mutex<BTreeMap<Uuid, Vec<u64>>>,
-        refuses: Option<Uuid>,
-        /// Refuses every so many, whosever it is.
-        every: u32,
-        asked: AtomicU32,
-    }
-
-    #[async_trait]
-    impl Sink for Choosy {
-        async fn deliver(&self, row: &OutboxRow) -> Result<(), Undelivered> {
-            let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
-            let aggregate = row.event.aggregate_id;
-            if self.refuses == Some(aggregate)
-                || (self.every > 0 && asked.is_multiple_of(self.every))
-            {
-                return Err(Undelivered("not now".into()));
-            }
-            let mut taken = self.taken.lock().unwrap();
-            taken.entry(aggregate).or_default().push(row.event.seq);
-            Ok(())
-        }
-    }
-
-    impl Choosy {
-        /// What came of an aggregate, which is in order and without gaps.
-        fn came_of(&self, aggregate: Uuid) -> u64 {
-            let taken = self.taken.lock().unwrap();
-            let seqs = taken.get(&aggregate).cloned().unwrap_or_default();
-            assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
-            seqs.len() as u64
-        }
-    }
-
-    /// A store in which a project has runners that were launched and stopped: several events each.
-    struct Log {
-        store: SqliteStore,
-        runners: Vec<Uuid>,
-        _directory: tempfile::TempDir,
-    }
-
-    impl Log {
-        async fn of(runners: usize) -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let now = SystemClock.now();
-            let (database, key) = (directory.path().join("db"), directory.path().join("key"));
-            let store = SqliteStore::open(database, key, Options::default(), now).await;
-            let mut log = Self {
-                store: store.unwrap(),
-                runners: Vec::new(),
-                _directory: directory,
-            };
-            let project = NewProject {
-                id: ProjectId::new(now),
-                name: Name::new("api").unwrap(),
-                path: "/srv".into(),
-                max_runners: None,
-            };
-            let project = log.store.add_project(project, now).await.unwrap();
-            for _ in 0..runners {
-                let id = RunnerId::new(now);
-                let new = NewRunner {
-                    id,
-                    name: None,
-                    project_id: project.id,
-                    launch: Launch::new("claude", &["claude"], "/srv"),
-                    queue: false,
-                    request_id: None,
-                };
-                let free = Limits {
-                    project: None,
-                    node: None,
-                };
-                log.store.launch(new, free, now).await.unwrap();
-                let lost = Input::Lost {
-                    attempt: 1,
-                    interrupted: false,
-                };
-                log.store.apply(id, lost, free, now).await.unwrap();
-                log.runners.push(id.as_uuid());
-            }
-            log
-        }
-
-        async fn round(&self, sink: &Choosy) -> bool {
-            let round = publish_once(&self.store, sink, &SystemClock).await;
-            round.unwrap().failed
-        }
-    }
-
-    #[tokio::test]
-    async fn an_event_that_is_never_taken_becomes_a_dead_letter_and_holds_back_its_own_runner_alone()
-     {
-        let log = Log::of(3).await;
-        let stuck = log.runners[1];
-        let sink = Choosy {
-            refuses: Some(stuck),
-            ..Choosy::default()
-        };
-        for round in 1..=MAX_ATTEMPTS {
-            assert!(log.store.dead_letters().await.unwrap().is_empty());
-            assert!(log.round(&sink).await, "round {round}");
-        }
-        let [dead] = log.store.dead_letters().await.unwrap().try_into().unwrap();
-        assert_eq!((dead.event.aggregate_id, dead.event.seq), (stuck, 1));
-        assert!(!log.round(&sink).await, "what is parked is not tried again");
-        assert_eq!(sink.came_of(stuck), 0, "nothing overtakes it");
-        for other in [log.runners[0], log.runners[2]] {
-            assert_eq!(sink.came_of(other), 2);
-        }
-        assert_eq!(log.store.outbox_depth().await.unwrap(), 2);
-        log.store.close().await;
-    }
-
-    #[tokio::test]
-    async fn a_sink_that_fails_now_and_then_gets_every_event_in_the_order_of_its_runner() {
-        let log = Log::of(10).await;
-        let sink = Choosy {
-            every: 3,
-            ..Choosy::default()
-        };
-        while log.round(&sink).await {}
-        assert_eq!(log.store.outbox_depth().await.unwrap(), 0);
-        for runner in &log.runners {
-            assert_eq!(sink.came_of(*runner), 2);
-        }
-        log.store.close().await;
+/// Waits until a moment, or for ever without one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

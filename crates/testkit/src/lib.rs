@@ -6,7 +6,9 @@
 //!
 //! | module | feature | apt packages |
 //! |---|---|---|
-//! | [`home`], [`process`], [`wait`], [`binary`], [`cache`], [`faults`], [`scopes`] | none | none |
+//! | [`home`], [`process`], [`wait`], [`binary`], [`cache`], [`faults`], [`scopes`], [`kept`], [`tcp_proxy`] | none | none |
+//! | [`postgres`] | none | `postgresql` |
+//! | [`rabbitmq`] | none | `rabbitmq-server` |
 //! | `terminal` | `terminal` | none |
 //! | `model_api`, `claude`, `closed_proxy` | `model` | none (`npm` for `claude`) |
 //! | `bus`, `tray`, `notifications` | `desktop` | `dbus-daemon` |
@@ -17,8 +19,12 @@ pub mod binary;
 pub mod cache;
 pub mod faults;
 pub mod home;
+pub mod kept;
+pub mod postgres;
 pub mod process;
+pub mod rabbitmq;
 pub mod scopes;
+pub mod tcp_proxy;
 pub mod wait;
 
 #[cfg(feature = "terminal")]

@@ -122,6 +122,56 @@ fn root_installs_what_is_missing_and_nothing_else() {
 }
 
 #[test]
+fn servers_are_installed_without_being_started_now_or_at_the_next_boot() {
+    let machine = Machine::new();
+    let policy = machine.home.path().join("policy-rc.d");
+    for tool in ["chmod", "rm"] {
+        symlink(format!("/bin/{tool}"), machine.bin.join(tool)).unwrap();
+    }
+    let noting = "echo $(cat \"$STRATAVORE_POLICY_RC_D\" 2>/dev/null) : $0 \"$@\" >>\"$SAID\"";
+    machine
+        .has("id", "echo 0")
+        .has("apt-get", noting)
+        .has("systemctl", noting)
+        .has("cargo-deny", ":")
+        .has("cargo-nextest", ":")
+        .has("tauri-driver", ":");
+    // Present, whatever this machine has, but for one server.
+    let script = fs::read_to_string(repository().join("scripts/bootstrap.sh")).unwrap();
+    let script = script.replace("/usr/lib/rabbitmq/bin/rabbitmq-server", "/nowhere");
+    let script = script
+        .replace("/usr/sbin/pgbouncer", "/")
+        .replace("/usr/lib/postgresql", "/");
+    let path = machine.home.path().join("bootstrap.sh");
+    fs::write(&path, script).unwrap();
+    let output = machine
+        .command("sh")
+        .arg(&path)
+        .arg("test")
+        .env("STRATAVORE_POLICY_RC_D", &policy)
+        .output()
+        .unwrap();
+    let words = words(&output);
+    assert!(output.status.success(), "{words}");
+    let said = machine.said();
+    let line = |wanted: &str| {
+        let line = said.lines().find(|line| line.contains(wanted));
+        line.unwrap_or_else(|| panic!("{wanted}: {said}{words}"))
+            .to_owned()
+    };
+    let install = line("install --no-install-recommends");
+    assert!(install.starts_with("#!/bin/sh exit 101 :"), "{install}");
+    assert!(install.contains("rabbitmq-server"), "{install}");
+    assert!(!install.contains("postgresql"), "{install}");
+    let disable = line("systemctl --quiet disable rabbitmq-server");
+    assert!(
+        disable.starts_with(" :") || disable.starts_with(':'),
+        "{disable}"
+    );
+    assert!(!policy.exists());
+}
+
+#[test]
 fn rust_and_node_are_the_persons_own_and_named_with_the_mend() {
     for (program, does, named) in [
         ("rustc", "echo rustc 1.80.1", "rustup update stable"),

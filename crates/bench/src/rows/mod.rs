@@ -4,6 +4,7 @@ mod attach;
 mod burst;
 mod desktop;
 mod echo;
+mod events;
 mod fleet;
 mod flood;
 mod launch;
@@ -66,6 +67,9 @@ pub(crate) async fn print(effort: &Effort, only: Option<&str>) -> bool {
     }
     if wanted("store") {
         show(store::measure(effort).await, "store");
+    }
+    if wanted("events") {
+        show(events::measure(effort).await, "events");
     }
     if wanted("desktop") {
         show(desktop::measure(effort).await, "desktop");

@@ -1,10 +1,10 @@
 //! What the store takes in a second. The store's own benchmark looks closer: `cargo bench -p stratavore-store`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stratavore_core::clock::{Clock, SystemClock};
-use stratavore_core::ids::{ProjectId, RunnerId};
+use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
 use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::quota::Limits;
@@ -74,15 +74,18 @@ pub(crate) async fn measure(effort: &Effort) -> anyhow::Result<Vec<Row>> {
     }
     let heartbeats = rate(beats, begun);
 
+    let shards = store
+        .outbox_hold(project.as_uuid(), Duration::from_secs(60))
+        .await?;
     let (mut delivered, begun) = (0, Instant::now());
     loop {
-        let waiting = store.outbox_waiting(500).await?;
+        let waiting = store.outbox_waiting(&shards, 500).await?;
         if waiting.is_empty() {
             break;
         }
         delivered += waiting.len();
         store
-            .outbox_delivered(waiting.iter().map(|row| row.position).collect())
+            .outbox_delivered(&shards, waiting.iter().map(|row| row.position).collect())
             .await?;
     }
     let outbox = rate(delivered, begun);
@@ -133,6 +136,8 @@ fn new_runner(project_id: ProjectId) -> NewRunner {
         id: RunnerId::new(SystemClock.now()),
         name: None,
         project_id,
+        node: InstanceId::from_stored("bench".into()),
+        person: "bench".into(),
         launch,
         queue: false,
         request_id: None,
