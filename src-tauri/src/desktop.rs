@@ -58,7 +58,7 @@ pub struct Desktop {
     /// What the desktop around offers; `None` until it is known.
     pub presence: watch::Sender<Option<Presence>>,
     mailbox: Mailbox,
-    shown: Mutex<Option<String>>,
+    shown: Mutex<Vec<String>>,
     surroundings: Arc<dyn Surroundings>,
 }
 
@@ -139,7 +139,7 @@ impl Desktop {
     pub fn page_gone(&self) {
         self.mailbox.close();
         self.attachments.close_all();
-        self.set_shown(None);
+        self.set_shown(Vec::new());
     }
 
     /// Hands the page a letter, now or when it listens.
@@ -181,9 +181,9 @@ impl Desktop {
         self.show(Some(Letter::Problem(told(failure))), None);
     }
 
-    /// Notes whose terminal is on screen.
-    pub fn set_shown(&self, runner: Option<String>) {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = runner;
+    /// Notes whose terminals are on screen.
+    pub fn set_shown(&self, runners: Vec<String>) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = runners;
     }
 
     /// Tells whether a person looks at this runner's terminal now.
@@ -192,8 +192,8 @@ impl Desktop {
         self.shown
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .as_deref()
-            == Some(runner)
+            .iter()
+            .any(|shown| shown == runner)
             && self.surroundings.is_focused()
     }
 

@@ -44,6 +44,7 @@ describe("the keyboard", () => {
   it.each([
     [key("E", both), { kind: "split", along: "row" }],
     [key("O", both), { kind: "split", along: "column" }],
+    [key("L", both), { kind: "link" }],
     [key("W", both), { kind: "close" }],
     [key("ArrowLeft", { altKey: true, shiftKey: true }), { kind: "pane", way: "left" }],
     [key("ArrowDown", { altKey: true, shiftKey: true }), { kind: "pane", way: "down" }],

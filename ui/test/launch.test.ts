@@ -35,6 +35,7 @@ describe("a launch request", () => {
     action: "notify",
     keepDescendants: false,
     record: false,
+    node: null,
     ...said,
   });
 
@@ -81,6 +82,7 @@ describe("a launch request", () => {
     expect(request(draft({ cpu: 50, action: "stop" }), null, "id")).toMatchObject({
       ceiling: { memory_bytes: null, cpu_percent: 50, action: "stop" },
     });
+    expect(request(draft({ node: "least-loaded" }), null, "id")).toMatchObject({ node: "least-loaded" });
     expect(request(draft({ action: "stop" }), null, "id")).toMatchObject({ ceiling: null, record: false });
   });
   it("sends a command without a program", () => {

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { following, linksIn } from "../src/terminal/links";
+import { following } from "../src/terminal/links";
 import { ligatures } from "../src/terminal/ligatures";
 import { clean, judge, oneLine } from "../src/terminal/pasting";
 import { quoted } from "../src/terminal/quote";
@@ -53,10 +53,6 @@ describe("links", () => {
       kind: "ask",
       what: "opens evil.example in the browser",
     });
-  });
-  it("are found in what is shown, the lowest first, each once", () => {
-    const text = "see https://a.example/x, (http://b.example/y).\nhttps://a.example/x and ftp://no";
-    expect(linksIn(text)).toEqual(["https://a.example/x", "http://b.example/y"]);
   });
 });
 

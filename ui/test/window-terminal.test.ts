@@ -166,6 +166,72 @@ describe("split terminals", () => {
   });
 });
 
+describe("what is looked at", () => {
+  it("is every terminal of the tab in front, and none in another view", async () => {
+    await open();
+    await show("auth refactor");
+    await soon(() => expect(fake.shown).toEqual([named("auth refactor")]));
+    press("E", { ctrlKey: true, shiftKey: true });
+    await pick("rate limits");
+    await soon(() => expect(fake.shown).toEqual([named("auth refactor"), named("rate limits")]));
+    click("view-events");
+    await soon(() => expect(fake.shown).toEqual([]));
+  });
+});
+
+describe("links", () => {
+  const osc8 = (target: string, text: string): string => `\x1b]8;;${target}\x1b\\${text}\x1b]8;;\x1b\\ `;
+  const options = (): string[] => all("palette-option").map((option) => (option.textContent ?? "").replace(/\s+/g, " ").trim());
+
+  it("are followed by keyboard, after the same questions as by mouse", async () => {
+    await open();
+    await show("auth refactor");
+    const bytes = new TextEncoder().encode(osc8("https://ada@evil.example/", "the docs") + osc8("ssh://x", "shell"));
+    fake.plays.get(named("auth refactor"))?.say({ kind: "output", bytes });
+    const all8 = ["shell ssh://x", "the docs https://ada@evil.example/", "https://docs.rs/jsonwebtoken"];
+    await soon(() => {
+      if (document.querySelector('[data-testid="palette"]') !== null) press("k", { ctrlKey: true });
+      press("L", { ctrlKey: true, shiftKey: true });
+      expect(options().sort()).toEqual([...all8].sort());
+    });
+    await pick("the docs");
+    expect(one("question").textContent).toContain("opens evil.example in the browser");
+    expect(fake.opened).toEqual([]);
+    click("question-confirm");
+    await soon(() => expect(fake.opened).toEqual(["https://ada@evil.example/"]));
+    await soon(() => expect(all("question")).toEqual([]));
+    press("L", { ctrlKey: true, shiftKey: true });
+    await pick("jsonwebtoken");
+    await soon(() => expect(fake.opened).toContain("https://docs.rs/jsonwebtoken"));
+    press("k", { ctrlKey: true });
+    await pick("follow a link");
+    await pick("ssh");
+    await soon(() => expect(one("toast").textContent).toContain("leads to ssh://x"));
+    expect(fake.opened).toHaveLength(2);
+  });
+});
+
+describe("what a program asks of a window", () => {
+  it("is left to the agent: nothing moves, nothing is renamed, nothing is answered", async () => {
+    await open();
+    await show("auth refactor");
+    const terminal = screenOf(named("auth refactor"))?.terminal ?? expect.fail("there is no terminal");
+    const before = [terminal.cols, terminal.rows, document.title];
+    const titles: string[] = [];
+    terminal.onTitleChange((title) => titles.push(title));
+    const moves = [1, 2, 5, 9].map((what) => `\x1b[${what}t`).join("") + "\x1b[3;0;0t\x1b[4;100;100t\x1b[8;5;5t";
+    const reports = [11, 13, 14, 15, 16, 18, 19, 20, 21].map((what) => `\x1b[${what}t`).join("");
+    // Two titles kept and taken back: the agent tells the title that then holds, by its own way.
+    const titled = "\x1b]2;one\x07\x1b[22;0t\x1b]2;two\x07\x1b[22;2t\x1b[23;0t\x1b[23;0t\x1b[23;0t";
+    const bytes = new TextEncoder().encode(moves + reports + titled);
+    fake.plays.get(named("auth refactor"))?.say({ kind: "output", bytes });
+    await new Promise<void>((done) => terminal.write("", done));
+    expect([terminal.cols, terminal.rows, document.title]).toEqual(before);
+    expect(titles).toEqual(["one", "two"]);
+    expect(typed("auth refactor")).toBe("");
+  });
+});
+
 describe("what a program asks", () => {
   const clipboard: Asked = { kind: "clipboard", primary: false, text: "secret token" };
 

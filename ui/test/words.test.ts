@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { runner } from "../src/backend/fake/cast";
 import type { Runner } from "../src/backend/types/Runner";
-import { look } from "../src/fleet/state";
+import { acts, hasTerminal, look } from "../src/fleet/state";
 import { commandLine, exitWords, line, programTitle, when } from "../src/fleet/words";
 import { bytes, count, percent } from "../src/words/size";
 import { age, ago, dayStart, duration, until } from "../src/words/time";
@@ -86,6 +86,15 @@ describe("a runner in words", () => {
       retry_at: new Date(NOW + 8 * S).toISOString(),
     });
     expect(line(waits, NOW)).toBe("exit 1, starts again in 8 s");
+  });
+
+  it("says on which machine, and since when that is silent", () => {
+    const there = runner({ name: "r", project: "p", here: false, node: "attic", title: "counting" });
+    expect(line(there, NOW)).toBe("on attic: counting");
+    const silent = { ...there, unreachable: true, unreachable_since: new Date(NOW).toISOString() };
+    expect(line(silent, NOW)).toMatch(/^attic not heard from since \d/);
+    expect(hasTerminal(there)).toBe(false);
+    expect(acts(silent).stop).toBe(true);
   });
 
   it("does not call an ended runner unreachable", () => {

@@ -14,8 +14,8 @@ pub(super) async fn desktop_state(desktop: Shared<'_>) -> Reply<DesktopState> {
 }
 
 #[tauri::command]
-pub(super) fn set_shown_runner(desktop: Shared<'_>, runner: Option<String>) {
-    desktop.set_shown(runner);
+pub(super) fn set_shown_runners(desktop: Shared<'_>, runners: Vec<String>) {
+    desktop.set_shown(runners);
 }
 
 #[tauri::command]

@@ -45,7 +45,7 @@ pub fn handler<R: Runtime>() -> impl Fn(Invoke<R>) -> bool + Send + Sync + 'stat
         terminal::keep_image,
         terminal::open_file,
         desktop::desktop_state,
-        desktop::set_shown_runner,
+        desktop::set_shown_runners,
         desktop::pick_folder,
         desktop::open_link,
         desktop::open_in_terminal,

@@ -258,16 +258,17 @@ fn the_desktop_state_waits_until_it_is_known_and_carries_the_runner_to_show() {
 }
 
 #[test]
-fn whose_terminal_is_looked_at_is_known_only_while_the_window_has_the_focus() {
+fn whose_terminals_are_looked_at_is_known_only_while_the_window_has_the_focus() {
     let window = Window::open();
     window
-        .call("set_shown_runner", json!({ "runner": "r1" }))
+        .call("set_shown_runners", json!({ "runners": ["r1", "r3"] }))
         .unwrap();
     assert!(!window.rig.desktop.is_watched("r1"));
     window.rig.shell.focused.store(true, Ordering::Relaxed);
-    assert!(window.rig.desktop.is_watched("r1") && !window.rig.desktop.is_watched("r2"));
+    let watched = |runner| window.rig.desktop.is_watched(runner);
+    assert_eq!(["r1", "r2", "r3"].map(watched), [true, false, true]);
     window
-        .call("set_shown_runner", json!({ "runner": null }))
+        .call("set_shown_runners", json!({ "runners": [] }))
         .unwrap();
     assert!(!window.rig.desktop.is_watched("r1"));
 }

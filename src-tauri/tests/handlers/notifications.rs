@@ -140,9 +140,10 @@ async fn every_notification_comes_from_one_connection_and_is_confirmed_once_show
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_person_looks_at_ends_without_a_notification_and_fails_with_one() {
+async fn what_a_person_looks_at_in_any_part_of_a_tab_ends_without_a_notification_and_fails_with_one()
+ {
     let told = Told::start().await;
-    told.rig.desktop.set_shown(Some("r1".into()));
+    told.rig.desktop.set_shown(vec!["r0".into(), "r1".into()]);
     told.rig
         .shell
         .focused

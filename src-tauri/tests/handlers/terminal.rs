@@ -73,7 +73,8 @@ impl Scene {
     }
 
     async fn accept(&self) -> (Connection, Attach) {
-        let mut agent = Connection::from_stream(self.listener.accept().await.unwrap().0);
+        let (stream, _) = self.listener.accept().await.unwrap();
+        let mut agent = Connection::from_stream(stream.into_std().unwrap()).unwrap();
         let Some(Wire::Hello(hello)) = agent.recv().await.unwrap() else {
             panic!("no greeting")
         };

@@ -1,6 +1,5 @@
 //! A desk to put the window on.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -8,80 +7,76 @@ use std::process::{Child, Command, Stdio};
 
 use stratavore_api::{Api, Remote, v1};
 use stratavore_core::places::Places;
-use stratavore_testkit::bus::Bus;
-use stratavore_testkit::display::Display;
+use stratavore_testkit::desk::Desk as Place;
 use stratavore_testkit::notifications::NotificationService;
 use stratavore_testkit::tray::TrayHost;
 use stratavore_testkit::webdriver::WebDriver;
-use stratavore_testkit::{TempHome, binary, wait_until};
+use stratavore_testkit::{binary, wait_until};
 
-use crate::page::{SOON, Window};
+use crate::page::{SOON, Window, row};
+
+/// The configuration, below the person's home.
+const CONFIG: &str = ".config/stratavore/stratavore.toml";
 
 /// A desk with a display, a bus, a tray, notifications, and the programs in one directory, as they are installed.
 pub(crate) struct Desk {
-    pub(crate) home: TempHome,
-    display: Display,
-    bus: Bus,
+    // Dropped in this order: both speak on the place's bus.
     trays: TrayHost,
     notifications: NotificationService,
-    environment: BTreeMap<String, String>,
+    pub(crate) place: Place,
     program: PathBuf,
 }
 
 impl Desk {
     pub(crate) async fn set() -> Self {
-        let home = TempHome::new();
-        let display = Display::start(&home, 1400, 900).expect("Xvfb starts");
-        let bus = Bus::start(&home).expect("a bus starts");
-        let programs = home.home().join(".local/bin");
+        let mut place = Place::set(&[]).expect("a display and a bus start");
+        // Everything below the person's home, as it would be: paths are part of what the window shows.
+        let home = place.home.home();
+        let programs = home.join(".local/bin");
         fs::create_dir_all(&programs).unwrap();
         let program = programs.join("stratavore-desktop");
         let agent = binary::built("stratavore-agent", "stratavore-agent");
         fs::copy(desktop(), &program).unwrap();
         fs::copy(agent, programs.join("stratavore-agent")).unwrap();
-        // Everything below the person's home, as it would be: paths are part of what the window shows.
-        let mut environment = home.environment();
-        environment.extend(display.environment());
-        environment.extend(bus.environment());
-        for (variable, place) in [
+        for (variable, below) in [
             ("STRATAVORE_DATA_DIR", ".local/share/stratavore"),
-            ("STRATAVORE_CONFIG", ".config/stratavore/stratavore.toml"),
+            ("STRATAVORE_CONFIG", CONFIG),
             ("STRATAVORE_RUNTIME_DIR", "run"),
         ] {
-            let place = home.home().join(place);
-            environment.insert(variable.into(), place.to_str().unwrap().into());
+            let path = home.join(below).to_str().unwrap().to_owned();
+            place.environment.insert(variable.into(), path);
         }
-        // Nothing fades while it is looked at, and figures come within a second.
-        let gtk = home.home().join(".config/gtk-3.0");
+        // Nothing fades while it is looked at.
+        let gtk = home.join(".config/gtk-3.0");
         fs::create_dir_all(&gtk).unwrap();
         fs::write(
             gtk.join("settings.ini"),
             "[Settings]\ngtk-enable-animations=0\n",
         )
         .unwrap();
-        let settings = home.home().join(".config/stratavore");
-        fs::create_dir_all(&settings).unwrap();
-        fs::write(
-            settings.join("stratavore.toml"),
-            "[heartbeat]\ninterval_seconds = 1\n",
-        )
-        .unwrap();
-        Self {
-            trays: TrayHost::start(&bus).await.unwrap(),
-            notifications: NotificationService::start(&bus).await.unwrap(),
-            home,
-            display,
-            bus,
-            environment,
+        let desk = Self {
+            trays: TrayHost::start(&place.bus).await.unwrap(),
+            notifications: NotificationService::start(&place.bus).await.unwrap(),
+            place,
             program,
-        }
+        };
+        // Figures come within a second.
+        desk.configure("[heartbeat]\ninterval_seconds = 1\n");
+        desk
+    }
+
+    /// Writes the configuration; for a host that is not there yet.
+    pub(crate) fn configure(&self, text: &str) {
+        let file = self.place.home.home().join(CONFIG);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
     }
 
     /// Starts the program in a desktop with this theme.
     pub(crate) async fn open(&self, theme: &str) -> Window {
-        let mut environment = self.environment.clone();
+        let mut environment = self.place.environment.clone();
         environment.insert("GTK_THEME".to_owned(), theme.to_owned());
-        let driver = WebDriver::start(&self.home, &environment).expect("the drivers start");
+        let driver = WebDriver::start(&self.place.home, &environment).expect("the drivers start");
         let client = driver
             .open(&self.program, &[])
             .await
@@ -93,7 +88,7 @@ impl Desk {
 
     /// Asks the host in the program, as the CLI does.
     pub(crate) async fn host(&self) -> Remote {
-        let places = Places::from_env(&self.environment).unwrap();
+        let places = Places::from_env(&self.place.environment).unwrap();
         let record = wait_until(SOON, "the host answers", || stratavore_rpc::find(&places));
         Remote::new(stratavore_rpc::connect(&record.socket).await.unwrap())
     }
@@ -104,13 +99,13 @@ impl Desk {
         fs::copy(binary::built("stratavore-daemon", "stratavored"), &program).unwrap();
         let daemon = Command::new(&program)
             .env_clear()
-            .envs(&self.environment)
+            .envs(&self.place.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let places = Places::from_env(&self.environment).unwrap();
+        let places = Places::from_env(&self.place.environment).unwrap();
         wait_until(SOON, "stratavored answers", || {
             stratavore_rpc::find(&places)
         });
@@ -119,9 +114,9 @@ impl Desk {
 
     /// Installs a program of this name that plays the scene it finds in its environment.
     pub(crate) fn install(&self, name: &str, version: &str) {
-        let programs = self.home.home().join(".local/bin");
+        let programs = self.place.home.home().join(".local/bin");
         fs::write(
-            self.home.home().join(".profile"),
+            self.place.home.home().join(".profile"),
             "PATH=\"$HOME/.local/bin:$PATH\"\n",
         )
         .unwrap();
@@ -137,7 +132,7 @@ impl Desk {
 
     /// Makes a directory where people keep their projects.
     pub(crate) fn directory(&self, name: &str) -> PathBuf {
-        let directory = self.home.home().join("code").join(name);
+        let directory = self.place.home.home().join("code").join(name);
         fs::create_dir_all(&directory).unwrap();
         directory
     }
@@ -154,9 +149,28 @@ impl Desk {
     }
 
     pub(crate) fn end(self) {
-        self.home.end_all();
-        drop((self.trays, self.notifications, self.display, self.bus));
+        self.place.home.end_all();
+        drop((self.trays, self.notifications, self.place));
     }
+}
+
+/// Opens a window on one project whose runners play scenes, the first of them in front.
+pub(crate) async fn at_work(desk: &Desk, scenes: &[(&str, &str)]) -> (Window, Remote) {
+    desk.install("claude", "2.1.34 (Claude Code)");
+    let window = desk.open("Adwaita:dark").await;
+    let host = desk.host().await;
+    desk.project(&host, "atlas", None).await;
+    for (name, scene) in scenes {
+        launch(&host, "atlas", "claude", name, scene).await;
+    }
+    for (name, _) in scenes {
+        window.see(&row(name, "running")).await;
+    }
+    if let Some((name, _)) = scenes.first() {
+        window.click(&row(name, "running")).await;
+        window.see("[data-testid=terminal][data-ready=true]").await;
+    }
+    (window, host)
 }
 
 /// Launches a program that plays a scene.

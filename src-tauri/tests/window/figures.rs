@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use fantoccini::key::Key;
 use serde::Deserialize;
-use stratavore_testkit::Process;
-use stratavore_testkit::home::TEST_ID;
 
 use crate::desk::{Desk, launch};
 use crate::page::{Window, row};
+use crate::rest::{processes, processor_share};
 
 /// What a renderer's terminal is fed: lines of 80 characters, as from `yes` or `cat`.
 const FLOOD: u64 = 30_000_000;
 const KEYS: usize = 200;
 const TERMINALS: usize = 20;
-/// How long nothing happens.
-const IDLE: Duration = Duration::from_secs(10);
+/// How often each of them is brought to the front.
+const ROUNDS: usize = 10;
+/// How long nothing happens: as long as three heartbeats are apart, for each changes what the window shows.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// The marks of one kind.
 #[derive(Debug, Deserialize)]
@@ -116,6 +117,8 @@ async fn figures_of_throughput_and_echo() {
 #[ignore = "measures, and finds nothing right or wrong"]
 async fn figures_of_memory() {
     let desk = Desk::set().await;
+    // As it is where nothing is configured.
+    desk.configure("");
     desk.install("claude", "2.1.34 (Claude Code)");
     let window = desk.open("Adwaita:dark").await;
     let host = desk.host().await;
@@ -136,17 +139,15 @@ async fn figures_of_memory() {
         window.sees_in_terminal("ready").await;
         if number == 0 {
             println!("1 terminal: {} MB", weight(&desk));
-            let before = ticks(&desk);
-            tokio::time::sleep(IDLE).await;
-            let spent = (ticks(&desk) - before) as f64 / 100.0;
+            window.click("[data-testid=terminal]").await;
             println!(
-                "1 terminal, idle: {:.1} % of a core",
-                100.0 * spent / IDLE.as_secs_f64()
+                "1 terminal, idle, taking the keys: {:.1} % of a core",
+                processor_share(&desk, IDLE).await
             );
         }
     }
     println!("{TERMINALS} tabs, one on screen: {} MB", weight(&desk));
-    for round in 2..=4 {
+    for round in 2..=ROUNDS {
         for number in 0..TERMINALS {
             // Most of the list is below the fold.
             let row = row(&format!("r{number:02}"), "running");
@@ -180,22 +181,9 @@ async fn figures_of_memory() {
     desk.end();
 }
 
-/// Sums the processor time of the window's processes, in hundredths of a second.
-fn ticks(desk: &Desk) -> u64 {
-    window_processes(desk)
-        .iter()
-        .filter_map(|process| std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).ok())
-        .filter_map(|stat| {
-            let fields = stat.rsplit_once(')')?.1.split_whitespace();
-            let spent = fields.skip(11).take(2).map(str::parse::<u64>);
-            spent.sum::<Result<u64, _>>().ok()
-        })
-        .sum()
-}
-
 /// Sums what the window's processes take alone, in MB (PSS).
 fn weight(desk: &Desk) -> u64 {
-    let kilobytes: u64 = window_processes(desk)
+    let kilobytes: u64 = processes(desk)
         .iter()
         .filter_map(|process| {
             let file = format!("/proc/{}/smaps_rollup", process.pid);
@@ -205,20 +193,4 @@ fn weight(desk: &Desk) -> u64 {
         })
         .sum();
     kilobytes / 1024
-}
-
-/// Lists the program and its webview's processes. Agents are nobody's children.
-fn window_processes(desk: &Desk) -> Vec<Process> {
-    let program = Process::all_with_environment(TEST_ID, desk.home.id())
-        .into_iter()
-        .find(|process| {
-            let command = process.command_line();
-            command
-                .first()
-                .is_some_and(|program| program.ends_with("stratavore-desktop"))
-        })
-        .expect("the program runs");
-    let mut processes = program.descendants();
-    processes.push(program);
-    processes
 }

@@ -3,8 +3,12 @@
 //! With `STRATAVORE_SCREENSHOTS` naming a directory, the pictures of the documentation are taken in passing.
 
 mod desk;
+mod drag;
 mod figures;
 mod first_use;
 mod fleet;
+mod links;
+mod lost;
 mod page;
+mod rest;
 mod terminals;

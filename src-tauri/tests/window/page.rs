@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fantoccini::actions::{
     Actions, InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction,
+    WheelAction, WheelActions,
 };
 use fantoccini::key::Key;
 use fantoccini::{Client, Locator};
@@ -141,6 +142,23 @@ impl Window {
         self.client.perform_actions(actions).await.unwrap();
     }
 
+    /// Turns the wheel over a place, by so many pixels downwards.
+    pub(crate) async fn wheel(&self, (x, y): (f64, f64), by: i64) {
+        let mut actions = WheelActions::new("wheel".into());
+        // WebKit's driver takes what is asked for as a place to go to, from the one before.
+        for delta_y in [0, by] {
+            actions.push(WheelAction::Scroll {
+                duration: None,
+                x: x as i64,
+                y: y as i64,
+                delta_x: 0,
+                delta_y,
+            });
+        }
+        self.client.perform_actions(actions).await.unwrap();
+        self.client.release_actions().await.unwrap();
+    }
+
     /// Clicks on a place with the control key held.
     pub(crate) async fn control_click(&self, (x, y): (f64, f64)) {
         let button = MOUSE_BUTTON_LEFT;
@@ -217,8 +235,7 @@ impl Window {
 
     pub(crate) async fn sees_in_terminal(&self, text: &str) {
         wait_until_async(SOON, &format!("`{text}` in the terminal"), async || {
-            let shown = self.run("return window.__stratavore_terminal_text()").await;
-            let shown = shown.as_str().unwrap_or_default().trim().to_owned();
+            let shown = self.terminal_text().await;
             if shown.contains(text) {
                 Ok(())
             } else {
@@ -226,6 +243,12 @@ impl Window {
             }
         })
         .await;
+    }
+
+    /// Reads what the terminal that takes the keys shows.
+    pub(crate) async fn terminal_text(&self) -> String {
+        let shown = self.run("return window.__stratavore_terminal_text()").await;
+        shown.as_str().unwrap_or_default().trim().to_owned()
     }
 
     /// Waits until this script returns `true`.

@@ -8,32 +8,13 @@ use stratavore_testkit::wait_until_async;
 use stratavore_wire::client::Connection;
 use stratavore_wire::{Attach, Attached, Hello, Message as Wire, Role, Viewers};
 
-use crate::desk::{Desk, launch};
+use crate::desk::{Desk, at_work, launch};
 use crate::page::{SOON, Window, row};
 
 const CONTROL: char = '\u{e009}';
 const SHIFT: char = '\u{e008}';
 const ALT: char = '\u{e00a}';
 const ENTER: &str = "\u{e007}";
-
-/// Opens a window on one project whose runners play scenes.
-async fn at_work(desk: &Desk, scenes: &[(&str, &str)]) -> (Window, Remote) {
-    desk.install("claude", "2.1.34 (Claude Code)");
-    let window = desk.open("Adwaita:dark").await;
-    let host = desk.host().await;
-    desk.project(&host, "atlas", None).await;
-    for (name, scene) in scenes {
-        launch(&host, "atlas", "claude", name, scene).await;
-    }
-    for (name, _) in scenes {
-        window.see(&row(name, "running")).await;
-    }
-    if let Some((name, _)) = scenes.first() {
-        window.click(&row(name, "running")).await;
-        window.see("[data-testid=terminal][data-ready=true]").await;
-    }
-    (window, host)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn text_is_selected_copied_pasted_and_found() {
@@ -125,34 +106,6 @@ async fn a_program_copies_only_when_allowed_and_lines_are_pasted_only_when_meant
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_show_where_they_lead_and_lead_nowhere_unasked() {
-    let desk = Desk::set().await;
-    let scene = concat!(
-        r"write \e]8\s\sfile:///etc/hostname\e\\read me\e]8\s\s\e\\\r\n",
-        r"\e]8\s\sssh://elsewhere\e\\go there\e]8\s\s\e\\\r\n; echo",
-    );
-    let (window, _) = at_work(&desk, &[("links", scene)]).await;
-    window.sees_in_terminal("go there").await;
-    window.hover(window.cell(2, 0).await).await;
-    window.reads("link-target", "file:///etc/hostname").await;
-    // A plain click is the program's.
-    let link = window.cell(2, 0).await;
-    window.drag(link, link, 1).await;
-    window.control_click(link).await;
-    window
-        .reads("question", "opens a file on this machine")
-        .await;
-    window.click("[data-testid=question-confirm]").await;
-    window.reads("toast", "outside the project").await;
-    window.click("[data-testid=toast-dismiss]").await;
-    window.see_gone("[data-testid=toast]").await;
-    window.control_click(window.cell(2, 1).await).await;
-    window.reads("toast", "leads to ssh://elsewhere").await;
-    window.end().await;
-    desk.end();
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_image_is_pasted_as_the_path_of_a_private_file() {
     let desk = Desk::set().await;
     let (window, _) = at_work(&desk, &[("words", "print ready; echo")]).await;
@@ -161,6 +114,7 @@ async fn an_image_is_pasted_as_the_path_of_a_private_file() {
     window.palette("paste the clipboard's image").await;
     window.sees_in_terminal("/1/pasted/image-1.png").await;
     let pasted = desk
+        .place
         .home
         .home()
         .join(".local/share/stratavore/runners")
@@ -187,7 +141,7 @@ async fn what_is_composed_arrives_whole_and_once() {
     window.sees_in_terminal("ready").await;
     window.click("[data-testid=terminal]").await;
     // What an input method does, event by event.
-    window
+    let size = window
         .run(
             "const area = document.querySelector('[data-testid=terminal] textarea');
              const compose = (type, data) => area.dispatchEvent(new CompositionEvent(type, { data, bubbles: true }));
@@ -195,12 +149,49 @@ async fn what_is_composed_arrives_whole_and_once() {
              for (const text of ['n', 'ni', 'nih']) { area.value = text; compose('compositionupdate', text); }
              area.value = '你好';
              compose('compositionupdate', '你好');
-             compose('compositionend', '你好');",
+             const size = getComputedStyle(area).fontSize;
+             compose('compositionend', '你好');
+             return size;",
         )
         .await;
+    assert_ne!(size, "0px", "an input method looks for the caret");
     window.sees_in_terminal("\n你好").await;
     window.keys(ENTER).await;
     window.sees_in_terminal("you said: 你好").await;
+    window.end().await;
+    desk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reversed_text_has_the_colours_of_plain_text_in_both_themes() {
+    let desk = Desk::set().await;
+    let scene = r"write plain \e[7mreversed\e[0m\r\n; echo";
+    let (window, _) = at_work(&desk, &[("words", scene)]).await;
+    window.sees_in_terminal("plain reversed").await;
+    let reversed = "
+        const span = document.querySelector('.xterm-rows .xterm-bg-257');
+        if (span === null) return document.querySelector('.xterm-rows').innerHTML;
+        const rows = getComputedStyle(document.querySelector('.xterm-rows'));
+        const ground = getComputedStyle(document.querySelector('.frame'));
+        const { color, backgroundColor } = getComputedStyle(span);
+        const is = color === ground.backgroundColor && backgroundColor === rows.color;
+        return is || [color, backgroundColor, ground.backgroundColor, rows.color].join(' ');";
+    window.holds_true("dark on light", reversed).await;
+    window.palette("go to settings").await;
+    window.see("[data-testid=preference-theme]").await;
+    let light = "const theme = document.querySelector('[data-testid=preference-theme]');
+        theme.value = 'light'; theme.dispatchEvent(new Event('change', { bubbles: true }));
+        return document.documentElement.dataset.theme";
+    window.run(light).await;
+    window.chord(&[CONTROL, '1']).await;
+    window.sees_in_terminal("plain reversed").await;
+    window
+        .holds_true(
+            "light colours",
+            "return document.documentElement.dataset.theme === 'light'",
+        )
+        .await;
+    window.holds_true("light on dark", reversed).await;
     window.end().await;
     desk.end();
 }
@@ -221,14 +212,39 @@ async fn what_scrolled_off_comes_when_somebody_looks_for_it() {
     desk.end();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wheel_brings_what_scrolled_off_and_goes_back() {
+    let desk = Desk::set().await;
+    let scene = "print the very first line; flood 40000; print the last line; echo";
+    let (window, _) = at_work(&desk, &[("long", scene)]).await;
+    window.sees_in_terminal("the last line").await;
+    let at = window.cell(10, 3).await;
+    // One turn asks for the history; a reader is not lost when it comes.
+    turned_until(&window, at, -300, "the very first line").await;
+    turned_until(&window, at, 3000, "the last line").await;
+    window.end().await;
+    desk.end();
+}
+
+/// Turns the wheel until the terminal shows the text.
+async fn turned_until(window: &Window, at: (f64, f64), by: i64, text: &str) {
+    wait_until_async(SOON, text, async || {
+        window.wheel(at, by).await;
+        let shown = window.terminal_text().await;
+        if shown.contains(text) {
+            Ok(())
+        } else {
+            Err(shown)
+        }
+    })
+    .await;
+}
+
 /// Presses the keys until the terminal shows the text.
 async fn wait_until_up(window: &Window, keys: &[char], text: &str) {
     wait_until_async(SOON, text, async || {
         window.chord(keys).await;
-        let shown = window
-            .run("return window.__stratavore_terminal_text()")
-            .await;
-        let shown = shown.as_str().unwrap_or_default().to_owned();
+        let shown = window.terminal_text().await;
         if shown.contains(text) {
             Ok(())
         } else {

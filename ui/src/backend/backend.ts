@@ -91,8 +91,8 @@ export interface Backend {
   config(project: string | null): Promise<Setting[]>;
 
   openTerminal(request: TerminalRequest, sink: (message: TerminalMessage) => void): Promise<Attachment>;
-  /** Says whose terminal is on screen, so that nobody is notified of what they are looking at. */
-  setShownRunner(runner: string | null): Promise<void>;
+  /** Says whose terminals are on screen, so that nobody is notified of what they are looking at. */
+  setShownRunners(runners: string[]): Promise<void>;
   openLink(url: string): Promise<void>;
   /** Attaches the person's own terminal emulator to a runner. */
   openInTerminal(runner: string): Promise<void>;

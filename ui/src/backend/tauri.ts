@@ -100,7 +100,7 @@ export const tauri: Backend = {
   config: async (project) => (await call<Config>("config", { project })).settings,
 
   openTerminal,
-  setShownRunner: (runner) => call("set_shown_runner", { runner }),
+  setShownRunners: (runners) => call("set_shown_runners", { runners }),
   openLink: (url) => call("open_link", { url }),
   openInTerminal: (runner) => call("open_in_terminal", { runner }),
   openFile: (runner, url) => call("open_file", { runner, url }),

@@ -36,14 +36,14 @@ export function isLive(runner: Runner): boolean {
   return !["terminated", "failed", "cancelled"].includes(runner.state);
 }
 
-/** Says whether an agent holds the runner's terminal, or held it to the end. */
+/** Says whether an agent holds the runner's terminal, or held it to the end, on this machine: others are reached there. */
 export function hasTerminal(runner: Runner): boolean {
-  return !["queued", "starting", "cancelled"].includes(runner.state) && runner.started_at != null;
+  return runner.here && !["queued", "starting", "cancelled"].includes(runner.state) && runner.started_at != null;
 }
 
 /** Says whether a program runs behind the terminal; else it only shows what was last on it. */
 export function isAttended(runner: Runner): boolean {
-  return isLive(runner) && runner.state !== "backoff";
+  return runner.here && isLive(runner) && runner.state !== "backoff";
 }
 
 /** Says which acts make sense now; the host decides all the same. */

@@ -36,8 +36,15 @@ function title(runner: Runner): string | null {
 
 /** Tells in one line what is happening, in words a person would use. */
 export function line(runner: Runner, now: number): string {
+  if (runner.here) return doing(runner, now);
+  if (look(runner).word !== "not answering") return `on ${runner.node}: ${doing(runner, now)}`;
+  const heard = instant(runner.unreachable_since);
+  return heard === null ? `${runner.node} is silent` : `${runner.node} not heard from since ${clock(heard)}`;
+}
+
+function doing(runner: Runner, now: number): string {
   if (look(runner).word === "not answering") {
-    const heard = instant(runner.last_heartbeat);
+    const heard = instant(runner.unreachable_since ?? runner.last_heartbeat);
     return heard === null ? "not answering, may well be alive" : `not heard from since ${clock(heard)}`;
   }
   switch (runner.state) {

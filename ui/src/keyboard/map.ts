@@ -9,6 +9,7 @@ export type Act =
   | { kind: "tab"; step: 1 | -1 }
   | { kind: "pane"; way: Way }
   | { kind: "split"; along: Along }
+  | { kind: "link" }
   | { kind: "close" }
   | { kind: "zoom"; step: 1 | -1 | 0 }
   | { kind: "find" }
@@ -76,6 +77,8 @@ function withShift(key: Key, place: Place): Act | null {
       return { kind: "split", along: "row" };
     case "o":
       return { kind: "split", along: "column" };
+    case "l":
+      return { kind: "link" };
     case "w":
       return { kind: "close" };
   }

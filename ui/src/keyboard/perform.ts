@@ -49,6 +49,9 @@ export function perform(desk: Desk, event: KeyboardEvent): void {
     case "split":
       desk.askSplit(asked.along);
       break;
+    case "link":
+      desk.askLink();
+      break;
     case "close":
       desk.closePane();
       break;

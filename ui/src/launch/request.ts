@@ -21,6 +21,8 @@ export interface Draft {
   action: "notify" | "pause" | "stop";
   keepDescendants: boolean;
   record: boolean;
+  /** The machine to run it on, by its node's id, or `least-loaded`; null: this one. */
+  node: string | null;
 }
 
 export type Fault = { field: "project" | "command" | "args" | "env" | "attempts" | "memory" | "cpu"; message: string };
@@ -86,6 +88,7 @@ export function request(
       : null,
     record: draft.record,
     queue: draft.queue,
+    node: draft.node,
     request_id: id,
   };
 }

@@ -2,14 +2,14 @@ import type { Runner } from "../backend/types/Runner";
 import { acts, hasTerminal } from "../fleet/state";
 import { line } from "../fleet/words";
 import { lines, type Along } from "../panes/layout";
-import { linksIn } from "../terminal/links";
-import { screenOf, visibleText } from "../terminal/screen";
+import { followLink } from "../terminal/follow";
+import { screenOf, visibleLinks } from "../terminal/screen";
 import type { Desk } from "../window/desk.svelte";
 
 /** Is one line of the palette. */
 export interface Entry {
   id: string;
-  group: "Runners" | "Commands" | "Projects";
+  group: "Runners" | "Commands" | "Projects" | "Links";
   title: string;
   detail: string;
   key: string | null;
@@ -65,11 +65,11 @@ function ofTerminal(desk: Desk, runner: Runner): Entry[] {
     command("Split: a terminal beside this one…", () => desk.askSplit("row"), "Ctrl Shift E"),
     command("Split: a terminal below this one…", () => desk.askSplit("column"), "Ctrl Shift O"),
     ...ofSplit(desk),
+    ...(visibleLinks().length > 0
+      ? [command("Follow a link on the screen…", () => desk.askLink(), "Ctrl Shift L")]
+      : []),
     command("Open in your own terminal", () => void desk.openInTerminal(runner)),
     command("Paste the clipboard's image as a file", () => void desk.pasteImage(runner.id)),
-    ...linksIn(visibleText())
-      .slice(0, 9)
-      .map((link) => command(`Open ${link}`, () => void desk.openLink(link))),
   ];
 }
 
@@ -138,11 +138,31 @@ function projects(desk: Desk): Entry[] {
   }));
 }
 
-/** Lists all that the palette can do now; with `split`, only what may be put beside or below the present terminal. */
-export function entries(desk: Desk, split?: Along): Entry[] {
-  if (split !== undefined) {
+/** What is on the screen of the terminal that takes the keys, and where each leads when that is not what one reads. */
+function links(desk: Desk): Entry[] {
+  const runner = desk.view === "fleet" ? desk.shown : undefined;
+  if (runner === undefined) return [];
+  return visibleLinks().map(({ text, target }) => ({
+    id: `link ${text} ${target}`,
+    group: "Links",
+    title: text === "" ? target : text,
+    detail: text === target || text === "" ? "" : target,
+    key: null,
+    runner: null,
+    run: () => followLink(desk, runner, target),
+  }));
+}
+
+/** Is what the palette asks for, where it does not offer everything. */
+export type Wanted = Along | "link";
+
+/** Lists all that the palette can do now, or only what is wanted: a runner to be put beside or below, a link to follow. */
+export function entries(desk: Desk, wanted?: Wanted): Entry[] {
+  if (wanted === "link") return links(desk);
+  if (wanted !== undefined) {
+    const split = wanted;
     const others = runners(desk, (id) => desk.split(split, id)).filter(({ runner }) => runner?.id !== desk.tabs.shown);
     return [...others, command("Launch a runner…", () => desk.launchDialog(undefined, split))];
   }
-  return [...runners(desk), ...commands(desk), ...projects(desk)];
+  return [...runners(desk), ...commands(desk), ...projects(desk), ...links(desk)];
 }

@@ -27,10 +27,3 @@ export function following(link: string): Following {
       return { kind: "refuse", why: "only the web, mail and the project's files are opened" };
   }
 }
-
-const WEB = /https?:\/\/[^\s"'<>`(){}[\]]+[^\s"'<>`(){}[\].,;:!?]/g;
-
-/** Finds the web links in what a terminal shows, each once, the lowest first. */
-export function linksIn(text: string): string[] {
-  return [...new Set((text.match(WEB) ?? []).reverse())];
-}

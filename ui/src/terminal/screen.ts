@@ -1,6 +1,7 @@
 import type { Terminal } from "@xterm/xterm";
 import type { Point } from "../backend/backend";
 import type { Size } from "./fit";
+import { linksShown, type Link } from "./links-shown";
 
 /** Is a terminal on screen. */
 export interface Screen {
@@ -57,6 +58,12 @@ export function visibleText(): string {
     { length: terminal.rows },
     (_, row) => active.getLine(active.viewportY + row)?.translateToString(true) ?? "",
   ).join("\n");
+}
+
+/** Lists the links that the terminal that takes the keys shows. */
+export function visibleLinks(): Link[] {
+  const terminal = shown()?.terminal;
+  return terminal === undefined ? [] : linksShown(terminal);
 }
 
 /** Tells the text that is selected in the terminal that takes the keys. */

@@ -38,7 +38,7 @@ export function reopen(desk: Desk): void {
 export function begin(desk: Desk): () => void {
   let ended = false;
   let unlisten: (() => void) | null = null;
-  const stopClock = desk.clock.start();
+  const stopClock = desk.clock.start(() => desk.fleet.runners.some(({ state }) => state === "backoff"));
 
   async function start(): Promise<void> {
     // Listening comes first: what changes between the two would otherwise be missed.

@@ -9,7 +9,8 @@ import { List } from "../fleet/list.svelte";
 import { neighbour } from "../fleet/order";
 import { isLive } from "../fleet/state";
 import { programTitle } from "../fleet/words";
-import type { Along, Way } from "../panes/layout";
+import type { Wanted } from "../palette/entries";
+import { runners as runnersOf, type Along, type Way } from "../panes/layout";
 import { Preferences } from "../settings/preferences.svelte";
 import type { Judgement } from "../terminal/pasting";
 import { quoted } from "../terminal/quote";
@@ -32,8 +33,8 @@ export interface Question {
 }
 
 export type Dialog =
-  /** With `split`, it only asks which runner is to be shown beside or below the present one. */
-  | { kind: "palette"; split?: Along }
+  /** With `wanted`, it only asks for that: a runner to be shown beside or below the present one, a link to follow. */
+  | { kind: "palette"; wanted?: Wanted }
   | { kind: "launch"; project: string | null; split?: Along }
   | { kind: "paste"; asked: Extract<Judgement, { kind: "ask" }>; runner: string; run: (text: string) => void }
   | { kind: "add-project" }
@@ -83,6 +84,12 @@ export class Desk {
     return this.fleet.runner(this.tabs.shown);
   }
 
+  /** The runners whose terminals share the tab in front. */
+  get onScreen(): string[] {
+    const { front } = this.tabs;
+    return front === undefined ? [] : runnersOf(front.root).filter((id) => this.fleet.runner(id) !== undefined);
+  }
+
   show(id: string): void {
     this.tabs.show(id);
     this.view = "fleet";
@@ -111,7 +118,12 @@ export class Desk {
 
   /** Asks which runner is to be shown beside or below the present one. */
   askSplit(along: Along): void {
-    if (this.view === "fleet" && this.shown !== undefined) this.open({ kind: "palette", split: along });
+    if (this.view === "fleet" && this.shown !== undefined) this.open({ kind: "palette", wanted: along });
+  }
+
+  /** Asks which of the links on the screen is to be followed. */
+  askLink(): void {
+    if (this.view === "fleet" && this.shown !== undefined) this.open({ kind: "palette", wanted: "link" });
   }
 
   /** Gives the keys to the terminal on that side. */
@@ -162,10 +174,6 @@ export class Desk {
     if (runner === null || paths.length === 0) return;
     screenOf(runner)?.paste(quoted(paths));
     this.show(runner);
-  }
-
-  async openLink(link: string): Promise<void> {
-    await this.#attempt("Could not open the link", () => this.backend.openLink(link));
   }
 
   async openInTerminal(runner: Runner): Promise<void> {

@@ -229,6 +229,25 @@ impl Api for FakeHost {
     async fn verify_audit(&self) -> Result<v1::AuditReport> {
         self.ask("verify-audit").map(|_| v1::AuditReport::default())
     }
+    async fn nodes(&self) -> Result<v1::Nodes> {
+        self.ask("nodes").map(|_| v1::Nodes::default())
+    }
+    async fn forget_node(&self, request: v1::NodeRef) -> Result<v1::Runners> {
+        self.ask(format!("forget-node {}", request.node))
+            .map(|_| v1::Runners::default())
+    }
+    async fn prune(&self, request: v1::PruneRequest) -> Result<v1::Pruned> {
+        self.ask(format!("prune {}", request.before))
+            .map(|_| v1::Pruned::default())
+    }
+    async fn retry_outbox(&self, _: v1::RetryOutboxRequest) -> Result<v1::RetryOutboxReply> {
+        self.ask("retry-outbox")
+            .map(|_| v1::RetryOutboxReply::default())
+    }
+    async fn drop_outbox(&self, request: v1::DropOutboxRequest) -> Result<()> {
+        self.ask(format!("drop-outbox {}", request.number))
+            .map(drop)
+    }
     async fn claim_notifications(
         &self,
         _: v1::ClaimNotificationsRequest,

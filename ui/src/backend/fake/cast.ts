@@ -34,6 +34,10 @@ export function runner(said: Partial<Runner> & Pick<Runner, "name" | "project">)
     attempt: 1,
     command: ["/home/ada/.local/bin/claude"],
     cwd,
+    node_id: "0a0b0c0d",
+    node: "desk",
+    here: true,
+    person: "ada",
     unreachable: false,
     restart: { policy: "never", max_attempts: null },
     ceiling: null,
@@ -198,6 +202,10 @@ export const status = (): Status => ({
   interrupted: [],
   problems: [],
   max_runners: 20,
+  store: { address: "/home/ada/.local/share/stratavore/stratavore.db", away_since: null, reason: null },
+  broker: null,
+  nodes: [],
+  person: "ada",
 });
 
 export const checks: Check[] = [

@@ -25,7 +25,7 @@ export class Fake implements Backend {
   readonly history: Event[] = [];
   told: Status = status();
   startsAtLogin = false;
-  shown: string | null = null;
+  shown: string[] = [];
   readonly quits: { stopRunners: boolean }[] = [];
   readonly copied: { text: string; primary: boolean }[] = [];
   readonly opened: string[] = [];
@@ -61,6 +61,8 @@ export class Fake implements Backend {
             event: "runner.backoff",
             attempts: 12,
             error: "the sink refused it: payload too large",
+            number: 7,
+            of: "invoices",
           },
         ],
       };
@@ -275,8 +277,8 @@ export class Fake implements Backend {
     };
   }
 
-  async setShownRunner(id: string | null): Promise<void> {
-    this.shown = id;
+  async setShownRunners(ids: string[]): Promise<void> {
+    this.shown = ids;
   }
 
   async openLink(url: string): Promise<void> {

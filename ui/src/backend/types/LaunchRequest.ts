@@ -27,4 +27,8 @@ request_id?: string | null,
 /**
  * Record all that the program writes to its terminal, for `stratavore play`.
  */
-record: boolean, };
+record: boolean, 
+/**
+ * On which node; `least-loaded`: on that with the most room; absent: on the host's own.
+ */
+node?: string | null, };

@@ -2,7 +2,8 @@
 
 export type Nudge = { 
 /**
- * "runner", "project", "observations" (CPU, memory and the like of any runner), "notifications", "status" (anything).
+ * "runner", "project", "observations" (CPU, memory and the like of any runner), "notifications", "nodes", "status"
+ * (anything).
  */
 entity: string, 
 /**

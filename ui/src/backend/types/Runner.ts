@@ -41,4 +41,20 @@ report?: Report | null,
 /**
  * The file of its recording, asciicast v2, where its launch asked for one.
  */
-recording?: string | null, };
+recording?: string | null, 
+/**
+ * The node that it runs on, by id and name.
+ */
+node_id: string, node: string, 
+/**
+ * Whether that is the host's own: other nodes' terminals are reached there.
+ */
+here: boolean, 
+/**
+ * Who launched it; empty where that was not recorded yet.
+ */
+person: string, 
+/**
+ * Since when its agent or its node has not been heard of.
+ */
+unreachable_since?: string | null, };
