@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test bench deb fmt lint screenshots clean \
+.PHONY: help run run-shared test chaos bench deb fmt lint screenshots clean \
 	need-build need-test form licences ui-check ui-test rust-lint rust-test
 
 SHELL := /bin/sh
@@ -16,11 +16,14 @@ say = @printf '\n== %s\n'
 # custom-protocol serves the window from ui/dist, built into the program, instead of from a development server.
 everything := --workspace --locked --features stratavore-desktop/custom-protocol
 
+# PostgreSQL and RabbitMQ, private and thrown away afterwards; tests that kill a server have one of their own.
+servers = $(target)/debug/stratavore-test-servers --
+
 # Tests start the real programs. They are built before, all at once, so that no test has to ask cargo for one.
 real = STRATAVORE_TEST_BINARIES=$(abspath $(target))/debug
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 run: ## build and open the desktop app; without a display, run the headless host in the foreground
 ifeq ($(DISPLAY)$(WAYLAND_DISPLAY),)
@@ -34,8 +37,17 @@ run: need-build ui/dist/index.html
 	@exec $(target)/debug/stratavore-desktop
 endif
 
+run-shared: need-test ui/dist/index.html ## start PostgreSQL, RabbitMQ and two hosts on them privately, for a look
+	@cargo build $(everything) --bins
+	@$(servers) scripts/run-shared.sh $(abspath $(target))/debug
+
 test: need-test form licences ui-test rust-lint rust-test ## run every check and every test
 	$(say) 'All checks and tests passed.'
+
+chaos: need-test ui/dist/index.html ## let everything fail around the outbox, for about ten minutes
+	cargo build $(everything) --bins --tests
+	$(real) STRATAVORE_CHAOS=long $(servers) cargo nextest run $(everything) --profile chaos \
+		--filterset 'package(stratavore-supervisor) and binary(chaos)'
 
 bench: need-test ui/dist/index.html ## measure, and print the table of figures
 	cargo build $(everything) --release --bins
@@ -110,5 +122,5 @@ rust-lint: ui/dist/index.html
 rust-test: ui/dist/index.html
 	$(say) 'Rust: tests'
 	cargo build $(everything) --bins --tests
-	$(real) cargo nextest run $(everything)
+	$(real) $(servers) cargo nextest run $(everything)
 	cargo test $(everything) --doc --quiet

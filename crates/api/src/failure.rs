@@ -17,6 +17,14 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
         StoreError::NoRunner(_) => {
             failure(Code::NotFound).hint("list them with `stratavore runners --all`")
         }
+        StoreError::NoNode(_) => {
+            failure(Code::NotFound).hint("list them with `stratavore node list`")
+        }
+        StoreError::NoDeadLetter(_) => {
+            failure(Code::NotFound).hint("list them with `stratavore outbox`")
+        }
+        StoreError::NodeTaken { .. } | StoreError::NodeAlive { .. } => failure(Code::Conflict),
+        StoreError::Fenced | StoreError::Away { .. } => failure(Code::Unavailable),
         StoreError::NameTaken {
             what: "project", ..
         } => failure(Code::Conflict).hint("choose another name, or archive the one that has it"),
@@ -43,9 +51,12 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
         StoreError::DiskFull(_) => failure(Code::Unavailable)
             .hint("free some space where the data directory is; nothing was changed"),
         StoreError::Closed => failure(Code::Unavailable).hint("the host is ending; try again"),
-        StoreError::Newer { .. } | StoreError::Unusable { .. } | StoreError::BadKey { .. } => {
-            failure(Code::Unavailable)
-        }
+        StoreError::Newer { .. }
+        | StoreError::NotEmpty { .. }
+        | StoreError::Unreachable { .. }
+        | StoreError::Unsound { .. }
+        | StoreError::Unusable { .. }
+        | StoreError::BadKey { .. } => failure(Code::Unavailable),
         StoreError::Database { .. } | StoreError::Corrupt { .. } | StoreError::Panicked(_) => {
             Failure::new(Code::Internal, chain(&error))
                 .hint("the host's log says more; `stratavore doctor` looks at the store")
@@ -67,6 +78,8 @@ pub(crate) fn terminal_failure(error: TerminalError) -> Failure {
         TerminalError::None { .. } => {
             Failure::new(Code::Conflict, error.to_string()).hint("see `stratavore runners`")
         }
+        TerminalError::Elsewhere { node, .. } => Failure::new(Code::Conflict, error.to_string())
+            .hint(format!("run the command on {node}")),
         TerminalError::Refused { .. } => Failure::new(Code::Conflict, error.to_string()),
         TerminalError::Silent { .. } | TerminalError::Connection { .. } => {
             Failure::new(Code::Unavailable, chain(&error))

@@ -170,6 +170,36 @@ impl v1::stratavore_server::Stratavore for Service {
     ) -> Result<Response<v1::AuditReport>, Status> {
         serve!(self.verify_audit())
     }
+    async fn list_nodes(
+        &self,
+        _: Request<v1::ListNodesRequest>,
+    ) -> Result<Response<v1::Nodes>, Status> {
+        serve!(self.nodes())
+    }
+    async fn forget_node(
+        &self,
+        request: Request<v1::NodeRef>,
+    ) -> Result<Response<v1::Runners>, Status> {
+        serve!(self.forget_node(request))
+    }
+    async fn prune(
+        &self,
+        request: Request<v1::PruneRequest>,
+    ) -> Result<Response<v1::Pruned>, Status> {
+        serve!(self.prune(request))
+    }
+    async fn retry_outbox(
+        &self,
+        request: Request<v1::RetryOutboxRequest>,
+    ) -> Result<Response<v1::RetryOutboxReply>, Status> {
+        serve!(self.retry_outbox(request))
+    }
+    async fn drop_outbox(
+        &self,
+        request: Request<v1::DropOutboxRequest>,
+    ) -> Result<Response<v1::DropOutboxReply>, Status> {
+        serve!(self.drop_outbox(request)).map(|_| Response::new(v1::DropOutboxReply {}))
+    }
     async fn claim_notifications(
         &self,
         request: Request<v1::ClaimNotificationsRequest>,

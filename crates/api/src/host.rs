@@ -2,6 +2,7 @@
 
 pub mod logs;
 mod serve;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
@@ -11,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stratavore_core::clock::{Clock, SystemClock};
+use stratavore_core::clock::SystemClock;
 use stratavore_core::config::{BadConfig, Config};
 use stratavore_core::launch::RUNNER_VARIABLE;
 use stratavore_core::places::{MAX_SOCKET_PATH, Places};
 use stratavore_rpc::HostRecord;
-use stratavore_store::sqlite::{Options, SqliteStore};
-use stratavore_store::{Store, StoreError};
+use stratavore_store::StoreError;
+use stratavore_supervisor::broker::BrokerError;
 use stratavore_supervisor::{Parts, Supervisor};
 use stratavore_wire::lock;
 use tokio::sync::{Mutex, mpsc};
@@ -28,6 +29,7 @@ use tracing::{error, info};
 use crate::{Api, Local, v1};
 
 pub use serve::Clients;
+use store::Opened;
 
 /// Which program hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +88,23 @@ pub enum HostError {
     /// The socket would have too long a path.
     #[error("the socket path {} has {} bytes, more than the {MAX_SOCKET_PATH} that a Unix socket can have; set STRATAVORE_RUNTIME_DIR to a shorter directory", .0.display(), .0.as_os_str().len())]
     SocketPath(PathBuf),
+    /// Runners of this machine's own store would be lost sight of.
+    #[error(
+        "{count} runners of this machine's own store have not ended, {runner} among them, and the shared database does not know them; \
+         copy them with `stratavore db copy --from sqlite --to postgres`, or unset store.url and stop them first"
+    )]
+    LeftBehind {
+        /// One of them.
+        runner: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// There is nothing to migrate or to copy to.
+    #[error("store.url names no shared database; set it to postgres://USER:PASSWORD@HOST/NAME")]
+    NotShared,
+    /// The broker's address is none.
+    #[error("broker.url: {0}")]
+    Broker(BrokerError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -145,16 +164,13 @@ impl Host {
         if let Some(runner) = std::env::var_os(RUNNER_VARIABLE) {
             return Err(HostError::Inside(runner.to_string_lossy().into_owned()));
         }
-        private_directory(&places.data_dir)?;
-        let lock = take_lock(&places).await?;
+        let lock = held_directory(&places).await?;
         private_directory(&places.runtime_dir)?;
-        let store = SqliteStore::open(
-            places.database(),
-            places.audit_key(),
-            Options::default(),
-            SystemClock.now(),
-        )
-        .await?;
+        let broker = match config.broker_url() {
+            Some(url) => Some(url.expose().parse().map_err(HostError::Broker)?),
+            None => None,
+        };
+        let Opened { store, membership } = store::open(&places, &config).await?;
         let socket = places.host_socket(store.instance());
         if socket.as_os_str().len() > MAX_SOCKET_PATH {
             store.close().await;
@@ -169,13 +185,14 @@ impl Host {
             instance_id: store.instance().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let store: Arc<dyn Store> = Arc::new(store);
         let supervisor = Supervisor::start(Parts {
             places: places.clone(),
             store,
             clock: Arc::new(SystemClock),
             config,
             environment: environment(),
+            broker,
+            membership,
         });
         let ended = CancellationToken::new();
         let (shutdown, asked) = mpsc::unbounded_channel();
@@ -249,6 +266,12 @@ impl Host {
         }
         info!("hosting ended; runners go on");
     }
+}
+
+/// Takes the lock of a data directory, so that no host uses it meanwhile.
+pub(crate) async fn held_directory(places: &Places) -> Result<File, HostError> {
+    private_directory(&places.data_dir)?;
+    take_lock(places).await
 }
 
 async fn take_lock(places: &Places) -> Result<File, HostError> {

@@ -4,6 +4,7 @@
 //! own process ([`Local`]) or behind a socket ([`Remote`]). Requests and replies are the messages of
 //! [`stratavore_rpc::v1`].
 
+pub mod database;
 mod failure;
 mod grpc;
 mod host;
@@ -55,6 +56,12 @@ pub trait Api: Send + Sync + 'static {
     ) -> Result<BoxStream<'static, Result<v1::Event>>>;
     async fn watch(&self) -> Result<BoxStream<'static, Result<v1::Nudge>>>;
     async fn verify_audit(&self) -> Result<v1::AuditReport>;
+
+    async fn nodes(&self) -> Result<v1::Nodes>;
+    async fn forget_node(&self, request: v1::NodeRef) -> Result<v1::Runners>;
+    async fn prune(&self, request: v1::PruneRequest) -> Result<v1::Pruned>;
+    async fn retry_outbox(&self, request: v1::RetryOutboxRequest) -> Result<v1::RetryOutboxReply>;
+    async fn drop_outbox(&self, request: v1::DropOutboxRequest) -> Result<()>;
 
     async fn claim_notifications(
         &self,

@@ -16,8 +16,10 @@ use stratavore_core::ids::{NoticeId, ProjectId};
 use stratavore_core::name::Name;
 use stratavore_core::quota::counts;
 use stratavore_core::runner::{Input, Runner};
-use stratavore_store::{Cursor, NewProject, RunnerFilter, RunnerView};
-use stratavore_supervisor::Supervisor;
+use stratavore_store::{
+    Availability, Cursor, NewProject, NodeView, Position, RunnerFilter, RunnerView,
+};
+use stratavore_supervisor::{Supervisor, Where};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -91,6 +93,55 @@ impl Local {
                 .count(),
         )
         .unwrap_or(u32::MAX))
+    }
+
+    /// Lists the active runners of this node: `all` of a person at one machine are never those of a whole team.
+    async fn active_here(&self) -> Result<Vec<Runner>> {
+        let active = self.supervisor.active(None).await.map_err(store_failure)?;
+        let runners = active.into_iter().map(|view| view.runner);
+        Ok(runners
+            .filter(|runner| self.supervisor.is_ours(runner))
+            .collect())
+    }
+
+    fn node_views(&self, nodes: Vec<NodeView>) -> Vec<v1::Node> {
+        let here = self.supervisor.store().instance();
+        nodes
+            .into_iter()
+            .map(|node| view::node(node, here))
+            .collect()
+    }
+
+    /// Describes the store.
+    fn store(&self) -> v1::Server {
+        let address = match self.supervisor.config().store_url() {
+            Some(url) => url.to_string(),
+            None => self.supervisor.places().database().display().to_string(),
+        };
+        let away = match &*self.supervisor.store().availability().borrow() {
+            Availability::Here => None,
+            Availability::Away { since, reason } => Some((to_rfc3339(*since), reason.clone())),
+        };
+        let (away_since, reason) = away.unzip();
+        v1::Server {
+            address,
+            away_since,
+            reason,
+        }
+    }
+
+    /// Describes the broker, if there is one.
+    fn broker(&self) -> Option<v1::Server> {
+        let url = self.supervisor.config().broker_url()?;
+        let away = self.supervisor.undelivered();
+        let (away_since, reason) = away
+            .map(|(since, reason)| (to_rfc3339(since), reason))
+            .unzip();
+        Some(v1::Server {
+            address: url.to_string(),
+            away_since,
+            reason,
+        })
     }
 
     async fn config_in(&self, directory: &str) -> Result<Config> {
@@ -167,7 +218,7 @@ impl Api for Local {
         Ok(v1::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instance_id: store.instance().to_string(),
-            node_id: node_name(),
+            node_id: store.instance().to_string(),
             host: self.host.as_str().to_owned(),
             host_pid: std::process::id(),
             started_at: to_rfc3339(self.started_at),
@@ -177,10 +228,19 @@ impl Api for Local {
             projects: u32::try_from(store.projects(false).await.map_err(store_failure)?.len())
                 .unwrap_or(u32::MAX),
             outbox_waiting: store.outbox_depth().await.map_err(store_failure)?,
-            problems: view::problems(&dead_letters),
+            problems: self
+                .supervisor
+                .trouble()
+                .into_iter()
+                .chain(view::problems(&dead_letters))
+                .collect(),
             dead_letters: dead_letters.into_iter().map(view::dead_letter).collect(),
             interrupted,
             max_runners: self.supervisor.config().max_runners(),
+            store: Some(self.store()),
+            broker: self.broker(),
+            nodes: self.node_views(self.supervisor.nodes()),
+            person: self.supervisor.person().to_owned(),
         })
     }
 
@@ -290,7 +350,12 @@ impl Api for Local {
     async fn launch(&self, request: v1::LaunchRequest) -> Result<v1::Runner> {
         let project = find::project(&self.supervisor, &request.project).await?;
         let config = self.config_in(&project.path).await?;
-        let request = launch::request(&config, project, request)?;
+        let on = match request.node.as_deref() {
+            None => Where::Here,
+            Some(launch::LEAST_LOADED) => Where::LeastLoaded,
+            Some(node) => Where::Node(find::node(&self.supervisor, node).await?.id),
+        };
+        let request = launch::request(&config, project, on, request)?;
         let view = self
             .supervisor
             .launch(request)
@@ -341,10 +406,7 @@ impl Api for Local {
                     .map_err(store_failure)?;
                 active.into_iter().map(|view| view.runner).collect()
             }
-            Some(Target::All(true)) => {
-                let active = self.supervisor.active(None).await.map_err(store_failure)?;
-                active.into_iter().map(|view| view.runner).collect()
-            }
+            Some(Target::All(true)) => self.active_here().await?,
             Some(Target::All(false)) | None => {
                 return Err(Failure::new(Code::Invalid, "nothing to stop was named")
                     .hint("name a runner, a project, or all"));
@@ -401,6 +463,9 @@ impl Api for Local {
         let runner = find::runner(&self.supervisor, &request.runner)
             .await?
             .runner;
+        self.supervisor
+            .reachable(&runner)
+            .map_err(terminal_failure)?;
         let socket = self.supervisor.terminal(&runner).ok_or_else(|| {
             Failure::new(
                 Code::Conflict,
@@ -517,6 +582,51 @@ impl Api for Local {
         Ok(view::audit(report))
     }
 
+    async fn nodes(&self) -> Result<v1::Nodes> {
+        let nodes = self.supervisor.store().nodes().await;
+        Ok(v1::Nodes {
+            nodes: self.node_views(nodes.map_err(store_failure)?),
+        })
+    }
+
+    async fn forget_node(&self, request: v1::NodeRef) -> Result<v1::Runners> {
+        let node = find::node(&self.supervisor, &request.node).await?;
+        let ended = self.supervisor.forget_node(&node.id).await;
+        let mut runners = Vec::new();
+        for runner in ended.map_err(store_failure)? {
+            let view = RunnerView {
+                runner,
+                observation: None,
+            };
+            runners.push(self.view(view).await);
+        }
+        Ok(v1::Runners { runners })
+    }
+
+    async fn prune(&self, request: v1::PruneRequest) -> Result<v1::Pruned> {
+        let before = moment(&request.before)?;
+        let store = self.supervisor.store();
+        let pruned = store.prune(before, self.supervisor.now()).await;
+        let pruned = pruned.map_err(store_failure)?;
+        Ok(v1::Pruned {
+            events: pruned.events,
+            chains: pruned.chains,
+        })
+    }
+
+    async fn retry_outbox(&self, request: v1::RetryOutboxRequest) -> Result<v1::RetryOutboxReply> {
+        let aggregate = request.aggregate_id.as_deref().map(aggregate).transpose()?;
+        let events = self.supervisor.retry_outbox(aggregate).await;
+        Ok(v1::RetryOutboxReply {
+            events: events.map_err(store_failure)?,
+        })
+    }
+
+    async fn drop_outbox(&self, request: v1::DropOutboxRequest) -> Result<()> {
+        let dropped = self.supervisor.drop_outbox(Position(request.number)).await;
+        dropped.map_err(store_failure)
+    }
+
     async fn claim_notifications(
         &self,
         request: v1::ClaimNotificationsRequest,
@@ -546,8 +656,7 @@ impl Api for Local {
 
     async fn shutdown(&self, request: v1::ShutdownRequest) -> Result<()> {
         if request.stop_runners {
-            let active = self.supervisor.active(None).await.map_err(store_failure)?;
-            let targets = active.into_iter().map(|view| view.runner).collect();
+            let targets = self.active_here().await?;
             self.stop_all(targets, None, true).await?;
         }
         // Nobody listens any more: it is ending already.
@@ -556,11 +665,26 @@ impl Api for Local {
     }
 }
 
-fn node_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+/// Reads a date, which means its beginning in UTC, or a time.
+fn moment(text: &str) -> Result<Timestamp> {
+    let date = text.parse::<chrono::NaiveDate>().ok();
+    let begins = date.and_then(|date| date.and_hms_opt(0, 0, 0));
+    begins
+        .map(|begins| begins.and_utc())
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| {
+            Failure::new(Code::Invalid, format!("{text:?} is no date and no time"))
+                .hint("write 2026-01-31, or 2026-01-31T12:00:00Z")
+        })
+}
+
+fn aggregate(text: &str) -> Result<uuid::Uuid> {
+    text.parse().map_err(|_| {
+        Failure::new(
+            Code::Invalid,
+            format!("{text:?} is no id of a runner or a project"),
+        )
+    })
 }
 
 fn name(text: String) -> Result<Name> {

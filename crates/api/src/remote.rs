@@ -111,6 +111,21 @@ impl Api for Remote {
     async fn verify_audit(&self) -> Result<v1::AuditReport> {
         forward!(self.verify_audit(v1::VerifyAuditRequest {}))
     }
+    async fn nodes(&self) -> Result<v1::Nodes> {
+        forward!(self.list_nodes(v1::ListNodesRequest {}))
+    }
+    async fn forget_node(&self, request: v1::NodeRef) -> Result<v1::Runners> {
+        forward!(self.forget_node(request))
+    }
+    async fn prune(&self, request: v1::PruneRequest) -> Result<v1::Pruned> {
+        forward!(self.prune(request))
+    }
+    async fn retry_outbox(&self, request: v1::RetryOutboxRequest) -> Result<v1::RetryOutboxReply> {
+        forward!(self.retry_outbox(request))
+    }
+    async fn drop_outbox(&self, request: v1::DropOutboxRequest) -> Result<()> {
+        forward!(self.drop_outbox(request)).map(|_| ())
+    }
     async fn claim_notifications(
         &self,
         request: v1::ClaimNotificationsRequest,

@@ -90,6 +90,15 @@ pub(crate) enum Command {
     Interrupted(InterruptedArgs),
     /// Print the events, in the order in which they were committed
     Events(EventsArgs),
+    /// List the machines that share a store, or forget one that is gone
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// List events that could not be delivered, try them again, or give one up
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
+    /// Look at the database, bring it up to date, move this machine's history to it, or remove old events
+    #[command(subcommand)]
+    Db(DbCommand),
     /// Show the host and how much is running
     Status,
     /// Check the audit log
@@ -107,6 +116,56 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Tell which database the settings name, and how new its schema is
+    Status,
+    /// Bring the shared database to the newest version
+    Migrate,
+    /// Copy this machine's own history to the shared database: whole, verified, once
+    Copy {
+        /// From where
+        #[arg(long, value_parser = ["sqlite"])]
+        from: String,
+        /// To where
+        #[arg(long, value_parser = ["postgres"])]
+        to: String,
+    },
+    /// Remove delivered events from before a date, behind a signed checkpoint
+    Prune {
+        /// A date (2026-01-31) or a time (2026-01-31T12:00:00Z)
+        #[arg(long, value_name = "WHEN")]
+        before: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// List the nodes
+    List,
+    /// End the runners of a silent node as lost, and forget it
+    Forget {
+        /// The node's name or id
+        node: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OutboxCommand {
+    /// List what could not be delivered and holds back what follows it
+    List,
+    /// Try it again
+    Retry {
+        /// Only what is of this runner or project
+        runner: Option<String>,
+    },
+    /// Give one event up; it stays in the log
+    Drop {
+        /// Its number, as listed
+        number: i64,
     },
 }
 
@@ -180,6 +239,9 @@ pub(crate) struct LaunchArgs {
     /// Record all that it writes to its terminal, for `stratavore play`
     #[arg(long)]
     pub(crate) record: bool,
+    /// The node to run it on, or `least-loaded`; default: this machine
+    #[arg(long, conflicts_with = "attach")]
+    pub(crate) node: Option<String>,
     /// The terminal's first size; default: this terminal's
     #[arg(long, value_name = "COLSxROWS")]
     pub(crate) size: Option<Size>,

@@ -1,13 +1,17 @@
 //! The commands.
 
+mod db;
 mod doctor;
 mod events;
 mod launch;
 mod logs;
+mod node;
+mod outbox;
 mod play;
 mod project;
 mod shell;
 mod smart;
+mod status;
 mod steer;
 mod terminal;
 mod wait;
@@ -21,8 +25,7 @@ use stratavore_rpc::v1;
 use crate::args::{AuditCommand, Cli, Command, ConfigCommand, HostCommand};
 use crate::failure::{Failure, Kind, Result};
 use crate::invocation::Invocation;
-use crate::output::names;
-use crate::runner::{self, rows_text, when};
+use crate::runner;
 use crate::table::{Side, Table};
 
 /// Does what the command line asks for.
@@ -68,7 +71,10 @@ pub(crate) async fn run(call: &Invocation, cli: Cli) -> Result<ExitCode> {
         Command::Restart(args) => steer::restart(call, args.runner).await?,
         Command::Interrupted(args) => steer::interrupted(call, &args).await?,
         Command::Events(args) => events::run(call, args).await?,
-        Command::Status => status(call).await?,
+        Command::Db(command) => db::run(call, command).await?,
+        Command::Node(command) => node::run(call, command).await?,
+        Command::Outbox(command) => outbox::run(call, command).await?,
+        Command::Status => status::run(call).await?,
         Command::Audit(AuditCommand::Verify) => return verify(call).await,
         Command::Config(ConfigCommand::Show { project }) => doctor::config(call, project).await?,
         Command::Doctor => return doctor::run(call).await,
@@ -94,79 +100,9 @@ async fn greet(call: &Invocation) -> Result<ExitCode> {
     if let Ok(mut host) = call.running_host().await
         && let Ok(status) = host.status().await
     {
-        call.output.note(format!("\n{}", counts(&status)));
+        call.output.note(format!("\n{}", status::counts(&status)));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn counts(status: &v1::Status) -> String {
-    let mut counts: Vec<String> = status
-        .runners
-        .iter()
-        .map(|(state, count)| format!("{count} {state}"))
-        .collect();
-    if counts.is_empty() {
-        counts.push("none".to_owned());
-    }
-    format!("runners: {}", counts.join(", "))
-}
-
-async fn status(call: &Invocation) -> Result {
-    let status = call.host().await?.status().await?;
-    let now = call.now();
-    call.output.data(&status, |status| {
-        let mut rows = vec![
-            (
-                "host",
-                format!(
-                    "{} {} (pid {})",
-                    status.host, status.version, status.host_pid
-                ),
-            ),
-            ("since", when(&status.started_at, now)),
-            ("data", status.data_dir.clone()),
-            ("sockets", status.runtime_dir.clone()),
-            ("projects", status.projects.to_string()),
-            (
-                "runners",
-                counts(status).trim_start_matches("runners: ").to_owned(),
-            ),
-            (
-                "limit",
-                status
-                    .max_runners
-                    .map(|max| format!("{max} runners"))
-                    .unwrap_or_default(),
-            ),
-        ];
-        if status.outbox_waiting > 0 {
-            rows.push((
-                "events",
-                format!("{} not yet delivered", status.outbox_waiting),
-            ));
-        }
-        for letter in &status.dead_letters {
-            let text = format!(
-                "{} of {} cannot be delivered after {} attempts: {}",
-                letter.event, letter.aggregate_id, letter.attempts, letter.error
-            );
-            rows.push(("dead letter", text));
-        }
-        if !status.interrupted.is_empty() {
-            let interrupted = names(status.interrupted.iter().map(|runner| runner.name.as_str()));
-            rows.push((
-                "interrupted",
-                format!("{interrupted} (see `stratavore interrupted`)"),
-            ));
-        }
-        rows.extend(
-            status
-                .problems
-                .iter()
-                .map(|problem| ("problem", problem.clone())),
-        );
-        rows_text(&rows)
-    })
 }
 
 async fn verify(call: &Invocation) -> Result<ExitCode> {

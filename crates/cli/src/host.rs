@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::{Response, Status};
 
 use self::start::Starting;
+pub(crate) use self::start::find as stratavored;
 use crate::failure::{Failure, Result};
 
 /// How long a host may take from its start, or from taking its lock, to its first answer.

@@ -30,21 +30,30 @@ pub(crate) fn exit_text(runner: &v1::Runner) -> String {
 
 /// Lists runners.
 pub(crate) fn table(runners: &[v1::Runner], now: DateTime<Utc>, style: Style) -> String {
-    let mut table = Table::new(&[
+    // One machine alone needs no column.
+    let several = runners.iter().any(|runner| !runner.here);
+    let mut heading = vec![
         ("NAME", Side::Left),
         ("PROJECT", Side::Left),
         ("PROGRAM", Side::Left),
+    ];
+    heading.extend(several.then_some(("NODE", Side::Left)));
+    heading.extend([
         ("STATE", Side::Left),
         ("PID", Side::Right),
         ("CPU", Side::Right),
         ("MEMORY", Side::Right),
         ("AGE", Side::Right),
     ]);
+    let mut table = Table::new(&heading);
     for runner in runners {
-        table.row([
+        let mut row = vec![
             runner.name.clone(),
             runner.project.clone(),
             runner.program.clone(),
+        ];
+        row.extend(several.then(|| runner.node.clone()));
+        row.extend([
             state(runner, now),
             runner.pid.map(|pid| pid.to_string()).unwrap_or_default(),
             runner
@@ -54,6 +63,7 @@ pub(crate) fn table(runners: &[v1::Runner], now: DateTime<Utc>, style: Style) ->
             runner.memory_bytes.map(memory).unwrap_or_default(),
             age::since(&runner.created_at, now),
         ]);
+        table.row(row);
     }
     table.render(style)
 }
@@ -102,6 +112,8 @@ pub(crate) fn card(runner: &v1::Runner, now: DateTime<Utc>) -> String {
         ("program", runner.program.clone()),
         ("command", command),
         ("directory", runner.cwd.clone()),
+        ("node", runner.node.clone()),
+        ("person", runner.person.clone()),
         ("state", state(runner, now)),
         ("attempt", runner.attempt.to_string()),
         (
@@ -218,7 +230,11 @@ fn state(runner: &v1::Runner, now: DateTime<Utc>) -> String {
         text.push_str(&format!(" ({short})"));
     }
     if runner.unreachable {
-        text.push_str(" (unreachable)");
+        let since = runner.unreachable_since.as_deref();
+        match since.map(|since| age::since(since, now)) {
+            Some(age) if !age.is_empty() => text.push_str(&format!(" (unreachable for {age})")),
+            _ => text.push_str(" (unreachable)"),
+        }
     }
     text
 }

@@ -1,11 +1,13 @@
 //! `stratavored`: hosts a supervisor without a window.
 
+mod db;
 mod idle;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use db::DbCommand;
 use stratavore_api::{Host, HostError, HostKind, environment, load_config, logs};
 use stratavore_core::config::Config;
 use stratavore_core::places::Places;
@@ -19,6 +21,18 @@ struct Arguments {
     /// End by itself after some idle minutes without clients and runners (daemon.idle_minutes).
     #[arg(long)]
     started_by_client: bool,
+    /// Print data as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look at the database, bring it up to date, or move this machine's history to it, rather than host.
+    #[command(subcommand)]
+    Db(DbCommand),
 }
 
 /// Another host is there already: nothing is wrong, and nothing is to be done.
@@ -28,7 +42,11 @@ const BAD_CONFIG: u8 = 9;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
+    let done = match &arguments.command {
+        Some(Command::Db(command)) => db::run(command, arguments.json),
+        None => run(&arguments),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("stratavored: error: {error:#}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
+use stratavore_core::config::holds_password;
 use stratavore_core::launch::Launch;
 use stratavore_core::program::is_parent_agent_variable;
 use tokio::io::AsyncReadExt;
@@ -121,6 +122,7 @@ fn clean(mut variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
         !key.is_empty()
             && !is_parent_agent_variable(key)
             && !OTHER_TERMINALS.contains(&key.as_str())
+            && !holds_password(key)
     });
     variables
 }
@@ -251,6 +253,7 @@ mod tests {
             ("PATH", "/usr/bin:/bin"),
             ("CLAUDECODE", "1"),
             ("TMUX", "x"),
+            ("STRATAVORE_STORE_URL", "postgres://ann:s3cret@db/team"),
         ]);
         let captured = Environment::capture(&env, Duration::from_secs(20)).await;
         assert_eq!(captured.problem, None);
@@ -261,6 +264,7 @@ mod tests {
         assert!(
             !captured.variables.contains_key("CLAUDECODE")
                 && !captured.variables.contains_key("TMUX")
+                && !captured.variables.contains_key("STRATAVORE_STORE_URL")
         );
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use stratavore_core::config::{BadConfig, Config};
-use stratavore_core::ids::RunnerId;
+use stratavore_core::ids::{InstanceId, RunnerId};
 use stratavore_core::launch::{Ceiling, Launch, RestartPolicy};
 use stratavore_core::name::Name;
 use stratavore_core::program;
@@ -14,6 +14,7 @@ use stratavore_store::{NewRunner, RunnerView, StoreError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::nodes::{Where, least_loaded};
 use crate::supervisor::{Change, Supervisor};
 
 /// The longest single argument or variable that Linux executes, its final NUL included (`MAX_ARG_STRLEN`).
@@ -62,6 +63,8 @@ pub struct LaunchRequest {
     pub record: bool,
     /// The terminal's size.
     pub size: (u16, u16),
+    /// On which node.
+    pub on: Where,
     /// Wait in line when a quota is full.
     pub queue: bool,
     /// The client's identity of the request.
@@ -102,14 +105,18 @@ impl Supervisor {
     /// # Errors
     /// [`LaunchError`]; then nothing was launched.
     pub async fn launch(&self, request: LaunchRequest) -> Result<RunnerView, LaunchError> {
+        let node = self.place(&request.on).await?;
+        let here = node == *self.inner.store.instance();
         let config = self.config_of(&request.project.path).await?;
-        let launch = whole(&config, &request)?;
+        let launch = whole(&config, &request, here)?;
         let limits = self.inner.limits();
         let now = self.now();
         let new = NewRunner {
             id: RunnerId::new(now),
             name: request.name,
             project_id: request.project.id,
+            node,
+            person: self.inner.person.clone(),
             launch,
             queue: request.queue,
             request_id: request.request_id,
@@ -127,6 +134,36 @@ impl Supervisor {
         let deadline = Instant::now() + STARTED_WITHIN;
         let settled = |_: &Self, runner: &Runner| runner.state.name() != StateName::Starting;
         Ok(self.wait(applied.runner.id, deadline, settled).await?)
+    }
+
+    /// Returns the node that a launch is for.
+    async fn place(&self, on: &Where) -> Result<InstanceId, LaunchError> {
+        let me = self.inner.store.instance();
+        let nodes = match on {
+            Where::Here => return Ok(me.clone()),
+            Where::Node(id) if id == me => return Ok(me.clone()),
+            // As they are now: what was seen a moment ago knows not of the launches since.
+            _ => self.inner.store.nodes().await?,
+        };
+        match on {
+            Where::Here => Ok(me.clone()),
+            Where::Node(id) => match nodes.iter().find(|node| node.id == *id) {
+                Some(node) if node.silent.is_none() => Ok(id.clone()),
+                Some(node) => Err(invalid(
+                    format!(
+                        "the node {} has not been heard of for {} s",
+                        node.name,
+                        node.silent.unwrap_or_default().as_secs()
+                    ),
+                    "start its host, or launch on another: `stratavore node list`",
+                )),
+                None => Err(StoreError::NoNode(id.clone()).into()),
+            },
+            // Where all are full, the quota of this one refuses, and says so.
+            Where::LeastLoaded => {
+                Ok(least_loaded(&nodes).map_or_else(|| me.clone(), |node| node.id.clone()))
+            }
+        }
     }
 
     /// Returns how long a stop of a runner waits before it kills, as its project says.
@@ -187,7 +224,8 @@ fn read_settings(path: &Path) -> Option<String> {
 }
 
 /// Makes a request whole: fills in what is configured, and refuses what no program can be executed with.
-fn whole(config: &Config, request: &LaunchRequest) -> Result<Launch, LaunchError> {
+/// `here`: on this machine, of which more is known than of others.
+fn whole(config: &Config, request: &LaunchRequest, here: bool) -> Result<Launch, LaunchError> {
     let (program, mut argv) = match &request.words {
         Words::Command(words) if words.first().is_none_or(|word| word.is_empty()) => {
             return Err(invalid("the command is empty", "name a program to run"));
@@ -208,14 +246,17 @@ fn whole(config: &Config, request: &LaunchRequest) -> Result<Launch, LaunchError
                     ),
                 ));
             };
-            let executable = config.program_path(known.name).unwrap_or(known.executable);
+            let configured = config.program_path(known.name).filter(|_| here);
+            let executable = configured.unwrap_or(known.executable);
             (known.name.to_owned(), vec![executable.to_owned()])
         }
     };
     argv.extend(request.args.iter().cloned());
     check_words(&argv)?;
     check_variables(&request.env)?;
-    check_directory(&request.project)?;
+    if here {
+        check_directory(&request.project)?;
+    }
     let (columns, rows) = request.size;
     Ok(Launch {
         program,
@@ -340,13 +381,16 @@ mod tests {
             keep_descendants: false,
             record: false,
             size: (80, 24),
+            on: Where::Here,
             queue: false,
             request_id: None,
         }
     }
 
     fn refusal(request: &LaunchRequest) -> String {
-        whole(&Config::default(), request).unwrap_err().to_string()
+        whole(&Config::default(), request, true)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -358,7 +402,7 @@ mod tests {
             .unwrap();
         let mut asked = request(Words::Program(None));
         asked.args = vec!["--x".into()];
-        let launch = whole(&config, &asked).unwrap();
+        let launch = whole(&config, &asked, true).unwrap();
         assert_eq!(
             (launch.program.as_str(), launch.argv),
             ("codex", vec!["/opt/codex".to_owned(), "--x".to_owned()])
@@ -383,13 +427,13 @@ mod tests {
         for key in ["", "A=B", "A\0", "A\n", "STRATAVORE_RUNNER_ID"] {
             let mut asked = command(&["a"]);
             asked.env = vec![(key.to_owned(), "v".to_owned())];
-            assert!(whole(&Config::default(), &asked).is_err(), "{key:?}");
+            assert!(whole(&Config::default(), &asked, true).is_err(), "{key:?}");
         }
         let mut asked = command(&["a"]);
         asked.env = vec![("LONG".to_owned(), "x".repeat(8 << 20))];
         assert!(refusal(&asked).contains("LONG has 8388613 bytes"));
         asked.env = vec![("LONG".to_owned(), "x".repeat(MAX_ARGUMENT - 6))];
-        assert!(whole(&Config::default(), &asked).is_ok());
+        assert!(whole(&Config::default(), &asked, true).is_ok());
         let mut asked = command(&["a"]);
         asked.project.path = "/etc/passwd".into();
         assert!(refusal(&asked).contains("not a directory"));
@@ -400,6 +444,9 @@ mod tests {
     #[test]
     fn arguments_with_newlines_are_kept() {
         let asked = request(Words::Command(vec!["a".into(), "b\nc".into()]));
-        assert_eq!(whole(&Config::default(), &asked).unwrap().argv[1], "b\nc");
+        assert_eq!(
+            whole(&Config::default(), &asked, true).unwrap().argv[1],
+            "b\nc"
+        );
     }
 }

@@ -9,20 +9,26 @@
 //! | link, one per agent (`link`) | an agent's messages, commands | inputs to the store, heartbeats | on cancel, or when the agent closes; then it nudges reconcile |
 //! | spawn, one per launch (`spawn`) | an attempt | a link | when the agent answered; a failure is told to the runner |
 //! | heartbeats (`heartbeat`) | observations | one statement per batch | on cancel, after writing what it has; a failed write is logged, the next observation replaces it |
-//! | publisher (`publisher`) | commits | events on the [`bus`] | on cancel; a failed delivery is retried with backoff, then parks its aggregate |
+//! | publisher ([`publisher`]) | commits, shards of the outbox | events on the [`bus`] or a [`broker`] | on cancel, after the delivery in hand or 2 s, giving its shards back; a sink or store that is away is tried again with backoff; an event that is refused again and again parks its aggregate |
 //! | checkpoints (`publisher`) | commits | signed audit checkpoints | on cancel, after a last one |
+//! | nodes (`nodes`), where the store is shared | a tick, twice for each heartbeat of agents | this node's heartbeat, what is known of the others | on cancel, saying that it leaves; when another host goes by its id it cancels all |
+//! | follow (`follow`), where the store is shared | commits of any host | changes, nudges, steered agents | on cancel; what cannot be read is read again |
 //! | environment (`environment`) | the login shell | the environment of runners | once; a failure falls back to the host's own |
 
+pub mod broker;
 pub mod bus;
 mod descriptors;
 mod doctor;
 mod environment;
+mod follow;
 mod heartbeat;
 mod launch;
 mod link;
+mod nodes;
 mod observe;
+mod pause;
 mod process;
-mod publisher;
+pub mod publisher;
 mod reconcile;
 mod spawn;
 mod supervisor;
@@ -33,6 +39,7 @@ pub use doctor::{Check, Found, Outcome};
 pub use environment::Environment;
 pub use launch::{LaunchError, LaunchRequest, Words};
 pub use link::{Live, Reported};
+pub use nodes::{Where, node_ttl};
 pub use spawn::SpawnError;
-pub use supervisor::{Change, Parts, Supervisor};
+pub use supervisor::{Change, Membership, Parts, Supervisor, machine_name};
 pub use terminal::TerminalError;

@@ -196,6 +196,7 @@ async fn observe_all(
         .store
         .runners(RunnerFilter {
             project: None,
+            node: Some(inner.store.instance().clone()),
             states,
             limit: None,
         })

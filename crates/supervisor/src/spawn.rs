@@ -17,7 +17,6 @@ use stratavore_core::runner::{Input, Runner};
 use stratavore_wire::client::{Connection, ConnectionError};
 use stratavore_wire::frame::MAX_FRAME;
 use stratavore_wire::{FrameError, Hello, LaunchSpec, Message, Role, SpawnFailure};
-use tokio::net::UnixStream;
 use tokio::process::Command;
 use tracing::{debug, warn};
 

@@ -7,26 +7,30 @@ use std::time::Duration;
 
 use stratavore_core::clock::{Clock, Timestamp};
 use stratavore_core::config::Config;
-use stratavore_core::ids::{NoticeId, ProjectId, RunnerId};
+use stratavore_core::ids::{InstanceId, NoticeId, ProjectId, RunnerId};
 use stratavore_core::places::Places;
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
 use stratavore_core::runner::{Effect, Input, Runner, State, StateName};
 use stratavore_store::{
-    Applied, Heartbeat, NewProject, Notice, RunnerFilter, RunnerView, Store, StoreError,
+    Applied, Availability, Heartbeat, NewNode, NewProject, NodeView, Notice, Position,
+    RunnerFilter, RunnerView, Store, StoreError,
 };
 use stratavore_wire::record::RECORDING_FILE;
 use stratavore_wire::{Message, Stop};
-use tokio::sync::{Notify, OnceCell, broadcast, mpsc};
+use tokio::sync::{Notify, OnceCell, broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
+use uuid::Uuid;
 
-use crate::bus::Bus;
+use crate::broker::{self, Broker, Names, Patience};
+use crate::bus::{Bus, Sink};
 use crate::environment::Environment;
 use crate::link::{Link, Live};
-use crate::{descriptors, heartbeat, publisher, reconcile, spawn};
+use crate::publisher::{Publisher, Terms};
+use crate::{descriptors, follow, heartbeat, nodes, publisher, reconcile, spawn};
 
 /// How many changes a listener may be behind before it has to look at everything again.
 const CHANGES_BEHIND: usize = 4096;
@@ -46,6 +50,10 @@ pub enum Change {
     Observations,
     /// A person is owed a notice.
     Notices,
+    /// Which nodes there are, or which of them are silent.
+    Nodes,
+    /// Whether the store can be reached.
+    Availability,
 }
 
 /// What a supervisor is made of.
@@ -60,6 +68,19 @@ pub struct Parts {
     pub config: Config,
     /// The host's own environment.
     pub environment: BTreeMap<String, String>,
+    /// Where events are published to; nothing where they stay within Stratavore.
+    pub broker: Option<broker::Address>,
+    /// How this host is registered among several that share the store; nothing where the store is its own.
+    pub membership: Option<Membership>,
+}
+
+/// A host among several that share a store.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// As it was registered.
+    pub node: NewNode,
+    /// Distinguishes this host from those that had the same data directory before it.
+    pub incarnation: Uuid,
 }
 
 /// What the tasks share.
@@ -68,6 +89,11 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
+    /// Who launches from here and is told.
+    pub(crate) person: String,
+    pub(crate) nodes: nodes::Known,
+    /// Since when and why events wait to be delivered, while they do.
+    undelivered: Mutex<Option<(Timestamp, String)>>,
     host_environment: BTreeMap<String, String>,
     environment: OnceCell<Environment>,
     /// Whether agents get a scope of the user's systemd.
@@ -100,6 +126,9 @@ impl Supervisor {
             places: parts.places,
             store: parts.store,
             clock: parts.clock,
+            person: parts.config.person(&parts.environment),
+            nodes: nodes::Known::default(),
+            undelivered: Mutex::default(),
             config: parts.config,
             host_environment: parts.environment,
             environment: OnceCell::new(),
@@ -121,18 +150,40 @@ impl Supervisor {
             inner.changes.clone(),
             inner.cancel.clone(),
         ));
-        tasks.spawn(publisher::publish(
+        let sink: Arc<dyn Sink> = match &parts.broker {
+            Some(address) => Arc::new(Broker::new(
+                address.clone(),
+                Names::default(),
+                Patience::default(),
+            )),
+            None => Arc::new(inner.bus.clone()),
+        };
+        let publisher = Publisher::new(
             Arc::clone(&inner.store),
-            Arc::new(inner.bus.clone()),
+            sink,
             Arc::clone(&inner.clock),
-            inner.cancel.clone(),
-        ));
+            Terms {
+                // An idle store of one machine costs nothing.
+                backstop: parts.membership.as_ref().and(Terms::default().backstop),
+                ..Terms::default()
+            },
+        );
+        tasks.spawn(delivery(Arc::clone(&inner), publisher.trouble()));
+        tasks.spawn(publisher.run(inner.cancel.clone()));
+        if let Some(address) = parts.broker {
+            tasks.spawn(follow::hear(Arc::clone(&inner), address));
+        }
         tasks.spawn(publisher::checkpoint(
             Arc::clone(&inner.store),
             Arc::clone(&inner.clock),
             inner.cancel.clone(),
         ));
         tasks.spawn(reconcile::run(Arc::clone(&inner)));
+        tasks.spawn(availability(Arc::clone(&inner)));
+        if let Some(Membership { node, incarnation }) = parts.membership {
+            tasks.spawn(nodes::keep(Arc::clone(&inner), node, incarnation));
+            tasks.spawn(follow::follow(Arc::clone(&inner)));
+        }
         let early = Arc::clone(&inner);
         tasks.spawn(async move {
             // Asked for now, so that the first launch need not wait for the login shell.
@@ -223,6 +274,81 @@ impl Supervisor {
             .map(|applied| applied.runner)
     }
 
+    /// Lists the nodes that share the store, by name, as they were seen a moment ago; none where the store is this host's
+    /// own.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeView> {
+        self.inner.nodes.all()
+    }
+
+    /// Returns what people call a node.
+    #[must_use]
+    pub fn node_name(&self, id: &InstanceId) -> String {
+        match self.inner.nodes.get(id) {
+            Some(node) => node.name,
+            None if id == self.store().instance() => machine_name(&self.inner.config),
+            None => id.to_string(),
+        }
+    }
+
+    /// Tells since when and why events wait to be delivered, while they do.
+    #[must_use]
+    pub fn undelivered(&self) -> Option<(Timestamp, String)> {
+        self.inner
+            .undelivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Returns who launches from here, and is told.
+    #[must_use]
+    pub fn person(&self) -> &str {
+        &self.inner.person
+    }
+
+    /// Lets dead letters be tried anew, those of one aggregate or all.
+    ///
+    /// # Errors
+    /// As [`Store::outbox_retry`].
+    pub async fn retry_outbox(&self, aggregate: Option<Uuid>) -> Result<u64, StoreError> {
+        self.inner.store.outbox_retry(aggregate).await
+    }
+
+    /// Gives a dead letter up.
+    ///
+    /// # Errors
+    /// As [`Store::outbox_drop`].
+    pub async fn drop_outbox(&self, position: Position) -> Result<(), StoreError> {
+        self.inner.store.outbox_drop(position).await
+    }
+
+    /// Forgets a silent node: its runners are ended as lost.
+    ///
+    /// # Errors
+    /// As [`Store::forget_node`].
+    pub async fn forget_node(&self, id: &InstanceId) -> Result<Vec<Runner>, StoreError> {
+        let ended = self.inner.store.forget_node(id, self.now()).await?;
+        for applied in &ended {
+            self.inner.changed(Change::Runner(applied.runner.id));
+        }
+        self.inner.changed(Change::Notices);
+        self.inner.changed(Change::Nodes);
+        Ok(ended.into_iter().map(|applied| applied.runner).collect())
+    }
+
+    /// Tells whether a runner is on this host's node.
+    #[must_use]
+    pub fn is_ours(&self, runner: &Runner) -> bool {
+        self.inner.is_ours(runner)
+    }
+
+    /// Says why this host supervises no longer, if it does not.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.inner.nodes.trouble()
+    }
+
     /// Lists the runners that hold a place or wait for one.
     ///
     /// # Errors
@@ -236,6 +362,7 @@ impl Supervisor {
             .store
             .runners(RunnerFilter {
                 project,
+                node: None,
                 states,
                 limit: None,
             })
@@ -260,12 +387,15 @@ impl Supervisor {
         Ok(ids)
     }
 
-    /// Claims the notices that this consumer is to show.
+    /// Claims the notices of this host's person that this consumer is to show.
     ///
     /// # Errors
     /// As [`Store::claim_notices`].
     pub async fn claim_notices(&self, consumer: &str) -> Result<Vec<Notice>, StoreError> {
-        self.inner.store.claim_notices(consumer, self.now()).await
+        self.inner
+            .store
+            .claim_notices(&self.inner.person, consumer, self.now())
+            .await
     }
 
     /// Records that a notice was shown.
@@ -330,9 +460,9 @@ impl Supervisor {
         })
     }
 
-    /// Tells whether a runner's agent has not been heard of for too long.
+    /// Tells since when a runner's agent has not been heard of, or its node, where that is for too long.
     #[must_use]
-    pub fn is_unreachable(&self, runner: &Runner) -> bool {
+    pub fn unreachable_since(&self, runner: &Runner) -> Option<Timestamp> {
         let expected = matches!(
             runner.state,
             State::Running { .. }
@@ -342,18 +472,31 @@ impl Supervisor {
                     ..
                 }
         );
-        if !expected {
-            return false;
+        if !self.is_ours(runner) {
+            let node = self.inner.nodes.get(&runner.node);
+            return node
+                .filter(|node| node.silent.is_some() && !runner.state.name().is_final())
+                .map(|node| node.heard_at);
         }
         let silence = self.inner.config.heartbeat_interval() * MISSED;
-        self.inner
-            .links()
-            .get(&runner.id)
-            .is_some_and(|link| link.heard().elapsed() > silence)
+        let silent = self.inner.links().get(&runner.id)?.heard().elapsed();
+        (expected && silent > silence).then(|| self.now() - silent)
     }
 }
 
 impl Inner {
+    pub(crate) fn is_ours(&self, runner: &Runner) -> bool {
+        runner.node == *self.store.instance()
+    }
+
+    /// Makes an agent agree with what its runner is to be by now.
+    pub(crate) fn steer(&self, runner: &Runner) {
+        let link = self.links().get(&runner.id).cloned();
+        if let Some(link) = link.filter(|link| link.attempt == runner.state.attempt()) {
+            link.agree(&runner.state, None);
+        }
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
@@ -438,7 +581,9 @@ impl Inner {
     /// Does what follows from a change.
     pub(crate) fn follow(self: &Arc<Self>, applied: &Applied) {
         let runner = &applied.runner;
-        for effect in &applied.effects {
+        // What concerns another node's runner its host reads in what is committed.
+        let ours = self.is_ours(runner);
+        for effect in applied.effects.iter().filter(|_| ours) {
             self.execute(runner, *effect);
         }
         if applied.changed {
@@ -501,4 +646,53 @@ impl Inner {
 
     /// How long to wait for what an agent is told at once.
     pub(crate) const ANSWER: Duration = Duration::from_secs(15);
+}
+
+/// Tells of it when the store cannot be reached, or can be again, and then makes up for what was missed.
+async fn availability(inner: Arc<Inner>) {
+    let mut availability = inner.store.availability();
+    loop {
+        tokio::select! {
+            () = inner.cancel.cancelled() => return,
+            changed = availability.changed() => if changed.is_err() { return },
+        }
+        if *availability.borrow_and_update() == Availability::Here {
+            inner.nudge.notify_one();
+        }
+        inner.changed(Change::Availability);
+    }
+}
+
+/// Keeps what the publisher says of its trouble.
+async fn delivery(inner: Arc<Inner>, mut trouble: watch::Receiver<Option<String>>) {
+    loop {
+        let said = trouble.borrow_and_update().clone();
+        {
+            let mut known = inner
+                .undelivered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let since = known.as_ref().map(|(since, _)| *since);
+            *known = said.map(|reason| (since.unwrap_or_else(|| inner.clock.now()), reason));
+        }
+        inner.changed(Change::Availability);
+        tokio::select! {
+            () = inner.cancel.cancelled() => return,
+            changed = trouble.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// What this machine is called among several: as set, or its host name.
+#[must_use]
+pub fn machine_name(config: &Config) -> String {
+    config.node_name().map_or_else(
+        || {
+            rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned()
+        },
+        str::to_owned,
+    )
 }

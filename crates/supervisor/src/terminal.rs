@@ -22,6 +22,16 @@ pub enum TerminalError {
         /// What it is doing.
         state: &'static str,
     },
+    /// It is on another machine.
+    #[error(
+        "the runner {name} is on the node {node}; a terminal can be reached only on its own node"
+    )]
+    Elsewhere {
+        /// Whose.
+        name: String,
+        /// Where.
+        node: String,
+    },
     /// The agent does not answer.
     #[error("the agent of the runner {name} does not answer")]
     Silent {
@@ -55,6 +65,20 @@ pub enum TerminalError {
 }
 
 impl Supervisor {
+    /// Tells whether a runner's terminal can be reached from here, or could be while there was one.
+    ///
+    /// # Errors
+    /// [`TerminalError::Elsewhere`].
+    pub fn reachable(&self, runner: &Runner) -> Result<(), TerminalError> {
+        if self.is_ours(runner) {
+            return Ok(());
+        }
+        Err(TerminalError::Elsewhere {
+            name: runner.name.to_string(),
+            node: self.node_name(&runner.node),
+        })
+    }
+
     /// Returns the socket at which a runner's terminal can be reached, while its agent lives.
     #[must_use]
     pub fn terminal(&self, runner: &Runner) -> Option<PathBuf> {
@@ -97,6 +121,7 @@ impl Supervisor {
     /// # Errors
     /// [`TerminalError`].
     pub async fn screen(&self, runner: &Runner, ansi: bool) -> Result<Vec<u8>, TerminalError> {
+        self.reachable(runner)?;
         if self.terminal(runner).is_none() {
             let file = if ansi { SCREEN_FILE } else { SCREEN_TEXT_FILE };
             return self.left(runner, &[file]).await;
@@ -122,6 +147,7 @@ impl Supervisor {
     /// # Errors
     /// [`TerminalError`].
     pub async fn history(&self, runner: &Runner, ansi: bool) -> Result<Vec<u8>, TerminalError> {
+        self.reachable(runner)?;
         if self.terminal(runner).is_none() {
             // The agent put the last screen behind what had scrolled off.
             let all = self
@@ -154,6 +180,7 @@ impl Supervisor {
     }
 
     async fn reach(&self, runner: &Runner) -> Result<Connection, TerminalError> {
+        self.reachable(runner)?;
         let name = || runner.name.to_string();
         let socket = self.terminal(runner).ok_or_else(|| TerminalError::None {
             name: name(),

@@ -2,7 +2,7 @@
 
 use stratavore_core::ids::{ProjectId, RunnerId};
 use stratavore_core::project::Project;
-use stratavore_store::{RunnerView, StoreError};
+use stratavore_store::{NodeView, RunnerView, StoreError};
 use stratavore_supervisor::Supervisor;
 
 use crate::failure::store_failure;
@@ -43,6 +43,37 @@ pub(super) async fn runner(supervisor: &Supervisor, reference: &str) -> Result<R
         }
     }
     Err(no_runner(reference))
+}
+
+/// Finds a node.
+pub(super) async fn node(supervisor: &Supervisor, reference: &str) -> Result<NodeView> {
+    let nodes = supervisor.store().nodes().await.map_err(store_failure)?;
+    let none = || {
+        Failure::new(Code::NotFound, format!("no node is called {reference:?}"))
+            .hint("list them with `stratavore node list`")
+    };
+    let (named, others): (Vec<_>, Vec<_>) = nodes
+        .into_iter()
+        .partition(|node| node.name == reference || node.id.as_str() == reference);
+    let mut meant = match named.is_empty() {
+        false => named,
+        true => others
+            .into_iter()
+            .filter(|node| !reference.is_empty() && node.id.as_str().starts_with(reference))
+            .collect(),
+    };
+    match meant.len() {
+        0 => Err(none()),
+        1 => Ok(meant.remove(0)),
+        _ => {
+            let ids: Vec<&str> = meant.iter().map(|node| node.id.as_str()).collect();
+            Err(Failure::new(
+                Code::Ambiguous,
+                format!("several nodes are called {reference:?}"),
+            )
+            .hint(format!("name one by its id: {}", ids.join(", "))))
+        }
+    }
 }
 
 /// Chooses among runners whose name or id begins with the reference.

@@ -5,7 +5,7 @@ use stratavore_core::launch::{Ceiling, CeilingAction, RestartPolicy};
 use stratavore_core::program;
 use stratavore_core::project::Project;
 use stratavore_core::runner::{Failure as RunnerFailure, Runner, State, StateName};
-use stratavore_supervisor::{LaunchRequest, Words};
+use stratavore_supervisor::{LaunchRequest, Where, Words};
 
 use crate::{Code, Failure, Result, v1};
 
@@ -16,10 +16,14 @@ const NOT_FOUND: &str = "not-found";
 /// The largest width or height of a terminal.
 const MAX_SIZE: u32 = 2000;
 
+/// Asks for the node with the most room.
+pub(super) const LEAST_LOADED: &str = "least-loaded";
+
 /// Reads a request, in the light of the settings in force in its project.
 pub(super) fn request(
     config: &Config,
     project: Project,
+    on: Where,
     request: v1::LaunchRequest,
 ) -> Result<LaunchRequest> {
     if request.program.is_some() && !request.command.is_empty() {
@@ -67,6 +71,7 @@ pub(super) fn request(
         keep_descendants: request.keep_descendants,
         record: request.record,
         size,
+        on,
         queue: request.queue,
         request_id,
     })

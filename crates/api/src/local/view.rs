@@ -3,11 +3,12 @@
 use futures::stream::{self, BoxStream, StreamExt};
 use stratavore_core::clock::to_rfc3339;
 use stratavore_core::fact::Fact;
+use stratavore_core::ids::InstanceId;
 use stratavore_core::launch::{Ceiling, CeilingAction, Excess, RestartPolicy};
 use stratavore_core::notice::Edge;
 use stratavore_core::project::Project;
 use stratavore_core::runner::{Exit, Failure as RunnerFailure, State};
-use stratavore_store::{AuditReport, Cursor, DeadLetter, Event, Notice, RunnerView};
+use stratavore_store::{AuditReport, Cursor, DeadLetter, Event, NodeView, Notice, RunnerView};
 use stratavore_supervisor::{Change, Check, Live, Outcome, Supervisor};
 use stratavore_wire::Attached;
 use tokio::sync::broadcast;
@@ -16,7 +17,9 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::{Code, Failure, Result, v1};
 
 pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
-    let unreachable = supervisor.is_unreachable(&view.runner);
+    let unreachable_since = supervisor.unreachable_since(&view.runner);
+    let node = supervisor.node_name(&view.runner.node);
+    let here = supervisor.is_ours(&view.runner);
     let RunnerView {
         runner,
         observation,
@@ -50,7 +53,7 @@ pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
         attempt: state.attempt(),
         command: runner.launch.argv.clone(),
         cwd: runner.launch.cwd.clone(),
-        unreachable,
+        unreachable: unreachable_since.is_some(),
         restart: Some(restart(runner.launch.restart)),
         ceiling: runner.launch.ceiling.map(ceiling),
         retry_at: match state {
@@ -68,6 +71,25 @@ pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
         recording: supervisor
             .recording(&runner)
             .map(|path| path.display().to_string()),
+        node_id: runner.node.to_string(),
+        node,
+        here,
+        person: runner.person.clone(),
+        unreachable_since: unreachable_since.map(to_rfc3339),
+    }
+}
+
+pub(super) fn node(node: NodeView, here: &InstanceId) -> v1::Node {
+    v1::Node {
+        here: node.id == *here,
+        id: node.id.to_string(),
+        name: node.name,
+        version: node.version,
+        max_runners: node.max_runners,
+        active_runners: node.active,
+        registered_at: to_rfc3339(node.registered_at),
+        heard_at: to_rfc3339(node.heard_at),
+        silent: node.silent.is_some(),
     }
 }
 
@@ -213,6 +235,11 @@ pub(super) fn dead_letter(letter: DeadLetter) -> v1::DeadLetter {
         event: letter.event.fact.kind().to_owned(),
         attempts: letter.attempts,
         error: letter.error,
+        number: letter.position.0,
+        of: match letter.event.aggregate {
+            "project" => letter.event.project,
+            _ => letter.event.aggregate_id.to_string(),
+        },
     }
 }
 
@@ -220,12 +247,13 @@ pub(super) fn problems(dead: &[DeadLetter]) -> Vec<String> {
     dead.iter()
         .map(|letter| {
             format!(
-                "the event {} {} of {} could not be delivered after {} attempts, and holds back those after it: {}",
+                "the event {} {} of {} could not be delivered after {} attempts, and holds back those after it: {}; try it again with `stratavore outbox retry`, or give it up with `stratavore outbox drop {}`",
                 letter.event.fact.kind(),
                 letter.event.seq,
                 letter.event.aggregate_id,
                 letter.attempts,
-                letter.error
+                letter.error,
+                letter.position.0
             )
         })
         .collect()
@@ -341,6 +369,8 @@ pub(super) fn nudges(changes: broadcast::Receiver<Change>) -> BoxStream<'static,
             Ok(Change::Project(id)) => nudge("project", id.to_string()),
             Ok(Change::Observations) => nudge("observations", String::new()),
             Ok(Change::Notices) => nudge("notifications", String::new()),
+            Ok(Change::Nodes) => nudge("nodes", String::new()),
+            Ok(Change::Availability) => nudge("status", String::new()),
             // Something was missed: everything may have changed.
             Err(RecvError::Lagged(_)) => nudge("status", String::new()),
             Err(RecvError::Closed) => return None,

@@ -25,6 +25,8 @@ pub struct World {
     pub checks: Vec<v1::Check>,
     pub faults: Vec<v1::AuditFault>,
     pub settings: Vec<v1::Setting>,
+    pub nodes: Vec<v1::Node>,
+    pub dead_letters: Vec<v1::DeadLetter>,
     pub screen: Vec<u8>,
     /// The state in which a launch leaves a runner.
     pub launched: Option<v1::Runner>,
@@ -252,6 +254,8 @@ impl Stratavore for Fake {
             interrupted: world.interrupted.clone(),
             problems: vec!["no systemd user manager: ceilings are measured, not enforced".into()],
             max_runners: Some(5),
+            dead_letters: world.dead_letters.clone(),
+            nodes: world.nodes.clone(),
             runners,
             ..v1::Status::default()
         }))
@@ -397,6 +401,53 @@ impl Stratavore for Fake {
         let runners = std::mem::take(&mut self.hear(&request)?.interrupted);
         Ok(Response::new(v1::Runners { runners }))
     }
+    async fn list_nodes(&self, request: Request<v1::ListNodesRequest>) -> Reply<v1::Nodes> {
+        let nodes = self.hear(&request)?.nodes.clone();
+        Ok(Response::new(v1::Nodes { nodes }))
+    }
+    async fn forget_node(&self, request: Request<v1::NodeRef>) -> Reply<v1::Runners> {
+        let mut world = self.hear(&request)?;
+        let name = &request.get_ref().node;
+        let Some(at) = world.nodes.iter().position(|node| node.name == *name) else {
+            return Err(Failure::new(Code::NotFound, format!("no node is called {name:?}")).into());
+        };
+        let node = world.nodes.remove(at);
+        let runners = world
+            .runners
+            .iter()
+            .filter(|runner| runner.node == node.name);
+        let runners = runners.cloned().collect();
+        Ok(Response::new(v1::Runners { runners }))
+    }
+    async fn prune(&self, request: Request<v1::PruneRequest>) -> Reply<v1::Pruned> {
+        drop(self.hear(&request)?);
+        Ok(Response::new(v1::Pruned {
+            events: 12,
+            chains: 3,
+        }))
+    }
+    async fn retry_outbox(
+        &self,
+        request: Request<v1::RetryOutboxRequest>,
+    ) -> Reply<v1::RetryOutboxReply> {
+        let letters = std::mem::take(&mut self.hear(&request)?.dead_letters);
+        let events = letters.len() as u64;
+        Ok(Response::new(v1::RetryOutboxReply { events }))
+    }
+    async fn drop_outbox(
+        &self,
+        request: Request<v1::DropOutboxRequest>,
+    ) -> Reply<v1::DropOutboxReply> {
+        let mut world = self.hear(&request)?;
+        let number = request.get_ref().number;
+        let before = world.dead_letters.len();
+        world.dead_letters.retain(|letter| letter.number != number);
+        if world.dead_letters.len() == before {
+            let message = format!("no dead letter has the number {number}");
+            return Err(Failure::new(Code::NotFound, message).into());
+        }
+        Ok(Response::new(v1::DropOutboxReply {}))
+    }
     async fn get_terminal(&self, request: Request<v1::RunnerRef>) -> Reply<v1::Terminal> {
         let world = self.hear(&request)?;
         let runner = world.find(&request.get_ref().runner)?;
@@ -516,6 +567,7 @@ pub fn runner(name: &str) -> v1::Runner {
             policy: "never".into(),
             max_attempts: None,
         }),
+        here: true,
         ..v1::Runner::default()
     }
 }

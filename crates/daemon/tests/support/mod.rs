@@ -50,6 +50,13 @@ impl Host {
 
     /// Starts a host in directories that were made ready, and these variables, with a project `p`.
     pub async fn with_environment(home: TempHome, environment: Vec<(String, String)>) -> Self {
+        let host = Self::without_project(home, environment).await;
+        host.add_project("p", None).await;
+        host
+    }
+
+    /// Starts a host in directories that were made ready, and these variables.
+    pub async fn without_project(home: TempHome, environment: Vec<(String, String)>) -> Self {
         let mut host = Self {
             home,
             environment,
@@ -57,7 +64,6 @@ impl Host {
             client: None,
         };
         host.begin().await;
-        host.add_project("p", None).await;
         host
     }
 
@@ -232,6 +238,32 @@ impl Host {
     }
 
     /// Waits until a runner's screen shows a text.
+    /// Waits until a runner is as wanted.
+    pub async fn until(&self, id: &str, wanted: impl Fn(&v1::Runner) -> bool) -> v1::Runner {
+        wait_until_async(SOON, "the runner to be as wanted", async || {
+            let runner = self.runner(id).await;
+            if wanted(&runner) {
+                Ok(runner)
+            } else {
+                Err(format!("{runner:?}\n{}", self.log()))
+            }
+        })
+        .await
+    }
+
+    /// Waits until the host says of itself what is wanted.
+    pub async fn status_until(&self, wanted: impl Fn(&v1::Status) -> bool) -> v1::Status {
+        wait_until_async(SOON, "the status to be as wanted", async || {
+            let status = self.status().await;
+            if wanted(&status) {
+                Ok(status)
+            } else {
+                Err(format!("{status:?}\n{}", self.log()))
+            }
+        })
+        .await
+    }
+
     pub async fn shows(&self, id: &str, text: &str) {
         wait_until_async(SOON, &format!("{id} shows {text:?}"), || async {
             let screen = self.screen(id).await;
