@@ -6,6 +6,7 @@ use stratavore_core::config::Config;
 use stratavore_core::places::Places;
 use stratavore_core::server_url::ServerUrl;
 use stratavore_store::postgres;
+pub use stratavore_store::postgres::Copied;
 
 use crate::HostError;
 use crate::host::held_directory;
@@ -21,21 +22,6 @@ pub struct Database {
     pub version: Option<i64>,
     /// The newest version that this program knows.
     pub newest: Option<i64>,
-}
-
-/// What was copied.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Copied {
-    /// Projects.
-    pub projects: u64,
-    /// Runners.
-    pub runners: u64,
-    /// Events, each with its seal checked.
-    pub events: u64,
-    /// Of these, those that still wait for their delivery.
-    pub waiting: u64,
-    /// Whether all of it was there already, and nothing was written.
-    pub already: bool,
 }
 
 /// Tells which database the settings name, and how new its schema is.
@@ -73,14 +59,7 @@ pub async fn copy(places: &Places, config: &Config) -> Result<Copied, HostError>
     let url = config.store_url().ok_or(HostError::NotShared)?;
     let _lock = held_directory(places).await?;
     let (file, key) = (places.database(), places.audit_key());
-    let copied = postgres::copy_from_sqlite(&file, &key, url.expose(), SystemClock.now()).await?;
-    Ok(Copied {
-        projects: copied.projects,
-        runners: copied.runners,
-        events: copied.events,
-        waiting: copied.waiting,
-        already: copied.already,
-    })
+    Ok(postgres::copy_from_sqlite(&file, &key, url.expose(), SystemClock.now()).await?)
 }
 
 fn shared(url: &ServerUrl, schema: postgres::Schema) -> Database {

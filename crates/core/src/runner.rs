@@ -556,6 +556,10 @@ impl State {
     }
 }
 
+/// Two stops that would be over within so long of each other are one: their clocks were read in one order and they came
+/// in another.
+const SAME_STOP: Duration = Duration::from_secs(1);
+
 impl Runner {
     /// Makes a runner that has its place, and what follows from that.
     #[must_use]
@@ -882,14 +886,14 @@ impl Runner {
                 }],
                 vec![],
             )),
-            // A later stop may hasten the one under way, never delay it.
+            // A later stop may hasten the one under way, never delay it. One that differs by less is the same, said twice.
             State::Stopping {
                 attempt,
                 started,
                 since,
                 grace_ms,
                 restart: false,
-            } if now + grace < *since + Duration::from_millis(*grace_ms) => {
+            } if now + grace + SAME_STOP <= *since + Duration::from_millis(*grace_ms) => {
                 let sooner = (now + grace - *since).num_milliseconds();
                 Ok(self.becomes(
                     State::Stopping {

@@ -30,7 +30,7 @@ const WHOLE: Duration = Duration::from_secs(3600);
 const BATCH: usize = 1000;
 
 /// What was copied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Copied {
     /// Projects.
     pub projects: u64,

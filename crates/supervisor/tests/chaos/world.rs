@@ -78,12 +78,12 @@ impl Database {
         match self {
             Self::Sqlite(directory) => {
                 let file = |name: &str| directory.join(name);
-                let store = SqliteStore::open(
-                    file("db"),
-                    file("key"),
-                    Options::default(),
-                    SystemClock.now(),
-                );
+                // Here alone two processes write to one file.
+                let options = Options {
+                    busy_timeout: PATIENTLY,
+                    ..Options::default()
+                };
+                let store = SqliteStore::open(file("db"), file("key"), options, SystemClock.now());
                 Arc::new(store.await.unwrap())
             }
             Self::Postgres(url, directory) => {
