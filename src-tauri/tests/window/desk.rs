@@ -11,7 +11,7 @@ use stratavore_testkit::desk::Desk as Place;
 use stratavore_testkit::notifications::NotificationService;
 use stratavore_testkit::tray::TrayHost;
 use stratavore_testkit::webdriver::WebDriver;
-use stratavore_testkit::{binary, wait_until};
+use stratavore_testkit::{binary, wait_until, wait_until_async};
 
 use crate::page::{SOON, Window, row};
 
@@ -89,8 +89,12 @@ impl Desk {
     /// Asks the host in the program, as the CLI does.
     pub(crate) async fn host(&self) -> Remote {
         let places = Places::from_env(&self.place.environment).unwrap();
-        let record = wait_until(SOON, "the host answers", || stratavore_rpc::find(&places));
-        Remote::new(stratavore_rpc::connect(&record.socket).await.unwrap())
+        // A record may still be that of a host which was killed.
+        let connect = async || {
+            let record = stratavore_rpc::find(&places)?;
+            stratavore_rpc::connect(&record.socket).await
+        };
+        Remote::new(wait_until_async(SOON, "the host answers", connect).await)
     }
 
     /// Starts the headless host, and waits until it supervises.
