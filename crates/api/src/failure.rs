@@ -21,7 +21,7 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
             failure(Code::NotFound).hint("list them with `stratavore node list`")
         }
         StoreError::NoDeadLetter(_) => {
-            failure(Code::NotFound).hint("list them with `stratavore outbox`")
+            failure(Code::NotFound).hint("list them with `stratavore outbox list`")
         }
         StoreError::NodeTaken { .. } | StoreError::NodeAlive { .. } => failure(Code::Conflict),
         StoreError::Fenced | StoreError::Away { .. } => failure(Code::Unavailable),

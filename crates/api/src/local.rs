@@ -120,28 +120,16 @@ impl Local {
         };
         let away = match &*self.supervisor.store().availability().borrow() {
             Availability::Here => None,
-            Availability::Away { since, reason } => Some((to_rfc3339(*since), reason.clone())),
+            Availability::Away { since, reason } => Some((*since, reason.clone())),
         };
-        let (away_since, reason) = away.unzip();
-        v1::Server {
-            address,
-            away_since,
-            reason,
-        }
+        view::server(address, away)
     }
 
     /// Describes the broker, if there is one.
     fn broker(&self) -> Option<v1::Server> {
         let url = self.supervisor.config().broker_url()?;
         let away = self.supervisor.undelivered();
-        let (away_since, reason) = away
-            .map(|(since, reason)| (to_rfc3339(since), reason))
-            .unzip();
-        Some(v1::Server {
-            address: url.to_string(),
-            away_since,
-            reason,
-        })
+        Some(view::server(url.to_string(), away))
     }
 
     async fn config_in(&self, directory: &str) -> Result<Config> {

@@ -108,6 +108,28 @@ pub struct RunnerFilter {
     pub limit: Option<u32>,
 }
 
+impl RunnerFilter {
+    /// Takes the runners that have not ended.
+    #[must_use]
+    pub fn unended() -> Self {
+        Self::ended_or_not(false)
+    }
+
+    /// Takes the runners that have ended.
+    #[must_use]
+    pub fn ended() -> Self {
+        Self::ended_or_not(true)
+    }
+
+    fn ended_or_not(ended: bool) -> Self {
+        let states = StateName::ALL.into_iter();
+        Self {
+            states: states.filter(|state| state.is_final() == ended).collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// A place in the order in which events were committed. Opaque to clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub i64);

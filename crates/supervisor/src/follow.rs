@@ -107,19 +107,25 @@ pub(crate) async fn hear(inner: Arc<Inner>, address: Address) {
             () = inner.cancel.cancelled() => return,
             nudge = following.next() => nudge,
         };
-        let about = match nudge {
+        let runner = |id| Change::Runner(RunnerId::from_uuid(id));
+        let project = |id| Change::Project(ProjectId::from_uuid(id));
+        match nudge {
             // Anything may have happened; reconcile sees it, and clients ask anew.
             Nudge::Anew => {
                 inner.changed(Change::Availability);
                 inner.nudge.notify_one();
                 continue;
             }
-            Nudge::Heard(heard) => heard.aggregate_id,
-            Nudge::Gap { aggregate_id, .. } => aggregate_id,
-        };
-        // Either may be meant; whoever knows neither asks nothing.
-        inner.changed(Change::Runner(RunnerId::from_uuid(about)));
-        inner.changed(Change::Project(ProjectId::from_uuid(about)));
+            Nudge::Heard(heard) if heard.aggregate == "project" => {
+                inner.changed(project(heard.aggregate_id));
+            }
+            Nudge::Heard(heard) => inner.changed(runner(heard.aggregate_id)),
+            // Either may be meant; whoever knows neither asks nothing.
+            Nudge::Gap { aggregate_id, .. } => {
+                inner.changed(runner(aggregate_id));
+                inner.changed(project(aggregate_id));
+            }
+        }
         inner.changed(Change::Notices);
     }
 }

@@ -41,5 +41,5 @@ pub use launch::{LaunchError, LaunchRequest, Words};
 pub use link::{Live, Reported};
 pub use nodes::{Where, node_ttl};
 pub use spawn::SpawnError;
-pub use supervisor::{Change, Membership, Parts, Supervisor, machine_name};
+pub use supervisor::{Change, Membership, Parts, Supervisor, host_name, machine_name};
 pub use terminal::TerminalError;

@@ -4,7 +4,6 @@
 //! separates itself from us before it executes anything, so that nothing that happens to us reaches it.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -151,7 +150,7 @@ async fn start(inner: &Inner, runner: &Runner, attempt: u32) -> Result<Connectio
             debug!(%error, "cannot wait for the process that started an agent");
         }
     });
-    let mut connection = connection(ours).map_err(failed)?;
+    let mut connection = Connection::from_stream(ours.into()).map_err(failed)?;
     let hello = Hello::new(Role::Supervisor, software());
     let sent = async {
         connection.send(&Message::Hello(hello)).await?;
@@ -175,10 +174,6 @@ async fn start(inner: &Inner, runner: &Runner, attempt: u32) -> Result<Connectio
 /// Names us to an agent.
 pub(crate) fn software() -> String {
     concat!("stratavore ", env!("CARGO_PKG_VERSION")).to_owned()
-}
-
-fn connection(ours: OwnedFd) -> io::Result<Connection> {
-    Connection::from_stream(ours.into())
 }
 
 async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchSpec, SpawnError> {

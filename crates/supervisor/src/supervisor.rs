@@ -11,7 +11,7 @@ use stratavore_core::ids::{InstanceId, NoticeId, ProjectId, RunnerId};
 use stratavore_core::places::Places;
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
-use stratavore_core::runner::{Effect, Input, Runner, State, StateName};
+use stratavore_core::runner::{Effect, Input, Runner, State};
 use stratavore_store::{
     Applied, Availability, Heartbeat, NewNode, NewProject, NodeView, Notice, Position,
     RunnerFilter, RunnerView, Store, StoreError,
@@ -354,19 +354,11 @@ impl Supervisor {
     /// # Errors
     /// As [`Store::runners`].
     pub async fn active(&self, project: Option<ProjectId>) -> Result<Vec<RunnerView>, StoreError> {
-        let states = StateName::ALL
-            .into_iter()
-            .filter(|state| !state.is_final())
-            .collect();
-        self.inner
-            .store
-            .runners(RunnerFilter {
-                project,
-                node: None,
-                states,
-                limit: None,
-            })
-            .await
+        let filter = RunnerFilter {
+            project,
+            ..RunnerFilter::unended()
+        };
+        self.inner.store.runners(filter).await
     }
 
     /// Starts again every runner that was interrupted, or forgets them; either way they are offered no more.
@@ -686,13 +678,12 @@ async fn delivery(inner: Arc<Inner>, mut trouble: watch::Receiver<Option<String>
 /// What this machine is called among several: as set, or its host name.
 #[must_use]
 pub fn machine_name(config: &Config) -> String {
-    config.node_name().map_or_else(
-        || {
-            rustix::system::uname()
-                .nodename()
-                .to_string_lossy()
-                .into_owned()
-        },
-        str::to_owned,
-    )
+    config.node_name().map_or_else(host_name, str::to_owned)
+}
+
+/// Returns this machine's host name.
+#[must_use]
+pub fn host_name() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
 }

@@ -6,12 +6,11 @@ use futures::FutureExt;
 use stratavore_core::clock::{Clock, SystemClock};
 use stratavore_core::config::Config;
 use stratavore_core::places::Places;
-use stratavore_core::runner::StateName;
 use stratavore_store::postgres::{self, PostgresStore};
 use stratavore_store::shared::SharedStore;
 use stratavore_store::sqlite::{self, SqliteStore};
-use stratavore_store::{NewNode, RunnerFilter, Store, StoreError};
-use stratavore_supervisor::{Membership, machine_name, node_ttl};
+use stratavore_store::{NewNode, RunnerFilter, RunnerView, Store, StoreError};
+use stratavore_supervisor::{Membership, host_name, machine_name, node_ttl};
 use uuid::Uuid;
 
 use super::HostError;
@@ -39,7 +38,7 @@ pub(super) async fn open(places: &Places, config: &Config) -> Result<Opened, Hos
     };
     // This machine's own file tells which node it is, and may hold what was before.
     let instance = own.instance().clone();
-    let left = unended(&own).await;
+    let left = own.runners(RunnerFilter::unended()).await;
     own.close().await;
     let left = left?;
     let key = places.audit_key();
@@ -67,28 +66,14 @@ pub(super) async fn open(places: &Places, config: &Config) -> Result<Opened, Hos
     }
 }
 
-/// Lists this machine's own runners that have not ended.
-async fn unended(own: &SqliteStore) -> Result<Vec<stratavore_core::runner::Runner>, StoreError> {
-    let states = StateName::ALL
-        .into_iter()
-        .filter(|state| !state.is_final())
-        .collect();
-    let filter = RunnerFilter {
-        states,
-        ..RunnerFilter::default()
-    };
-    let views = own.runners(filter).await?;
-    Ok(views.into_iter().map(|view| view.runner).collect())
-}
-
 /// Registers this host among those that share the store.
 async fn join(
     store: &SharedStore,
     places: &Places,
     config: &Config,
-    left: &[stratavore_core::runner::Runner],
+    left: &[RunnerView],
 ) -> Result<Membership, HostError> {
-    for runner in left {
+    for RunnerView { runner, .. } in left {
         match store.runner(runner.id).await {
             Err(StoreError::NoRunner(_)) => {
                 return Err(HostError::LeftBehind {
@@ -126,9 +111,6 @@ async fn join(
 /// Tells this machine and data directory from any copy of it. Whoever comes from the same seat holds the directory's lock.
 fn seat(places: &Places) -> String {
     let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let name = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
+    let name = host_name();
     format!("{}@{name}:{}", machine.trim(), places.data_dir.display())
 }

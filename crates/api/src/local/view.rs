@@ -1,7 +1,7 @@
 //! Shows the domain as clients see it.
 
 use futures::stream::{self, BoxStream, StreamExt};
-use stratavore_core::clock::to_rfc3339;
+use stratavore_core::clock::{Timestamp, to_rfc3339};
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::InstanceId;
 use stratavore_core::launch::{Ceiling, CeilingAction, Excess, RestartPolicy};
@@ -76,6 +76,16 @@ pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
         here,
         person: runner.person.clone(),
         unreachable_since: unreachable_since.map(to_rfc3339),
+    }
+}
+
+/// `away`: since when it cannot be reached, and why.
+pub(super) fn server(address: String, away: Option<(Timestamp, String)>) -> v1::Server {
+    let (since, reason) = away.unzip();
+    v1::Server {
+        address,
+        away_since: since.map(to_rfc3339),
+        reason,
     }
 }
 

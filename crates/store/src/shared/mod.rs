@@ -242,29 +242,12 @@ impl Inner {
 
     async fn learn_all(&self, remote: &dyn Store) -> Result<()> {
         let projects = remote.projects(true).await?;
-        let unended = StateName::ALL
-            .into_iter()
-            .filter(|state| !state.is_final())
-            .collect();
-        let mut runners = remote
-            .runners(RunnerFilter {
-                states: unended,
-                ..RunnerFilter::default()
-            })
-            .await?;
-        let ended = StateName::ALL
-            .into_iter()
-            .filter(|state| state.is_final())
-            .collect();
-        runners.extend(
-            remote
-                .runners(RunnerFilter {
-                    states: ended,
-                    limit: Some(ENDED),
-                    ..RunnerFilter::default()
-                })
-                .await?,
-        );
+        let mut runners = remote.runners(RunnerFilter::unended()).await?;
+        let ended = RunnerFilter {
+            limit: Some(ENDED),
+            ..RunnerFilter::ended()
+        };
+        runners.extend(remote.runners(ended).await?);
         let nodes = remote.nodes().await?;
         self.cache.replace(&projects, &runners, &nodes).await
     }
