@@ -23,6 +23,19 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
         StoreError::NoDeadLetter(_) => {
             failure(Code::NotFound).hint("list them with `stratavore outbox list`")
         }
+        StoreError::NoSession(_) => {
+            failure(Code::NotFound).hint("list them with `stratavore sessions list`")
+        }
+        StoreError::NoBudget(_) => {
+            failure(Code::NotFound).hint("list them with `stratavore budget list`")
+        }
+        StoreError::NoPreset(_) => {
+            failure(Code::NotFound).hint("list them with `stratavore preset list`")
+        }
+        StoreError::BudgetSpent { .. } => failure(Code::BudgetSpent).hint(
+            "raise it with `stratavore budget set`, or wait for the next period; see `stratavore budget list`",
+        ),
+        StoreError::StaleReading { .. } => failure(Code::Conflict).hint("try again"),
         StoreError::NodeTaken { .. } | StoreError::NodeAlive { .. } => failure(Code::Conflict),
         StoreError::Fenced | StoreError::Away { .. } => failure(Code::Unavailable),
         StoreError::NameTaken {

@@ -118,6 +118,96 @@ impl v1::stratavore_server::Stratavore for Service {
     ) -> Result<Response<v1::Runners>, Status> {
         serve!(self.answer_interrupted(request))
     }
+    async fn decide(
+        &self,
+        request: Request<v1::DecideRequest>,
+    ) -> Result<Response<v1::DecideReply>, Status> {
+        serve!(self.decide(request)).map(|_| Response::new(v1::DecideReply {}))
+    }
+    async fn list_sessions(
+        &self,
+        request: Request<v1::ListSessionsRequest>,
+    ) -> Result<Response<v1::Sessions>, Status> {
+        serve!(self.sessions(request))
+    }
+    async fn get_session(
+        &self,
+        request: Request<v1::SessionRef>,
+    ) -> Result<Response<v1::Session>, Status> {
+        serve!(self.session(request))
+    }
+    async fn search_sessions(
+        &self,
+        request: Request<v1::SearchSessionsRequest>,
+    ) -> Result<Response<v1::SearchHits>, Status> {
+        serve!(self.search_sessions(request))
+    }
+    async fn export_session(
+        &self,
+        request: Request<v1::ExportSessionRequest>,
+    ) -> Result<Response<v1::SessionExport>, Status> {
+        serve!(self.export_session(request))
+    }
+    async fn archive_sessions(
+        &self,
+        request: Request<v1::ArchiveSessionsRequest>,
+    ) -> Result<Response<v1::ArchiveSessionsReply>, Status> {
+        serve!(self.archive_sessions(request))
+    }
+    async fn resume(
+        &self,
+        request: Request<v1::ResumeRequest>,
+    ) -> Result<Response<v1::Runner>, Status> {
+        serve!(self.resume(request))
+    }
+    async fn reindex(
+        &self,
+        _: Request<v1::ReindexRequest>,
+    ) -> Result<Response<v1::ReindexReply>, Status> {
+        serve!(self.reindex())
+    }
+    async fn get_usage(
+        &self,
+        request: Request<v1::UsageRequest>,
+    ) -> Result<Response<v1::UsageReport>, Status> {
+        serve!(self.usage(request))
+    }
+    async fn list_budgets(
+        &self,
+        _: Request<v1::ListBudgetsRequest>,
+    ) -> Result<Response<v1::Budgets>, Status> {
+        serve!(self.budgets())
+    }
+    async fn set_budget(
+        &self,
+        request: Request<v1::SetBudgetRequest>,
+    ) -> Result<Response<v1::Budget>, Status> {
+        serve!(self.set_budget(request))
+    }
+    async fn remove_budget(
+        &self,
+        request: Request<v1::BudgetRef>,
+    ) -> Result<Response<v1::RemoveBudgetReply>, Status> {
+        serve!(self.remove_budget(request)).map(|_| Response::new(v1::RemoveBudgetReply {}))
+    }
+    async fn list_presets(
+        &self,
+        request: Request<v1::ListPresetsRequest>,
+    ) -> Result<Response<v1::Presets>, Status> {
+        serve!(self.presets(request))
+    }
+    async fn save_preset(
+        &self,
+        request: Request<v1::SavePresetRequest>,
+    ) -> Result<Response<v1::Preset>, Status> {
+        serve!(self.save_preset(request))
+    }
+    async fn remove_preset(
+        &self,
+        request: Request<v1::PresetRef>,
+    ) -> Result<Response<v1::RemovePresetReply>, Status> {
+        serve!(self.remove_preset(request)).map(|_| Response::new(v1::RemovePresetReply {}))
+    }
     async fn get_terminal(
         &self,
         request: Request<v1::RunnerRef>,

@@ -45,6 +45,28 @@ pub trait Api: Send + Sync + 'static {
     async fn restart(&self, request: v1::RunnerRef) -> Result<v1::Runner>;
     async fn answer_interrupted(&self, request: v1::InterruptedAnswer) -> Result<v1::Runners>;
 
+    async fn decide(&self, request: v1::DecideRequest) -> Result<()>;
+
+    async fn sessions(&self, request: v1::ListSessionsRequest) -> Result<v1::Sessions>;
+    async fn session(&self, request: v1::SessionRef) -> Result<v1::Session>;
+    async fn search_sessions(&self, request: v1::SearchSessionsRequest) -> Result<v1::SearchHits>;
+    async fn export_session(&self, request: v1::ExportSessionRequest) -> Result<v1::SessionExport>;
+    async fn archive_sessions(
+        &self,
+        request: v1::ArchiveSessionsRequest,
+    ) -> Result<v1::ArchiveSessionsReply>;
+    async fn resume(&self, request: v1::ResumeRequest) -> Result<v1::Runner>;
+    async fn reindex(&self) -> Result<v1::ReindexReply>;
+
+    async fn usage(&self, request: v1::UsageRequest) -> Result<v1::UsageReport>;
+    async fn budgets(&self) -> Result<v1::Budgets>;
+    async fn set_budget(&self, request: v1::SetBudgetRequest) -> Result<v1::Budget>;
+    async fn remove_budget(&self, request: v1::BudgetRef) -> Result<()>;
+
+    async fn presets(&self, request: v1::ListPresetsRequest) -> Result<v1::Presets>;
+    async fn save_preset(&self, request: v1::SavePresetRequest) -> Result<v1::Preset>;
+    async fn remove_preset(&self, request: v1::PresetRef) -> Result<()>;
+
     async fn terminal(&self, request: v1::RunnerRef) -> Result<v1::Terminal>;
     async fn send(&self, request: v1::SendRequest) -> Result<()>;
     async fn screen(&self, request: v1::ScreenRequest) -> Result<v1::Screen>;

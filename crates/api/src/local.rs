@@ -447,6 +447,72 @@ impl Api for Local {
         Ok(v1::Runners { runners })
     }
 
+    async fn decide(&self, _request: v1::DecideRequest) -> Result<()> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn sessions(&self, _request: v1::ListSessionsRequest) -> Result<v1::Sessions> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn session(&self, _request: v1::SessionRef) -> Result<v1::Session> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn search_sessions(&self, _request: v1::SearchSessionsRequest) -> Result<v1::SearchHits> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn export_session(
+        &self,
+        _request: v1::ExportSessionRequest,
+    ) -> Result<v1::SessionExport> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn archive_sessions(
+        &self,
+        _request: v1::ArchiveSessionsRequest,
+    ) -> Result<v1::ArchiveSessionsReply> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn resume(&self, _request: v1::ResumeRequest) -> Result<v1::Runner> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn reindex(&self) -> Result<v1::ReindexReply> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn usage(&self, _request: v1::UsageRequest) -> Result<v1::UsageReport> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn budgets(&self) -> Result<v1::Budgets> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn set_budget(&self, _request: v1::SetBudgetRequest) -> Result<v1::Budget> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn remove_budget(&self, _request: v1::BudgetRef) -> Result<()> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn presets(&self, _request: v1::ListPresetsRequest) -> Result<v1::Presets> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn save_preset(&self, _request: v1::SavePresetRequest) -> Result<v1::Preset> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
+    async fn remove_preset(&self, _request: v1::PresetRef) -> Result<()> {
+        Err(Failure::new(Code::Unavailable, "not built yet"))
+    }
+
     async fn terminal(&self, request: v1::RunnerRef) -> Result<v1::Terminal> {
         let runner = find::runner(&self.supervisor, &request.runner)
             .await?

@@ -83,6 +83,54 @@ impl Api for Remote {
     async fn answer_interrupted(&self, request: v1::InterruptedAnswer) -> Result<v1::Runners> {
         forward!(self.answer_interrupted(request))
     }
+    async fn decide(&self, request: v1::DecideRequest) -> Result<()> {
+        forward!(self.decide(request)).map(|_| ())
+    }
+    async fn sessions(&self, request: v1::ListSessionsRequest) -> Result<v1::Sessions> {
+        forward!(self.list_sessions(request))
+    }
+    async fn session(&self, request: v1::SessionRef) -> Result<v1::Session> {
+        forward!(self.get_session(request))
+    }
+    async fn search_sessions(&self, request: v1::SearchSessionsRequest) -> Result<v1::SearchHits> {
+        forward!(self.search_sessions(request))
+    }
+    async fn export_session(&self, request: v1::ExportSessionRequest) -> Result<v1::SessionExport> {
+        forward!(self.export_session(request))
+    }
+    async fn archive_sessions(
+        &self,
+        request: v1::ArchiveSessionsRequest,
+    ) -> Result<v1::ArchiveSessionsReply> {
+        forward!(self.archive_sessions(request))
+    }
+    async fn resume(&self, request: v1::ResumeRequest) -> Result<v1::Runner> {
+        forward!(self.resume(request))
+    }
+    async fn reindex(&self) -> Result<v1::ReindexReply> {
+        forward!(self.reindex(v1::ReindexRequest {}))
+    }
+    async fn usage(&self, request: v1::UsageRequest) -> Result<v1::UsageReport> {
+        forward!(self.get_usage(request))
+    }
+    async fn budgets(&self) -> Result<v1::Budgets> {
+        forward!(self.list_budgets(v1::ListBudgetsRequest {}))
+    }
+    async fn set_budget(&self, request: v1::SetBudgetRequest) -> Result<v1::Budget> {
+        forward!(self.set_budget(request))
+    }
+    async fn remove_budget(&self, request: v1::BudgetRef) -> Result<()> {
+        forward!(self.remove_budget(request)).map(|_| ())
+    }
+    async fn presets(&self, request: v1::ListPresetsRequest) -> Result<v1::Presets> {
+        forward!(self.list_presets(request))
+    }
+    async fn save_preset(&self, request: v1::SavePresetRequest) -> Result<v1::Preset> {
+        forward!(self.save_preset(request))
+    }
+    async fn remove_preset(&self, request: v1::PresetRef) -> Result<()> {
+        forward!(self.remove_preset(request)).map(|_| ())
+    }
     async fn terminal(&self, request: v1::RunnerRef) -> Result<v1::Terminal> {
         forward!(self.get_terminal(request))
     }

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Ambiguous,
     /// A quota leaves no room.
     QuotaFull,
+    /// A budget leaves no room.
+    BudgetSpent,
     /// Not possible in the present state, or a name is taken.
     Conflict,
     /// A time limit was reached.
@@ -48,6 +50,7 @@ impl Kind {
             Self::Timeout => 7,
             Self::Unavailable => 8,
             Self::BadConfig => 9,
+            Self::BudgetSpent => 10,
         }
     }
 
@@ -59,6 +62,7 @@ impl Kind {
             Self::NotFound => "not-found",
             Self::Ambiguous => "ambiguous",
             Self::QuotaFull => "quota-full",
+            Self::BudgetSpent => "budget-spent",
             Self::Conflict => "conflict",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
@@ -126,6 +130,7 @@ impl From<stratavore_rpc::Failure> for Failure {
             Code::NotFound => Kind::NotFound,
             Code::Ambiguous => Kind::Ambiguous,
             Code::QuotaFull => Kind::QuotaFull,
+            Code::BudgetSpent => Kind::BudgetSpent,
             Code::Conflict => Kind::Conflict,
             Code::Invalid => Kind::Usage,
             Code::Unavailable => Kind::Unavailable,

@@ -81,6 +81,10 @@ id!(
     EventId
 );
 id!(
+    /// Names a budget.
+    BudgetId
+);
+id!(
     /// Names a notification a person is owed.
     NoticeId
 );

@@ -4,6 +4,8 @@
 //! values. The store keeps what [`runner::Runner::apply`] returns; the supervisor executes what [`plan::plan`]
 //! decides.
 
+pub mod attention;
+pub mod budget;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -14,8 +16,11 @@ pub mod name;
 pub mod notice;
 pub mod places;
 pub mod plan;
+pub mod preset;
 pub mod program;
 pub mod project;
 pub mod quota;
 pub mod runner;
 pub mod server_url;
+pub mod session;
+pub mod usage;

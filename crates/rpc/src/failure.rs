@@ -17,6 +17,8 @@ pub enum Code {
     Ambiguous,
     /// A quota leaves no room.
     QuotaFull,
+    /// A budget leaves no room.
+    BudgetSpent,
     /// The thing is not in a state for it, or a name is taken.
     Conflict,
     /// The request makes no sense.
@@ -34,10 +36,11 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::NotFound,
         Self::Ambiguous,
         Self::QuotaFull,
+        Self::BudgetSpent,
         Self::Conflict,
         Self::Invalid,
         Self::CouldNotStart,
@@ -54,6 +57,7 @@ impl Code {
             Self::NotFound => "not-found",
             Self::Ambiguous => "ambiguous",
             Self::QuotaFull => "quota-full",
+            Self::BudgetSpent => "budget-spent",
             Self::Conflict => "conflict",
             Self::Invalid => "invalid",
             Self::CouldNotStart => "could-not-start",
@@ -68,7 +72,7 @@ impl Code {
         match self {
             Self::NotFound => tonic::Code::NotFound,
             Self::Ambiguous | Self::Invalid => tonic::Code::InvalidArgument,
-            Self::QuotaFull => tonic::Code::ResourceExhausted,
+            Self::QuotaFull | Self::BudgetSpent => tonic::Code::ResourceExhausted,
             Self::Conflict | Self::CouldNotStart | Self::BadConfig => {
                 tonic::Code::FailedPrecondition
             }

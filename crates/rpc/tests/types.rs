@@ -26,6 +26,20 @@ fn export(dir: &Path) {
         v1::StopRequest,
         v1::Event,
         v1::Nudge,
+        v1::DecideRequest,
+        v1::ListSessionsRequest,
+        v1::Sessions,
+        v1::SearchSessionsRequest,
+        v1::SearchHits,
+        v1::ResumeRequest,
+        v1::UsageRequest,
+        v1::UsageReport,
+        v1::SetBudgetRequest,
+        v1::Budgets,
+        v1::ListPresetsRequest,
+        v1::SavePresetRequest,
+        v1::Presets,
+        v1::Notification,
     );
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
+use stratavore_core::ids::{BudgetId, InstanceId, ProjectId, RunnerId};
 use stratavore_core::quota::Full;
 use stratavore_core::runner::Refusal;
 
@@ -21,6 +21,44 @@ pub enum StoreError {
     /// No such node.
     #[error("no node has the id {0}")]
     NoNode(InstanceId),
+    /// No such session.
+    #[error("no session has the id {0}")]
+    NoSession(String),
+    /// No such budget.
+    #[error("no budget has the id {0}")]
+    NoBudget(BudgetId),
+    /// No such preset.
+    #[error("there is no preset {0:?}")]
+    NoPreset(String),
+    /// A transcript was read from elsewhere than where it was read to.
+    #[error("the transcript {path} was read up to {known:?} bytes, not {from:?}")]
+    StaleReading {
+        /// Which.
+        path: String,
+        /// How far it was read.
+        known: Option<u64>,
+        /// Where the digest begins.
+        from: Option<u64>,
+    },
+    /// A budget leaves no room for another runner.
+    #[error(
+        "the budget of the {scope} for this {period} leaves no room: {spent} of {limit} are spent{aside}",
+        aside = aside(*set_aside)
+    )]
+    BudgetSpent {
+        /// Which.
+        id: BudgetId,
+        /// Whose: `person` for all, or the project's name.
+        scope: String,
+        /// In which time.
+        period: &'static str,
+        /// How much was used, with its unit.
+        spent: String,
+        /// How much may be, with its unit.
+        limit: String,
+        /// For how many runners, this one included, something is set aside.
+        set_aside: u32,
+    },
     /// No event is parked there.
     #[error("no dead letter has the number {}", .0.0)]
     NoDeadLetter(Position),
@@ -165,4 +203,11 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+fn aside(runners: u32) -> String {
+    match runners {
+        0 => String::new(),
+        runners => format!(", and what is set aside for {runners} runners does not fit"),
+    }
 }

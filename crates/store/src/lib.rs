@@ -11,6 +11,7 @@ mod chain;
 pub mod conformance;
 mod error;
 mod farewell;
+mod knowledge;
 mod model;
 mod moment;
 pub mod postgres;
@@ -19,6 +20,10 @@ pub mod shared;
 pub mod sqlite;
 
 pub use error::StoreError;
+pub use knowledge::{
+    Budgets, By, Digest, Hit, Presets, Reading, SearchQuery, SessionFilter, Sessions, Usage,
+    UsageFilter, UsageRow,
+};
 pub use model::{
     Admitted, Applied, AuditFault, AuditReport, Availability, Cursor, DeadLetter, Event,
     EventFilter, Heartbeat, NewNode, NewProject, NewRunner, NodeView, Notice, Observation,

@@ -76,6 +76,7 @@ pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
         here,
         person: runner.person.clone(),
         unreachable_since: unreachable_since.map(to_rfc3339),
+        ..v1::Runner::default()
     }
 }
 
@@ -326,6 +327,7 @@ pub(super) fn notification(notice: Notice) -> v1::Notification {
         runner_id: notice.runner.map(|(id, _)| id.to_string()),
         project: Some(project),
         at: to_rfc3339(ended_at(&notice.event)),
+        ask: None,
     }
 }
 

@@ -137,6 +137,7 @@ async fn request(host: &mut Host, args: LaunchArgs) -> Result<v1::LaunchRequest>
         queue: args.queue,
         node: args.node,
         request_id: Some(uuid::Uuid::new_v4().to_string()),
+        ..v1::LaunchRequest::default()
     })
 }
 

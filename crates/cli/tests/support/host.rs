@@ -448,6 +448,78 @@ impl Stratavore for Fake {
         }
         Ok(Response::new(v1::DropOutboxReply {}))
     }
+    async fn decide(&self, request: Request<v1::DecideRequest>) -> Reply<v1::DecideReply> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("decide"))
+    }
+    async fn list_sessions(
+        &self,
+        request: Request<v1::ListSessionsRequest>,
+    ) -> Reply<v1::Sessions> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("list_sessions"))
+    }
+    async fn get_session(&self, request: Request<v1::SessionRef>) -> Reply<v1::Session> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("get_session"))
+    }
+    async fn search_sessions(
+        &self,
+        request: Request<v1::SearchSessionsRequest>,
+    ) -> Reply<v1::SearchHits> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("search_sessions"))
+    }
+    async fn export_session(
+        &self,
+        request: Request<v1::ExportSessionRequest>,
+    ) -> Reply<v1::SessionExport> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("export_session"))
+    }
+    async fn archive_sessions(
+        &self,
+        request: Request<v1::ArchiveSessionsRequest>,
+    ) -> Reply<v1::ArchiveSessionsReply> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("archive_sessions"))
+    }
+    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Reply<v1::Runner> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("resume"))
+    }
+    async fn reindex(&self, request: Request<v1::ReindexRequest>) -> Reply<v1::ReindexReply> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("reindex"))
+    }
+    async fn get_usage(&self, request: Request<v1::UsageRequest>) -> Reply<v1::UsageReport> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("get_usage"))
+    }
+    async fn list_budgets(&self, request: Request<v1::ListBudgetsRequest>) -> Reply<v1::Budgets> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("list_budgets"))
+    }
+    async fn set_budget(&self, request: Request<v1::SetBudgetRequest>) -> Reply<v1::Budget> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("set_budget"))
+    }
+    async fn remove_budget(&self, request: Request<v1::BudgetRef>) -> Reply<v1::RemoveBudgetReply> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("remove_budget"))
+    }
+    async fn list_presets(&self, request: Request<v1::ListPresetsRequest>) -> Reply<v1::Presets> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("list_presets"))
+    }
+    async fn save_preset(&self, request: Request<v1::SavePresetRequest>) -> Reply<v1::Preset> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("save_preset"))
+    }
+    async fn remove_preset(&self, request: Request<v1::PresetRef>) -> Reply<v1::RemovePresetReply> {
+        self.hear(&request)?;
+        Err(tonic::Status::unimplemented("remove_preset"))
+    }
     async fn get_terminal(&self, request: Request<v1::RunnerRef>) -> Reply<v1::Terminal> {
         let world = self.hear(&request)?;
         let runner = world.find(&request.get_ref().runner)?;

@@ -31,4 +31,24 @@ record: boolean,
 /**
  * On which node; `least-loaded`: on that with the most room; absent: on the host's own.
  */
-node?: string | null, };
+node?: string | null, 
+/**
+ * Go on with the latest session of the project's directory.
+ */
+continue_last: boolean, 
+/**
+ * Go on with this session, by its id or the beginning of it.
+ */
+resume?: string | null, 
+/**
+ * Begin as a copy of this session.
+ */
+fork?: string | null, 
+/**
+ * A preset, by name; what is set here goes before what it says.
+ */
+preset?: string | null, 
+/**
+ * In a fresh git worktree of this name; empty: named after the runner.
+ */
+worktree?: string | null, };

@@ -2,8 +2,8 @@
 
 export type Nudge = { 
 /**
- * "runner", "project", "observations" (CPU, memory and the like of any runner), "notifications", "nodes", "status"
- * (anything).
+ * "runner", "project", "observations" (CPU, memory and the like of any runner), "notifications", "nodes", "sessions",
+ * "usage" (budgets too), "presets", "status" (anything).
  */
 entity: string, 
 /**

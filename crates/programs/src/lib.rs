@@ -1,0 +1,282 @@
+//! Knows the agent CLIs: how each is launched, how it tells its state, and where its conversations are.
+//!
+//! Each program is one file here, with an [`Adapter`]; `stratavore_core::program` has its name and title. Adapters read what the
+//! programs keep, and never write to it. What a version of a program does is held by recorded runs of it, in `corpus/`.
+
+mod plain;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use stratavore_core::attention::Said;
+use stratavore_core::clock::Timestamp;
+use stratavore_core::session::{Mode, Passage};
+use stratavore_core::usage::{Entry, NanoUsd};
+
+/// Knows one program.
+pub trait Adapter: Send + Sync {
+    /// Returns the arguments that make the program begin so, to stand before a person's own, and the session that it will
+    /// hold, where that is known beforehand. `fresh` is a new UUID, for programs that let their caller name a session.
+    ///
+    /// # Errors
+    /// [`Unsupported`] when the program cannot, or `args`, a person's own arguments, say otherwise.
+    fn begin(
+        &self,
+        mode: &Mode,
+        fresh: uuid::Uuid,
+        args: &[String],
+    ) -> Result<Beginning, Unsupported>;
+
+    /// Adds to a command line what makes the program run our hooks, without touching any of its files. What a person gave of
+    /// the same kind stays in force. A program without hooks, and a command line that cannot take them, stay as they are.
+    fn with_hooks(&self, argv: Vec<String>, hooks: &Hooks) -> Vec<String> {
+        let _ = hooks;
+        argv
+    }
+
+    /// Returns the directory in which the program keeps its things, by its environment.
+    fn home(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+        let _ = environment;
+        None
+    }
+
+    /// Understands what the program says of itself by OSC 7501. `None`: it says that it speaks no more.
+    fn report(&self, text: &str, at: Timestamp) -> Option<Said> {
+        let _ = (text, at);
+        None
+    }
+
+    /// Understands the terminal's title, for programs that say nothing better.
+    fn title(&self, title: &str, at: Timestamp) -> Option<Said> {
+        let _ = (title, at);
+        None
+    }
+
+    /// Returns the file that the program keeps of one of its processes, where it does.
+    fn pid_file(&self, home: &Path, pid: u32) -> Option<PathBuf> {
+        let _ = (home, pid);
+        None
+    }
+
+    /// Understands that file.
+    ///
+    /// # Errors
+    /// Nothing that is half written or of another process is believed: `Err` says why.
+    fn read_pid_file(
+        &self,
+        bytes: &[u8],
+        process: ProcessId,
+        now: Timestamp,
+    ) -> Result<PidFile, String> {
+        let _ = (bytes, process, now);
+        Err("this program keeps no such file".to_owned())
+    }
+
+    /// Understands the payload of a hook.
+    ///
+    /// # Errors
+    /// Says what is malformed; nothing is guessed.
+    fn hook(&self, payload: &Value, at: Timestamp) -> Result<Hook, String> {
+        let _ = (payload, at);
+        Err("this program runs no hooks".to_owned())
+    }
+
+    /// Writes the answer to a hook that waits, as the program reads it from the hook's standard output.
+    fn answer(&self, event: &str, verdict: &Verdict) -> Option<String> {
+        let _ = (event, verdict);
+        None
+    }
+
+    /// Lists the transcripts under its home, those of subagents too.
+    ///
+    /// # Errors
+    /// When the directory is there but cannot be read.
+    fn transcripts(&self, home: &Path) -> io::Result<Vec<Transcript>> {
+        let _ = home;
+        Ok(Vec::new())
+    }
+
+    /// Begins or goes on to read a transcript. `memory` is what an earlier reader of the same file left ([`Reader::memory`]).
+    /// `None`: the program keeps none that can be read.
+    fn reader(&self, transcript: &Transcript, memory: Option<&str>) -> Option<Box<dyn Reader>> {
+        let _ = (transcript, memory);
+        None
+    }
+
+    /// Tells what the installed version supports, for `doctor`.
+    fn supports(&self, version: &str) -> Vec<Support> {
+        let _ = version;
+        Vec::new()
+    }
+}
+
+/// Finds the adapter of a program; that of a plain command for a name that is none.
+#[must_use]
+pub fn adapter(program: &str) -> &'static dyn Adapter {
+    let _ = program;
+    &plain::Plain
+}
+
+/// How a program is begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// Arguments before a person's own.
+    pub args: Vec<String>,
+    /// The session that it will hold, by the program's id, where that is known.
+    pub session: Option<String>,
+}
+
+/// A program cannot be begun so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unsupported {
+    /// What cannot be, and why.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// How hooks reach us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hooks {
+    /// The words of the command that takes an event: `/usr/bin/stratavore-agent hook`.
+    pub command: Vec<String>,
+    /// For how long a permission request may wait for a person, in seconds; zero: it is told, and does not wait.
+    pub permission_wait_seconds: u32,
+}
+
+/// Tells a process from others that had its number: its pid, and when it started in clock ticks after boot
+/// (`/proc/PID/stat`, field 22).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it started.
+    pub started_ticks: u64,
+}
+
+/// What a program's file of its process says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PidFile {
+    /// Its state, where that is told.
+    pub said: Option<Said>,
+    /// The session that it holds.
+    pub session: Option<String>,
+    /// The directory that it works in.
+    pub cwd: Option<String>,
+}
+
+/// What a hook tells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hook {
+    /// The event, by the program's name for it.
+    pub event: String,
+    /// The session that it is of.
+    pub session: Option<String>,
+    /// That session's transcript.
+    pub transcript: Option<PathBuf>,
+    /// The state that follows from it, where one does.
+    pub said: Option<Said>,
+    /// A permission that is asked for.
+    pub ask: Option<Ask>,
+    /// What the program is about to do, which a spent budget may refuse.
+    pub gate: bool,
+    /// Whether it is of a subagent rather than of the conversation that a person sees.
+    pub subagent: bool,
+}
+
+/// A permission that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The tool, as the program names it.
+    pub tool: String,
+    /// The exact command, file or address.
+    pub subject: String,
+    /// Why, in the program's words.
+    pub reason: Option<String>,
+}
+
+/// What a person, or a budget, decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let it.
+    Allow,
+    /// Refuse it, with this reason.
+    Deny(String),
+}
+
+/// A file that holds a conversation or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcript {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// The session that it is of, where its name tells.
+    pub session: Option<String>,
+    /// Whether it is a subagent's.
+    pub subagent: bool,
+}
+
+/// Reads one transcript, in pieces that end with rows.
+pub trait Reader: Send {
+    /// Takes whole rows, as they stand in the file from `offset` on, and returns what they say. A row that makes no sense is
+    /// counted and passed over: rows of types unknown, cut rows, rows of a version to come.
+    fn take(&mut self, offset: u64, rows: &[u8]) -> Findings;
+
+    /// Writes what it has to remember to go on with the same file.
+    fn memory(&self) -> String;
+}
+
+/// What rows of a transcript say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// The session that they are of.
+    pub session: Option<String>,
+    /// What the program calls it, or its first request.
+    pub title: Option<String>,
+    /// The directory that it is held in.
+    pub cwd: Option<String>,
+    /// The model that answered last.
+    pub model: Option<String>,
+    /// The time of the first row.
+    pub began_at: Option<Timestamp>,
+    /// The time of the last row.
+    pub updated_at: Option<Timestamp>,
+    /// How many requests a person made in them.
+    pub requests: u32,
+    /// The session that this one is a copy of.
+    pub parent: Option<String>,
+    /// What was said.
+    pub passages: Vec<Passage>,
+    /// What was used.
+    pub entries: Vec<Entry>,
+    /// What the program says that the session cost so far.
+    pub program_cost: Option<NanoUsd>,
+    /// The state that follows from the last rows, where one does: a limit that was hit, an error.
+    pub said: Option<Said>,
+    /// Rows that made no sense.
+    pub malformed: u32,
+}
+
+/// Something that a version of a program can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Support {
+    /// What: `resume`, `hooks`, `terminal reports`, `transcripts`, `usage`.
+    pub what: &'static str,
+    /// Whether it can, and since or until which version.
+    pub supported: bool,
+    /// In words.
+    pub detail: String,
+}
+
+/// The environment of a process as a lookup, from its map.
+#[must_use]
+pub fn lookup(environment: &BTreeMap<String, String>) -> impl Fn(&str) -> Option<String> {
+    |name| {
+        environment
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .cloned()
+    }
+}
