@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run run-shared test chaos bench deb fmt lint screenshots clean \
+.PHONY: help run run-shared test test-newest chaos corpus bench deb fmt lint screenshots clean \
 	need-build need-test form licences ui-check ui-test rust-lint rust-test
 
 SHELL := /bin/sh
@@ -48,6 +48,14 @@ chaos: need-test ui/dist/index.html ## let everything fail around the outbox, fo
 	cargo build $(everything) --bins --tests
 	$(real) STRATAVORE_CHAOS=long $(servers) cargo nextest run $(everything) --profile chaos \
 		--filterset 'package(stratavore-supervisor) and binary(chaos)'
+
+corpus: need-test ## record real runs of Claude Code anew, against a stand-in for its provider; about five minutes
+	cargo run --locked --package stratavore-programs --example record-corpus
+
+test-newest: need-test ui/dist/index.html ## run the tests with Claude Code against its newest version
+	cargo build $(everything) --bins --tests
+	$(real) STRATAVORE_CLAUDE_VERSION=$$(npm view @anthropic-ai/claude-code version) cargo nextest run $(everything) \
+		--filterset 'binary(agents) or binary(claude)'
 
 bench: need-test ui/dist/index.html ## measure, and print the table of figures
 	cargo build $(everything) --release --bins

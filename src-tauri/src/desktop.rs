@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
-use stratavore_api::{Failure, v1};
+use stratavore_api::{Code, Failure, v1};
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::autostart::Autostart;
 use crate::hosting::Nudges;
+use crate::lock::ScreenLock;
 use crate::mailbox::{Letter, Mailbox};
+use crate::notifications::Pause;
 use crate::open_terminal::Emulator;
 use crate::presence::Presence;
 use crate::slot::Slot;
@@ -57,6 +59,10 @@ pub struct Desktop {
     pub emulator: Emulator,
     /// What the desktop around offers; `None` until it is known.
     pub presence: watch::Sender<Option<Presence>>,
+    /// The screen's lock.
+    pub lock: ScreenLock,
+    /// Until when nothing is notified.
+    pub pause: Pause,
     mailbox: Mailbox,
     shown: Mutex<Vec<String>>,
     surroundings: Arc<dyn Surroundings>,
@@ -91,6 +97,8 @@ impl Desktop {
             autostart,
             emulator,
             presence: watch::Sender::new(None),
+            lock: ScreenLock::default(),
+            pause: Pause::default(),
             mailbox: Mailbox::default(),
             shown: Mutex::default(),
             surroundings,
@@ -195,6 +203,24 @@ impl Desktop {
             .iter()
             .any(|shown| shown == runner)
             && self.surroundings.is_focused()
+    }
+
+    /// Answers a permission that a runner asks for: that one, and no other. Behind a locked screen nobody answers.
+    ///
+    /// # Errors
+    /// The screen is locked; or what the host said: it was answered, or something else is asked by now.
+    pub async fn decide(&self, runner: &str, ask: &str, allow: bool) -> Result<(), Failure> {
+        if let Some(obstacle) = self.lock.obstacle().await {
+            return Err(Failure::new(Code::Conflict, obstacle)
+                .hint("unlock it, and answer in the tray or in the runner's terminal"));
+        }
+        let answer = v1::DecideRequest {
+            runner: runner.to_owned(),
+            ask: ask.to_owned(),
+            allow,
+            reason: None,
+        };
+        self.slot.api().await?.decide(answer).await
     }
 
     /// Quits, after ending every runner when asked to. Where a runner cannot be ended, nothing quits.

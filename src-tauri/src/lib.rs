@@ -17,7 +17,7 @@
 //! | `pass_nudges` | nudges | window events | logged; the window asks again by itself |
 //! | `show_tray` | nudges, clicks, panel theme | icon and menu; requests | logged; shown in the window |
 //! | a click's act | one action | a request | shown in the window |
-//! | `on_bus` | session bus names, theme, notification signals; nudges | presence; notifications | without a bus: no tray, no notifications, said in the window |
+//! | `on_bus` | session bus names, theme, notification signals; nudges | presence; notifications, answers to permissions | without a bus: no tray, no notifications, said in the window |
 //! | `heed_signals` | TERM, INT | `stop` | logged |
 //! | `first_window` | arguments | the window | logged |
 //! | an attachment, one per open terminal | agent's socket | the page's channel | told to the page as `lost`; ends with the page too |
@@ -31,6 +31,7 @@ pub mod desktop;
 pub mod doorbell;
 pub mod geometry;
 pub mod hosting;
+pub mod lock;
 pub mod mailbox;
 pub mod notifications;
 pub mod open_terminal;
@@ -38,6 +39,7 @@ pub mod presence;
 mod shell;
 pub mod slot;
 mod start;
+pub mod subject;
 pub mod terminal;
 pub mod tray;
 pub mod window;

@@ -188,6 +188,7 @@ fn begin(app: &App, parts: Parts, desktop: &Arc<Desktop>, stop: &CancellationTok
                 tray::Follow {
                     desktop: desktop.clone(),
                     seen: seeing,
+                    clock: Arc::new(SystemClock),
                 },
                 panel.clone(),
                 stop.clone(),
@@ -216,6 +217,7 @@ fn begin(app: &App, parts: Parts, desktop: &Arc<Desktop>, stop: &CancellationTok
             let known = presence::follow(bus.as_ref(), has_tray_library, &desktop.presence, &stop);
             let on_bus = async {
                 if let Some(bus) = &bus {
+                    desktop.lock.ask_on(bus.clone());
                     tokio::join!(
                         notifications::follow(
                             &desktop,
@@ -376,7 +378,7 @@ async fn show_tray(
             desktop
                 .clone()
                 .tasks
-                .spawn(async move { tray::act(&desktop, action).await });
+                .spawn(async move { tray::act(&desktop, action, &SystemClock).await });
         }
     };
     let applying = async {

@@ -156,7 +156,9 @@ async fn the_tray_follows_runners_and_its_items_do_what_they_say() {
         .await;
     let running = tray
         .wait_for_menu(SOON, "the runner", |menu| {
-            menu.find(&["auth · api   running"]).cloned()
+            // Before that it is starting, and cannot be paused.
+            menu.find(&["Running (1)", "api · auth", "running"])?;
+            menu.find(&["Running (1)", "api · auth", "Attach"]).cloned()
         })
         .await;
     assert!(running.enabled);
@@ -166,29 +168,32 @@ async fn the_tray_follows_runners_and_its_items_do_what_they_say() {
     // A change of state changes texts in place: ids stay, so that an open menu never misfires.
     let menu = tray.menu().await.unwrap();
     let stop = menu
-        .find(&["Runners (1)", "auth · api", "Stop"])
+        .find(&["Running (1)", "api · auth", "Stop"])
         .unwrap_or_else(|| panic!("{}", menu.outline()))
         .id;
-    tray.click(&["Runners (1)", "auth · api", "Pause"])
+    tray.click(&["Running (1)", "api · auth", "Pause"])
         .await
         .unwrap();
     let paused = tray
         .wait_for_menu(SOON, "paused", |menu| {
-            menu.find(&["auth · api   paused"])?;
-            menu.find(&["Runners (1)", "auth · api", "paused"])?;
-            menu.find(&["Runners (1)", "auth · api", "Stop"]).cloned()
+            menu.find(&["1 paused"])?;
+            menu.find(&["Running (1)", "api · auth", "paused"])?;
+            menu.find(&["Running (1)", "api · auth", "Stop"]).cloned()
         })
         .await;
     assert_eq!(paused.id, stop, "the menu was rebuilt");
-    tray.click(&["Runners (1)", "auth · api", "Continue"])
+    tray.click(&["Running (1)", "api · auth", "Continue"])
         .await
         .unwrap();
     tray.wait_for_menu(SOON, "running again", |menu| {
-        menu.find(&["auth · api   running"]).cloned()
+        menu.find(&["Running (1)", "api · auth", "running"])
+            .cloned()
     })
     .await;
 
-    tray.click(&["auth · api   running"]).await.unwrap();
+    tray.click(&["Running (1)", "api · auth", "Attach"])
+        .await
+        .unwrap();
     wait_until(SOON, "a click on a runner opens the window", || {
         stage.has_window()
     });
@@ -380,7 +385,8 @@ async fn a_desktop_beside_stratavored_is_its_client_and_takes_over_when_it_is_ki
     let desktop = stage.start(&["--hidden"]);
     let tray = trays.wait_for_item(SOON).await;
     tray.wait_for_menu(SOON, "the runner of the other host", |menu| {
-        menu.find(&["auth · api   running"]).cloned()
+        menu.find(&["Running (1)", "api · auth", "running"])
+            .cloned()
     })
     .await;
     assert_eq!(host.status().await.unwrap().host, "stratavored");
@@ -409,10 +415,11 @@ async fn a_desktop_beside_stratavored_is_its_client_and_takes_over_when_it_is_ki
     .await;
     assert!(program.is_alive());
     tray.wait_for_menu(SOON, "the runner of its own host", |menu| {
-        menu.find(&["auth · api   running"]).cloned()
+        menu.find(&["Running (1)", "api · auth", "running"])
+            .cloned()
     })
     .await;
-    tray.click(&["Runners (1)", "auth · api", "Stop"])
+    tray.click(&["Running (1)", "api · auth", "Stop"])
         .await
         .unwrap();
     wait_until(SOON, "the new host ends the old one's runner", || {
@@ -444,7 +451,8 @@ async fn a_killed_desktop_leaves_its_runners_running_and_the_next_start_adopts_t
     let desktop = stage.start(&["--hidden"]);
     let tray = trays.wait_for_item(SOON).await;
     tray.wait_for_menu(SOON, "the runner again", |menu| {
-        menu.find(&["auth · api   running"]).cloned()
+        menu.find(&["Running (1)", "api · auth", "running"])
+            .cloned()
     })
     .await;
     let host = stage.host().await;

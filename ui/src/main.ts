@@ -1,6 +1,7 @@
 import { mount } from "svelte";
 import App from "./App.svelte";
 import "./app.css";
+import "./form.css";
 import type { Backend } from "./backend/backend";
 import { exposeText } from "./terminal/screen";
 

@@ -2,7 +2,8 @@
 import { flushSync, mount, unmount } from "svelte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import App from "../src/App.svelte";
-import { Fake, type Scene } from "../src/backend/fake/fake";
+import { Fake } from "../src/backend/fake/fake";
+import type { Scene } from "../src/backend/fake/scenes";
 import { soon } from "./soon";
 
 let fake: Fake;
@@ -51,11 +52,20 @@ describe("the window", () => {
 
   it("lists what runs, in its groups, each with its state", async () => {
     await open("day");
-    expect(all("group").map((group) => group.dataset["group"])).toEqual(["running", "starting", "paused", "ended"]);
+    expect(all("group").map((group) => group.dataset["group"])).toEqual([
+      "needs",
+      "working",
+      "limited",
+      "idle",
+      "paused",
+      "starting",
+      "running",
+      "ended",
+    ]);
     expect(all("runner-row").find((row) => row.dataset["name"] === "flaky test")?.textContent).toMatch(
       /exit 1, starts again in \d+ s/,
     );
-    expect(one("foot-runners").textContent).toBe("7 runners, 4 running");
+    expect(one("foot-runners").textContent).toBe("11 runners");
   });
 
   it("moves a row to its new group when the host nudges", async () => {
@@ -118,14 +128,14 @@ describe("the window", () => {
     expect(one("interrupted-banner").textContent).toContain("4 runners were interrupted");
     click("interrupted-start");
     await soon(() => expect(all("interrupted-banner")).toHaveLength(0));
-    expect(fake.runners.filter((runner) => runner.state === "running")).toHaveLength(4);
+    expect(fake.runners.filter((runner) => runner.state === "running")).toHaveLength(8);
   });
 
   it("puts the offer away without starting anything", async () => {
     await open("interrupted");
     click("interrupted-dismiss");
     await soon(() => expect(all("interrupted-banner")).toHaveLength(0));
-    expect(fake.runners.filter((runner) => runner.state === "running")).toHaveLength(0);
+    expect(fake.runners.filter((runner) => runner.state === "running")).toHaveLength(4);
   });
 
   it("opens the launch dialog on the project that the tray names", async () => {
@@ -145,7 +155,7 @@ describe("the window", () => {
     await open("day");
     fake.announce?.closeRequested();
     flushSync();
-    expect(one("closing").textContent).toContain("7 runners can go on without it");
+    expect(one("closing").textContent).toContain("11 runners can go on without it");
     expect(one("closing-quit").textContent).toContain("runners keep running");
     expect(document.activeElement).toBe(one("closing-quit"));
     click("closing-cancel");
@@ -162,7 +172,7 @@ describe("the window", () => {
     fake.announce?.closeRequested();
     flushSync();
     click("closing-stop");
-    expect(one("question-ends").children).toHaveLength(7);
+    expect(one("question-ends").children).toHaveLength(11);
     expect(fake.quits).toEqual([]);
     click("question-confirm");
     expect(fake.quits).toEqual([{ stopRunners: true }]);
@@ -233,7 +243,7 @@ describe("the window", () => {
     await open("day");
     click("view-settings");
     click("quit-stop");
-    expect(one("question-ends").children).toHaveLength(7);
+    expect(one("question-ends").children).toHaveLength(11);
     expect(fake.quits).toEqual([]);
     click("question-confirm");
     expect(fake.quits).toEqual([{ stopRunners: true }]);

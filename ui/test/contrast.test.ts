@@ -46,5 +46,19 @@ describe.each([
     expect(contrast(colour(text), colour(ground))).toBeGreaterThanOrEqual(4.5),
   );
 
+  /** As CSS mixes them: `share` of the first. */
+  const mixed = (a: string, b: string, share: number): string =>
+    `#${[1, 3, 5]
+      .map((at) => Number.parseInt(a.slice(at, at + 2), 16) * share + Number.parseInt(b.slice(at, at + 2), 16) * (1 - share))
+      .map((channel) => Math.round(channel).toString(16).padStart(2, "0"))
+      .join("")}`;
+
+  it.each(["text", "dim", "need"])("%s is readable on the bar that asks for a decision", (text) =>
+    expect(contrast(colour(text), mixed(colour("panel"), colour("need"), 0.88))).toBeGreaterThanOrEqual(4.5),
+  );
+  it.each(["bg", "panel", "term"])("what was found is readable when marked on %s", (ground) =>
+    expect(contrast(colour("text"), mixed(colour("need"), colour(ground), 0.3))).toBeGreaterThanOrEqual(4.5),
+  );
+
   it("gives the terminal its own ground", () => expect(theme(name === "dark").background).toBe(colour("term")));
 });

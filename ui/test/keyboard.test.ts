@@ -19,8 +19,8 @@ describe("the keyboard", () => {
     [key("n", ctrl), { kind: "launch" }],
     [key("1", ctrl, "Digit1"), { kind: "runner", index: 0 }],
     [key("ç", ctrl, "Digit9"), { kind: "runner", index: 8 }],
-    [key("ArrowDown", both), { kind: "neighbour", step: 1 }],
-    [key("ArrowUp", both), { kind: "neighbour", step: -1 }],
+    [key("ArrowDown", both), { kind: "need", step: 1 }],
+    [key("ArrowUp", both), { kind: "need", step: -1 }],
     [key("PageDown", ctrl), { kind: "tab", step: 1 }],
     [key("PageUp", ctrl), { kind: "tab", step: -1 }],
     [key("=", ctrl), { kind: "zoom", step: 1 }],
@@ -55,8 +55,8 @@ describe("the keyboard", () => {
   });
 
   it.each([
-    [key("ArrowRight", both), { kind: "neighbour", step: 1 }],
-    [key("ArrowLeft", both), { kind: "neighbour", step: -1 }],
+    [key("ArrowRight", both), { kind: "need", step: 1 }],
+    [key("ArrowLeft", both), { kind: "need", step: -1 }],
   ])("%j selects words in a text field", (pressed, what) => {
     expect(act(pressed, "terminal")).toEqual(what);
     expect(act(pressed, "elsewhere")).toEqual(what);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { request, type Draft } from "../src/launch/request";
+import { blank, request, type Draft } from "../src/launch/request";
 import { split, Unclosed } from "../src/launch/split";
 import { proposeName } from "../src/projects/name";
 
@@ -20,24 +20,7 @@ describe("splitting a command", () => {
 });
 
 describe("a launch request", () => {
-  const draft = (said: Partial<Draft> = {}): Draft => ({
-    project: "p",
-    program: "claude",
-    command: "",
-    args: "",
-    name: "",
-    env: [],
-    restart: false,
-    attempts: 5,
-    queue: false,
-    memory: null,
-    cpu: null,
-    action: "notify",
-    keepDescendants: false,
-    record: false,
-    node: null,
-    ...said,
-  });
+  const draft = (said: Partial<Draft> = {}): Draft => ({ ...blank("p", "claude"), ...said });
 
   it("asks for what the draft says", () => {
     const made = request(
@@ -85,6 +68,24 @@ describe("a launch request", () => {
     expect(request(draft({ node: "least-loaded" }), null, "id")).toMatchObject({ node: "least-loaded" });
     expect(request(draft({ action: "stop" }), null, "id")).toMatchObject({ ceiling: null, record: false });
   });
+  it("says with which conversation it begins, and where", () => {
+    const plain = { continue_last: false, resume: null, fork: null, preset: null, worktree: null };
+    expect(request(draft(), null, "id")).toMatchObject(plain);
+    expect(request(draft({ mode: "continue" }), null, "id")).toMatchObject({ ...plain, continue_last: true });
+    expect(request(draft({ mode: "resume", session: "s" }), null, "id")).toMatchObject({ ...plain, resume: "s" });
+    expect(request(draft({ mode: "fork", session: "s" }), null, "id")).toMatchObject({ ...plain, fork: "s" });
+    expect(request(draft({ mode: "new", session: "s" }), null, "id")).toMatchObject(plain);
+    expect(request(draft({ worktree: true }), null, "id")).toMatchObject({ ...plain, worktree: "" });
+    expect(request(draft({ worktree: true, worktreeName: " w " }), null, "id")).toMatchObject({ worktree: "w" });
+    expect(request(draft({ worktreeName: "w" }), null, "id")).toMatchObject({ worktree: null });
+  });
+  it("leaves to a preset what only that says", () => {
+    const made = request(draft({ preset: "review", program: null, command: "'unclosed" }), null, "id");
+    expect(made).toMatchObject({ preset: "review", program: null, command: [], args: [], restart: null });
+    expect(request(draft({ preset: "review", restart: true }), null, "id")).toMatchObject({
+      restart: { policy: "on-failure", max_attempts: 5 },
+    });
+  });
   it("sends a command without a program", () => {
     expect(request(draft({ program: null, command: "make watch" }), null, "id")).toMatchObject({
       program: null,
@@ -109,6 +110,8 @@ describe("a launch request", () => {
     [{ memory: 0 }, "memory"],
     [{ memory: 1.5 }, "memory"],
     [{ cpu: -1 }, "cpu"],
+    [{ mode: "resume" }, "session"],
+    [{ mode: "fork", session: "  " }, "session"],
   ])("names the field to mend for %j", (said, field) =>
     expect(request(draft(said), null, "id")).toMatchObject({ field }),
   );

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { runner } from "../src/backend/fake/cast";
+import { attention, runner } from "../src/backend/fake/cast";
 import type { Runner } from "../src/backend/types/Runner";
-import { neighbour, order, settle, type Group } from "../src/fleet/order";
+import { neighbour, nextInNeed, order, settle, type Group } from "../src/fleet/order";
 
 const NOON = new Date(2026, 4, 20, 12, 0, 0).getTime();
 const at = (minutesBefore: number): string => new Date(NOON - minutesBefore * 60_000).toISOString();
@@ -14,28 +14,64 @@ const shape = (groups: Group[]): Record<string, string[]> =>
   Object.fromEntries(groups.map(({ key, ids }) => [key, ids]));
 
 describe("order", () => {
-  it("groups by state and puts the latest first", () => {
+  it("puts first who needs a person, the longest waiting first", () => {
     const groups = order(
       [
-        made("old", { started_at: at(90) }),
-        made("new", { started_at: at(5) }),
+        made("asks", { attention: attention("needs-answer", 5) }),
+        made("works", { attention: attention("working", 1) }),
+        made("stuck", { attention: attention("stalled", 9) }),
+        made("wants", { attention: attention("needs-permission", 20) }),
+        made("wrong", { attention: attention("errored", 1) }),
+      ],
+      NOON,
+    );
+    expect(shape(groups)).toEqual({ needs: ["wants", "stuck", "asks", "wrong"], working: ["works"] });
+  });
+
+  it("groups the others by what they do, the latest first", () => {
+    const groups = order(
+      [
+        made("old", { started_at: at(90), attention: attention("working", 0) }),
+        made("new", { started_at: at(5), attention: attention("working", 4) }),
+        made("held", { attention: attention("rate-limited", 4) }),
+        made("rests", { attention: attention("idle", 7) }),
+        made("rested", { attention: attention("idle", 2) }),
+        made("begins", { started_at: at(2), attention: attention("starting", 0) }),
         made("waits", { state: "queued", started_at: null, created_at: at(1) }),
         made("again", { state: "backoff", started_at: at(3) }),
-        made("still", { state: "paused" }),
+        made("still", { state: "paused", attention: attention("needs-permission", 4) }),
+        made("dark", { attention: attention("unknown", 4) }),
+        made("mute", { unreachable: true, attention: attention("needs-permission", 4) }),
+        made("own", { program: "command", attention: attention("unknown", 4) }),
+        made("odd", { state: "hibernating" }),
         made("going", { state: "stopping" }),
         made("good", { state: "terminated", ended_at: at(30) }),
         made("bad", { state: "failed", ended_at: at(10) }),
       ],
       NOON,
     );
-    expect(groups.map((group) => group.key)).toEqual(["running", "starting", "paused", "stopping", "ended"]);
     expect(shape(groups)).toEqual({
-      running: ["new", "old"],
-      starting: ["waits", "again"],
+      working: ["new", "old"],
+      limited: ["held"],
+      idle: ["rested", "rests"],
       paused: ["still"],
+      starting: ["waits", "begins", "again"],
+      running: ["own"],
+      unknown: ["odd", "mute", "dark"],
       stopping: ["going"],
       ended: ["bad", "good"],
     });
+    expect(groups.map((group) => group.key)).toEqual([
+      "working",
+      "limited",
+      "idle",
+      "paused",
+      "starting",
+      "running",
+      "unknown",
+      "stopping",
+      "ended",
+    ]);
   });
 
   it("leaves out what ended before today", () => {
@@ -100,5 +136,27 @@ describe("neighbour", () => {
     expect(neighbour(groups, null, 1)).toBe("a");
     expect(neighbour(groups, "elsewhere", -1)).toBe("c");
     expect(neighbour([], null, 1)).toBeNull();
+  });
+});
+
+describe("the next who needs a person", () => {
+  const groups: Group[] = [
+    { key: "needs", title: "", ids: ["a", "b"] },
+    { key: "working", title: "", ids: ["c", "d"] },
+    // While somebody reads, one that has come to need a person stands below.
+    { key: "fresh", title: "", ids: ["e"] },
+  ];
+  const needs = (id: string): boolean => ["a", "b", "e"].includes(id);
+
+  it("passes over all who do not", () => {
+    expect(nextInNeed(groups, needs, "c", 1)).toBe("a");
+    expect(nextInNeed(groups, needs, "b", 1)).toBe("e");
+    expect(nextInNeed(groups, needs, "a", -1)).toBe("e");
+    expect(nextInNeed(groups, needs, null, 1)).toBe("a");
+  });
+
+  it("is the next of all while nobody does", () => {
+    expect(nextInNeed(groups, () => false, "c", 1)).toBe("d");
+    expect(nextInNeed([], () => false, null, 1)).toBeNull();
   });
 });

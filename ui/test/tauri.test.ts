@@ -36,7 +36,16 @@ beforeEach(() => {
 const last = (): Call => calls.at(-1) ?? expect.fail("nothing was invoked");
 
 describe("the commands", () => {
-  const launch = { project: "p", command: [], args: [], env: [], keep_descendants: false, queue: false, record: false };
+  const launch = {
+    project: "p",
+    command: [],
+    args: [],
+    env: [],
+    keep_descendants: false,
+    queue: false,
+    record: false,
+    continue_last: false,
+  };
   it.each<[string, (backend: Backend) => Promise<unknown>, object]>([
     ["status", (to) => to.status(), {}],
     ["desktop_state", (to) => to.desktopState(), {}],
@@ -56,6 +65,29 @@ describe("the commands", () => {
     ["open_file", (to) => to.openFile("r", "file:///x"), { runner: "r", url: "file:///x" }],
     ["copy_text", (to) => to.copyText("x", true), { text: "x", primary: true }],
     ["keep_image", (to) => to.keepImage("r"), { runner: "r" }],
+    [
+      "decide",
+      (to) => to.decide({ runner: "r", ask: "7", allow: false, reason: "no" }),
+      { request: { runner: "r", ask: "7", allow: false, reason: "no" } },
+    ],
+    ["get_session", (to) => to.getSession("s"), { session: "s" }],
+    ["read_session", (to) => to.readSession("s"), { session: "s" }],
+    ["export_session", (to) => to.exportSession("s", "/f"), { session: "s", folder: "/f" }],
+    ["archive_session", (to) => to.archiveSession("s"), { session: "s" }],
+    [
+      "resume_session",
+      (to) => to.resumeSession({ target: "s", fork: true }),
+      { request: { target: "s", fork: true } },
+    ],
+    ["usage", (to) => to.usage({ by: "day", since: "2026-05-01" }), { request: { by: "day", since: "2026-05-01" } }],
+    [
+      "set_budget",
+      (to) => to.setBudget({ scope: "global", period: "day", usd: 5 }),
+      { request: { scope: "global", period: "day", usd: 5 } },
+    ],
+    ["remove_budget", (to) => to.removeBudget("b"), { id: "b" }],
+    ["save_preset", (to) => to.savePreset({ name: "n", toml: "" }), { request: { name: "n", toml: "" } }],
+    ["remove_preset", (to) => to.removePreset("n"), { name: "n" }],
     ["autostart_get", (to) => to.autostart(), {}],
     ["autostart_set", (to) => to.setAutostart(true), { enabled: true }],
     ["quit", (to) => to.quit({ stopRunners: true }), { stopRunners: true }],
@@ -81,10 +113,25 @@ describe("the commands", () => {
     ],
     ["answer_interrupted", (to) => to.answerInterrupted(true), { runners: [] }, { start: true }],
     ["config", (to) => to.config("p"), { settings: [] }, { project: "p" }],
+    [
+      "list_sessions",
+      (to) => to.listSessions({ project: "p", limit: 3 }),
+      { sessions: [] },
+      { request: { project: "p", limit: 3 } },
+    ],
+    ["search_sessions", (to) => to.searchSessions({ query: "q" }), { hits: [] }, { request: { query: "q" } }],
+    ["list_budgets", (to) => to.listBudgets(), { budgets: [] }, {}],
+    ["list_presets", (to) => to.listPresets("p"), { presets: [] }, { project: "p" }],
   ])("%s unwraps its list", async (command, call, replied, args) => {
     reply = () => replied;
     expect(await call(tauri)).toEqual([]);
     expect(last()).toMatchObject({ command, args });
+  });
+
+  it("counts the sessions that were read anew", async () => {
+    reply = () => ({ sessions: 7, bytes: 1 });
+    expect(await tauri.reindex()).toBe(7);
+    expect(last()).toMatchObject({ command: "reindex" });
   });
 
   it("reject with a failure, whatever was thrown", async () => {

@@ -16,6 +16,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::termios::{InputModes, OptionalActions, tcgetattr, tcsetattr};
+use stratavore_wire::hook::SOCKET_VARIABLE;
 use stratavore_wire::{FrameDecoder, LaunchSpec, Message, SpawnFailed, SpawnFailure};
 
 use crate::clock;
@@ -111,8 +112,12 @@ fn prepare(launch: &LaunchSpec) -> Result<Exec, Failure> {
     }
     let has = |wanted: &str| launch.env.iter().any(|(key, _)| key == wanted);
     let mut environment = launch.env.clone();
-    environment.retain(|(key, _)| key != "PWD");
+    // A runner started from within another has hooks of its own.
+    environment.retain(|(key, _)| key != "PWD" && key != SOCKET_VARIABLE);
     environment.push(("PWD".to_owned(), launch.cwd.clone()));
+    if let Some(socket) = launch.socket.to_str() {
+        environment.push((SOCKET_VARIABLE.to_owned(), socket.to_owned()));
+    }
     for (key, value) in [("TERM", "xterm-256color"), ("COLORTERM", "truecolor")] {
         if !has(key) {
             environment.push((key.to_owned(), value.to_owned()));

@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod exec;
 pub mod history;
+pub mod hook;
 pub mod paste;
 pub mod peer;
 pub mod place;

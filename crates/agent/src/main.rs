@@ -4,13 +4,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use stratavore_agent::start::Ended;
-use stratavore_agent::{exec, start};
+use stratavore_agent::{exec, hook, start};
 
 const USAGE: &str = "\
 stratavore-agent runs one program for Stratavore and keeps its terminal. It is started by its supervisor.
 
 usage: stratavore-agent run            with the supervisor's socket as standard input
        stratavore-agent exec SOCKET    becomes the program; used by `run`
+       stratavore-agent hook           hands its standard input to the agent that STRATAVORE_AGENT_SOCKET names, and
+                                       prints the answer; run by the program as its hook, and never fails
        stratavore-agent --version
 ";
 
@@ -29,6 +31,10 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::from(127),
             Err(error) => fail(&format!("hear what to execute: {error}")),
         },
+        ["hook", ..] => {
+            hook::run();
+            ExitCode::SUCCESS
+        }
         ["--version"] => {
             println!("stratavore-agent {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

@@ -41,6 +41,9 @@ pub struct Peer {
     /// Who it is, once it has greeted.
     pub role: Option<Role>,
     acknowledges: bool,
+    hears_hooks: bool,
+    /// How many hooks it was not told of, since it was told of one.
+    pub missed: u64,
     /// What it looks at, once attached.
     pub viewer: Option<Viewer>,
     /// Which history it is sent as it comes about.
@@ -141,6 +144,8 @@ impl Peer {
             since: now,
             role: None,
             acknowledges: false,
+            hears_hooks: false,
+            missed: 0,
             viewer: None,
             follows: None,
             wants_screen: None,
@@ -155,6 +160,18 @@ impl Peer {
             .is_ok_and(|credentials| credentials.uid == rustix::process::geteuid())
     }
 
+    /// Gives the process at the other end.
+    pub fn pid(&self) -> Option<i32> {
+        rustix::net::sockopt::socket_peercred(self)
+            .ok()
+            .map(|credentials| credentials.pid.as_raw_nonzero().get())
+    }
+
+    /// Says whether it is a supervisor that is there and wants to be told of hooks.
+    pub fn hears_hooks(&self) -> bool {
+        self.hears_hooks && !self.gone && !self.leaving
+    }
+
     /// Notes who it is.
     pub fn greeted(&mut self, hello: &Hello) {
         let can = |wanted: &str| {
@@ -165,6 +182,7 @@ impl Peer {
         };
         self.role = Some(hello.role);
         self.acknowledges = can(capability::ACK);
+        self.hears_hooks = hello.role == Role::Supervisor && can(capability::HOOKS);
         self.decoder.set_limit(MAX_FRAME);
     }
 

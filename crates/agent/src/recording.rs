@@ -129,6 +129,7 @@ mod tests {
             attempt_dir: directory.path().to_owned(),
             socket: directory.path().join("s"),
             heartbeat_ms: 1000,
+            hooks: stratavore_wire::HookPolicy::default(),
         };
         let at = Timestamp(1_700_000_000_000_000);
         let size = Size::bounded(80, 24);

@@ -10,6 +10,10 @@ use crate::process::{self, Process, Stat};
 
 /// Passes in search of processes that were born meanwhile, when pausing.
 const PASSES_MAX: usize = 100;
+/// Ways up to the root, when parents end on the way.
+const ASCENTS_MAX: usize = 3;
+/// No tree is deeper; a way up that goes in a circle, for pids come back, ends here.
+const GENERATIONS_MAX: usize = 1000;
 
 /// Knows the tree below this process.
 #[derive(Debug)]
@@ -83,6 +87,24 @@ impl Tree {
         {
             self.cgroup = None;
         }
+    }
+
+    /// Says whether a process descends from this one, by asking upwards: a tree may be large.
+    pub fn holds(&self, pid: i32) -> bool {
+        // A parent that ends meanwhile leaves its children to this process or to another above them: then anew.
+        (0..ASCENTS_MAX)
+            .find_map(|_| self.ascend(pid))
+            .unwrap_or(false)
+    }
+
+    fn ascend(&self, mut pid: i32) -> Option<bool> {
+        for _ in 0..GENERATIONS_MAX {
+            pid = Stat::read(pid)?.parent;
+            if pid == self.root || pid <= 1 {
+                return Some(pid == self.root);
+            }
+        }
+        Some(false)
     }
 
     /// Lists the living descendants, parents before children.

@@ -80,6 +80,12 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
 pub(crate) fn launch_failure(error: LaunchError) -> Failure {
     match error {
         LaunchError::Invalid { message, hint } => Failure::new(Code::Invalid, message).hint(hint),
+        LaunchError::Held { ref runner, .. } => Failure::new(Code::Conflict, error.to_string())
+            .hint(format!(
+                "attach to it with `stratavore attach {runner}`, or begin a copy with --fork"
+            )),
+        LaunchError::Worktree(error) => Failure::new(Code::Conflict, error.to_string())
+            .hint("mend that, or launch without a worktree"),
         LaunchError::Config(error) => Failure::new(Code::BadConfig, error.to_string())
             .hint("mend that line of the project's settings"),
         LaunchError::Store(error) => store_failure(error),

@@ -6,7 +6,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use crate::{Api, v1};
+use crate::host::Peer;
+use crate::{Api, Code, Failure, v1};
 
 /// Serves an api.
 pub(crate) struct Service(pub(crate) Arc<dyn Api>);
@@ -122,6 +123,15 @@ impl v1::stratavore_server::Stratavore for Service {
         &self,
         request: Request<v1::DecideRequest>,
     ) -> Result<Response<v1::DecideReply>, Status> {
+        let peer = request.extensions().get::<Peer>().copied();
+        if let Some(runner) = peer.unwrap_or_default().runner() {
+            return Err(Failure::new(
+                Code::Conflict,
+                format!("a permission cannot be given from within a runner, and this is {runner}"),
+            )
+            .hint("answer in the window, the tray, a notification, or a terminal of your own")
+            .into());
+        }
         serve!(self.decide(request)).map(|_| Response::new(v1::DecideReply {}))
     }
     async fn list_sessions(

@@ -1,6 +1,7 @@
 //! The host of a data directory: takes its lock, opens its store, supervises, and answers at its socket.
 
 pub mod logs;
+mod peer;
 mod serve;
 mod store;
 
@@ -16,6 +17,7 @@ use stratavore_core::clock::SystemClock;
 use stratavore_core::config::{BadConfig, Config};
 use stratavore_core::launch::RUNNER_VARIABLE;
 use stratavore_core::places::{MAX_SOCKET_PATH, Places};
+use stratavore_core::usage::{BadPrices, Prices};
 use stratavore_rpc::HostRecord;
 use stratavore_store::StoreError;
 use stratavore_supervisor::broker::BrokerError;
@@ -28,6 +30,7 @@ use tracing::{error, info};
 
 use crate::{Api, Local, v1};
 
+pub(crate) use peer::Peer;
 pub use serve::Clients;
 use store::Opened;
 
@@ -59,6 +62,9 @@ pub enum HostError {
         "this is inside of the runner {0}, with which a host would end, and all that it starts with it; start it outside"
     )]
     Inside(String),
+    /// The table of prices cannot be used.
+    #[error("{0}; mend it, or unset prices.file")]
+    Prices(#[from] BadPrices),
     /// Another host supervises this data directory.
     #[error("{} is supervised by another process", .0.display())]
     Held(PathBuf),
@@ -134,6 +140,20 @@ pub fn load_config(
     Ok(config.with_env(environment)?)
 }
 
+/// Reads the table of prices: the built-in one, or that of the settings.
+fn prices(config: &Config) -> Result<Prices, HostError> {
+    let Some(path) = config.prices_file() else {
+        return Ok(Prices::built_in());
+    };
+    let text = fs::read_to_string(path).map_err(|source| HostError::Place {
+        operation: "read the table of prices",
+        path: path.to_owned(),
+        source,
+        mend: "point prices.file at one that can be read, or unset it",
+    })?;
+    Ok(Prices::parse(&path.display().to_string(), &text)?)
+}
+
 /// How often, and after which pauses, a lock is tried again whose holder is not the host that was recorded.
 const LOCK_PATIENCE: u32 = 100;
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
@@ -170,6 +190,7 @@ impl Host {
             Some(url) => Some(url.expose().parse().map_err(HostError::Broker)?),
             None => None,
         };
+        let prices = prices(&config)?;
         let Opened { store, membership } = store::open(&places, &config).await?;
         let socket = places.host_socket(store.instance());
         if socket.as_os_str().len() > MAX_SOCKET_PATH {
@@ -191,6 +212,7 @@ impl Host {
             clock: Arc::new(SystemClock),
             config,
             environment: environment(),
+            prices,
             broker,
             membership,
         });

@@ -1,9 +1,14 @@
 //! The api of the supervisor in this process.
 
+mod attention;
 mod directory;
 mod find;
 mod launch;
 mod listing;
+mod notices;
+mod presets;
+mod sessions;
+mod usage;
 mod view;
 
 use std::time::Duration;
@@ -62,7 +67,8 @@ impl Local {
     }
 
     async fn view(&self, view: RunnerView) -> v1::Runner {
-        view::runner(&self.supervisor, view)
+        let known = self.supervisor.known().await;
+        view::runner(&self.supervisor, view, &known)
     }
 
     async fn apply(&self, reference: &str, input: Input) -> Result<v1::Runner> {
@@ -337,13 +343,15 @@ impl Api for Local {
 
     async fn launch(&self, request: v1::LaunchRequest) -> Result<v1::Runner> {
         let project = find::project(&self.supervisor, &request.project).await?;
+        let request = presets::lay_under(&self.supervisor, &project, request).await?;
+        let begins = launch::begins(&self.supervisor, &request).await?;
         let config = self.config_in(&project.path).await?;
         let on = match request.node.as_deref() {
             None => Where::Here,
             Some(launch::LEAST_LOADED) => Where::LeastLoaded,
             Some(node) => Where::Node(find::node(&self.supervisor, node).await?.id),
         };
-        let request = launch::request(&config, project, on, request)?;
+        let request = launch::request(&config, project, on, begins, request)?;
         let view = self
             .supervisor
             .launch(request)
@@ -447,70 +455,93 @@ impl Api for Local {
         Ok(v1::Runners { runners })
     }
 
-    async fn decide(&self, _request: v1::DecideRequest) -> Result<()> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn decide(&self, request: v1::DecideRequest) -> Result<()> {
+        attention::decide(&self.supervisor, request).await
     }
 
-    async fn sessions(&self, _request: v1::ListSessionsRequest) -> Result<v1::Sessions> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn sessions(&self, request: v1::ListSessionsRequest) -> Result<v1::Sessions> {
+        sessions::list(&self.supervisor, request).await
     }
 
-    async fn session(&self, _request: v1::SessionRef) -> Result<v1::Session> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn session(&self, request: v1::SessionRef) -> Result<v1::Session> {
+        sessions::get(&self.supervisor, &request.session).await
     }
 
-    async fn search_sessions(&self, _request: v1::SearchSessionsRequest) -> Result<v1::SearchHits> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn search_sessions(&self, request: v1::SearchSessionsRequest) -> Result<v1::SearchHits> {
+        sessions::search(&self.supervisor, request).await
     }
 
-    async fn export_session(
-        &self,
-        _request: v1::ExportSessionRequest,
-    ) -> Result<v1::SessionExport> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn export_session(&self, request: v1::ExportSessionRequest) -> Result<v1::SessionExport> {
+        sessions::export(&self.supervisor, request).await
     }
 
     async fn archive_sessions(
         &self,
-        _request: v1::ArchiveSessionsRequest,
+        request: v1::ArchiveSessionsRequest,
     ) -> Result<v1::ArchiveSessionsReply> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+        sessions::archive(&self.supervisor, request).await
     }
 
-    async fn resume(&self, _request: v1::ResumeRequest) -> Result<v1::Runner> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn resume(&self, request: v1::ResumeRequest) -> Result<v1::Runner> {
+        let session = sessions::to_resume(&self.supervisor, &request.target).await?;
+        sessions::resumable(&self.supervisor, &session, request.fork).await?;
+        let project = session.project.ok_or_else(|| {
+            Failure::new(
+                Code::Conflict,
+                format!("the session {} is in no project", session.key.id),
+            )
+        })?;
+        let (resume, fork) = match request.fork {
+            true => (None, Some(session.key.id)),
+            false => (Some(session.key.id), None),
+        };
+        self.launch(v1::LaunchRequest {
+            project: project.to_string(),
+            program: Some(session.key.program),
+            name: request.name,
+            columns: request.columns,
+            rows: request.rows,
+            resume,
+            fork,
+            ..v1::LaunchRequest::default()
+        })
+        .await
     }
 
     async fn reindex(&self) -> Result<v1::ReindexReply> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+        let scanned = self.supervisor.reindex().await.map_err(store_failure)?;
+        Ok(v1::ReindexReply {
+            sessions: scanned.transcripts,
+            bytes: scanned.bytes,
+        })
     }
 
-    async fn usage(&self, _request: v1::UsageRequest) -> Result<v1::UsageReport> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn usage(&self, request: v1::UsageRequest) -> Result<v1::UsageReport> {
+        usage::report(&self.supervisor, request).await
     }
 
     async fn budgets(&self) -> Result<v1::Budgets> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+        usage::budgets(&self.supervisor).await
     }
 
-    async fn set_budget(&self, _request: v1::SetBudgetRequest) -> Result<v1::Budget> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn set_budget(&self, request: v1::SetBudgetRequest) -> Result<v1::Budget> {
+        usage::set_budget(&self.supervisor, request).await
     }
 
-    async fn remove_budget(&self, _request: v1::BudgetRef) -> Result<()> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn remove_budget(&self, request: v1::BudgetRef) -> Result<()> {
+        usage::remove_budget(&self.supervisor, request).await
     }
 
-    async fn presets(&self, _request: v1::ListPresetsRequest) -> Result<v1::Presets> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn presets(&self, request: v1::ListPresetsRequest) -> Result<v1::Presets> {
+        presets::list(&self.supervisor, request).await
     }
 
-    async fn save_preset(&self, _request: v1::SavePresetRequest) -> Result<v1::Preset> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn save_preset(&self, request: v1::SavePresetRequest) -> Result<v1::Preset> {
+        presets::save(&self.supervisor, request).await
     }
 
-    async fn remove_preset(&self, _request: v1::PresetRef) -> Result<()> {
-        Err(Failure::new(Code::Unavailable, "not built yet"))
+    async fn remove_preset(&self, request: v1::PresetRef) -> Result<()> {
+        presets::remove(&self.supervisor, request).await
     }
 
     async fn terminal(&self, request: v1::RunnerRef) -> Result<v1::Terminal> {
@@ -685,14 +716,7 @@ impl Api for Local {
         &self,
         request: v1::ClaimNotificationsRequest,
     ) -> Result<v1::Notifications> {
-        let notices = self
-            .supervisor
-            .claim_notices(&request.consumer)
-            .await
-            .map_err(store_failure)?;
-        Ok(v1::Notifications {
-            notifications: notices.into_iter().map(view::notification).collect(),
-        })
+        notices::claim(&self.supervisor, &request.consumer).await
     }
 
     async fn notification_shown(&self, request: v1::NotificationShownRequest) -> Result<()> {

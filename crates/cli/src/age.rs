@@ -10,6 +10,14 @@ pub(crate) fn since(time: &str, now: DateTime<Utc>) -> String {
     }
 }
 
+/// Tells how long after `now` an RFC 3339 time is; an empty text when it is no time.
+pub(crate) fn until(time: &str, now: DateTime<Utc>) -> String {
+    match DateTime::parse_from_rfc3339(time) {
+        Ok(time) => short(time.signed_duration_since(now)),
+        Err(_) => String::new(),
+    }
+}
+
 /// Renders a length of time in its largest unit; what a clock set back would make negative is now.
 fn short(age: TimeDelta) -> String {
     let seconds = age.num_seconds().max(0);
@@ -40,5 +48,8 @@ mod tests {
         ] {
             assert_eq!(since(time, now), age, "{time}");
         }
+        assert_eq!(until("2026-03-01T14:59:59Z", now), "2h");
+        assert_eq!(until("2026-03-01T11:00:00Z", now), "0s");
+        assert_eq!(until("tomorrow", now), "");
     }
 }

@@ -1,27 +1,42 @@
 //! The command line: every command, argument and flag, and the help that goes with them.
 
+mod attention;
+mod launch;
+mod preset;
+mod session;
+mod usage;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+pub(crate) use self::attention::{AttentionArgs, Awaited, DecideArgs, Verdict, WaitArgs};
+pub(crate) use self::launch::{LaunchArgs, Restart, Size};
+pub(crate) use self::preset::{PresetCommand, PresetSetArgs, Written};
+pub(crate) use self::session::{
+    ResumeArgs, SessionsCommand, SessionsExportArgs, SessionsListArgs, SessionsSearchArgs,
+};
+pub(crate) use self::usage::{
+    AtLimit, BudgetCommand, BudgetScope, BudgetSetArgs, By, Moment, UsageArgs,
+};
 use crate::terminal::keys::Key;
-use stratavore_core::command::{self, BadCommand};
 
 /// What each exit code means; shown by `--help`.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done
-  1  failed, or came out otherwise than asked for
-  2  the command line makes no sense
-  3  no such runner or project
-  4  a name or prefix means several
-  5  refused by a quota
-  6  not possible in the present state, or a name is taken
-  7  a time limit was reached
-  8  no host runs, or what is needed is not there now
-  9  a setting is wrong
+   0  done
+   1  failed, or came out otherwise than asked for
+   2  the command line makes no sense
+   3  no such runner, project, session, budget or preset
+   4  a name or prefix means several
+   5  refused by a quota
+   6  not possible in the present state, or a name is taken
+   7  a time limit was reached
+   8  no host runs, or what is needed is not there now
+   9  a setting is wrong
+  10  refused by a budget
 
 Data goes to stdout, everything else to stderr. A RUNNER is a name, an id, or a prefix of either that means just one.";
 
@@ -66,6 +81,10 @@ pub(crate) enum Command {
     Runners(RunnersArgs),
     /// Show one runner
     Show(RunnerArg),
+    /// List the runners that need you, and what they ask
+    Attention(AttentionArgs),
+    /// Allow or deny what a runner waits for
+    Decide(DecideArgs),
     /// Attach this terminal to a runner's; ctrl-\ detaches
     Attach(AttachArgs),
     /// Type text into a runner's terminal
@@ -76,7 +95,7 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Play the recording of a runner launched with --record
     Play(PlayArgs),
-    /// Wait until a runner has come to a state
+    /// Wait until a runner has come to a state, is idle, or needs you
     Wait(WaitArgs),
     /// Stop runners, with every process they started
     Stop(StopArgs),
@@ -88,6 +107,19 @@ pub(crate) enum Command {
     Restart(RunnerArg),
     /// List the runners that a reboot or logout interrupted, start them again, or dismiss the offer
     Interrupted(InterruptedArgs),
+    /// List, show, search, export or archive the programs' own conversations
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Launch a runner that goes on with a session, or with that of a runner that ended
+    Resume(ResumeArgs),
+    /// Show the tokens that were used, and what they cost
+    Usage(UsageArgs),
+    /// Set, list, show or remove budgets: how much may be used in a time
+    #[command(subcommand)]
+    Budget(BudgetCommand),
+    /// List, show, set, remove or share presets: named launches
+    #[command(subcommand)]
+    Preset(PresetCommand),
     /// Print the events, in the order in which they were committed
     Events(EventsArgs),
     /// List the machines that share a store, or forget one that is gone
@@ -204,68 +236,6 @@ pub(crate) struct ProjectAddArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct LaunchArgs {
-    /// The project to launch in
-    pub(crate) project: String,
-    /// The program to run; default: the one configured
-    #[arg(long, value_parser = ["claude", "codex", "gemini", "opencode"], conflicts_with = "command")]
-    pub(crate) program: Option<String>,
-    /// A command to run instead; split into words as a shell does, run without one
-    #[arg(long, value_name = "CMD")]
-    pub(crate) command: Option<CommandWords>,
-    /// What to call the runner; default: made from the project's name
-    #[arg(long, value_name = "N")]
-    pub(crate) name: Option<String>,
-    /// A variable for the runner's environment; may be repeated
-    #[arg(long, value_name = "K=V")]
-    pub(crate) env: Vec<Variable>,
-    /// Whether to start it again when it fails; default: as configured
-    #[arg(long)]
-    pub(crate) restart: Option<Restart>,
-    /// How often to start it in all, with --restart on-failure
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) max_attempts: Option<u32>,
-    /// Wait in line, rather than be refused, when a quota is full
-    #[arg(long)]
-    pub(crate) queue: bool,
-    #[command(flatten)]
-    pub(crate) ceilings: Ceilings,
-    /// What happens above these ceilings; default: as configured
-    #[arg(long, value_name = "ACTION", requires = "Ceilings")]
-    pub(crate) ceiling_action: Option<CeilingAction>,
-    /// Leave alive what the program leaves behind when it exits normally
-    #[arg(long)]
-    pub(crate) keep_descendants: bool,
-    /// Record all that it writes to its terminal, for `stratavore play`
-    #[arg(long)]
-    pub(crate) record: bool,
-    /// The node to run it on, or `least-loaded`; default: this machine
-    #[arg(long, conflicts_with = "attach")]
-    pub(crate) node: Option<String>,
-    /// The terminal's first size; default: this terminal's
-    #[arg(long, value_name = "COLSxROWS")]
-    pub(crate) size: Option<Size>,
-    /// Attach this terminal once it runs
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) attach: bool,
-    /// Arguments for the program
-    #[arg(last = true, value_name = "ARGS")]
-    pub(crate) args: Vec<String>,
-}
-
-/// What the runner's processes together may use.
-#[derive(Debug, Args)]
-#[group(multiple = true)]
-pub(crate) struct Ceilings {
-    /// Memory that all its processes together may use, in MB
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
-    pub(crate) memory_mb: Option<u64>,
-    /// CPU that all its processes together may use; 100 is one core
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) cpu_percent: Option<u32>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct RunnersArgs {
     /// Only this project's
     #[arg(long, value_name = "P")]
@@ -350,18 +320,6 @@ pub(crate) struct PlayArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct WaitArgs {
-    /// The runner
-    pub(crate) runner: String,
-    /// The state to wait for
-    #[arg(long = "for", value_name = "STATE")]
-    pub(crate) state: Awaited,
-    /// Give up after this many seconds
-    #[arg(long, value_name = "S")]
-    pub(crate) timeout: Option<Seconds>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct StopArgs {
     #[command(flatten)]
     pub(crate) target: StopTarget,
@@ -437,119 +395,6 @@ pub(crate) enum HostCommand {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Restart {
-    Never,
-    OnFailure,
-}
-
-impl Restart {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Never => "never",
-            Self::OnFailure => "on-failure",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CeilingAction {
-    Notify,
-    Pause,
-    Stop,
-}
-
-impl CeilingAction {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Notify => "notify",
-            Self::Pause => "pause",
-            Self::Stop => "stop",
-        }
-    }
-}
-
-/// A state that `wait` waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Awaited {
-    Running,
-    Terminated,
-    Failed,
-}
-
-impl Awaited {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Terminated => "terminated",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// A command, split into words as a shell does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CommandWords(pub(crate) Vec<String>);
-
-impl FromStr for CommandWords {
-    type Err = BadCommand;
-    fn from_str(text: &str) -> Result<Self, BadCommand> {
-        command::split(text).map(Self)
-    }
-}
-
-/// An environment variable and its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Variable {
-    pub(crate) key: String,
-    pub(crate) value: String,
-}
-
-impl FromStr for Variable {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let Some((key, value)) = text.split_once('=') else {
-            return Err("it has no '='; write KEY=VALUE".to_owned());
-        };
-        if key.is_empty() {
-            return Err("its key is empty; write KEY=VALUE".to_owned());
-        }
-        if key.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("its key has white space or control characters".to_owned());
-        }
-        Ok(Self {
-            key: key.to_owned(),
-            value: value.to_owned(),
-        })
-    }
-}
-
-/// A terminal's size in cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) columns: u16,
-    pub(crate) rows: u16,
-}
-
-impl FromStr for Size {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let cells = |text: &str| {
-            text.parse::<u16>()
-                .ok()
-                .filter(|n| (1..=10_000).contains(n))
-        };
-        text.split_once('x')
-            .and_then(|(columns, rows)| {
-                Some(Self {
-                    columns: cells(columns)?,
-                    rows: cells(rows)?,
-                })
-            })
-            .ok_or_else(|| "write COLSxROWS, such as 120x40, each from 1 to 10000".to_owned())
-    }
-}
-
 /// A length of time, in seconds with an optional fraction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Seconds(pub(crate) f64);
@@ -589,52 +434,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_command_is_split_as_a_shell_splits_words() {
-        let words = |text: &str| text.parse::<CommandWords>().map(|words| words.0);
-        assert_eq!(
-            words(r#"sh -c "echo 'a  b' $HOME""#).unwrap(),
-            ["sh", "-c", "echo 'a  b' $HOME"]
-        );
-        assert_eq!(words(r"a\ b '' c").unwrap(), ["a b", "", "c"]);
-        for bad in ["", "  ", "'open", "a \"b", "''"] {
-            assert!(words(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_variable_needs_a_key_and_may_have_any_value() {
-        let read = |text: &str| text.parse::<Variable>().map(|v| (v.key, v.value));
-        assert_eq!(read("A=b=c"), Ok(("A".into(), "b=c".into())));
-        assert_eq!(read("A="), Ok(("A".into(), String::new())));
-        for bad in ["A", "=b", "", "A B=c", "A\n=c"] {
-            assert!(read(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_size_has_two_sensible_numbers() {
-        assert_eq!(
-            "120x40".parse(),
-            Ok(Size {
-                columns: 120,
-                rows: 40
-            })
-        );
-        for bad in [
-            "",
-            "120",
-            "x",
-            "0x40",
-            "120x",
-            "120x99999",
-            "-1x3",
-            "120X40",
-        ] {
-            assert!(bad.parse::<Size>().is_err(), "{bad:?}");
-        }
     }
 
     #[test]

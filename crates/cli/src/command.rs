@@ -1,6 +1,9 @@
 //! The commands.
 
+mod attention;
+mod budget;
 mod db;
+mod decide;
 mod doctor;
 mod events;
 mod launch;
@@ -8,12 +11,16 @@ mod logs;
 mod node;
 mod outbox;
 mod play;
+mod preset;
 mod project;
+mod resume;
+mod sessions;
 mod shell;
 mod smart;
 mod status;
 mod steer;
 mod terminal;
+mod usage;
 mod wait;
 
 use std::io::{self, Write};
@@ -59,6 +66,8 @@ pub(crate) async fn run(call: &Invocation, cli: Cli) -> Result<ExitCode> {
             call.output
                 .data(&runner, |runner| runner::card(runner, call.now()))?;
         }
+        Command::Attention(args) => return attention::run(call, args).await,
+        Command::Decide(args) => decide::run(call, args).await?,
         Command::Attach(args) => return terminal::attach(call, &args).await,
         Command::Send(args) => terminal::send(call, args).await?,
         Command::Screen(args) => terminal::screen(call, args).await?,
@@ -70,6 +79,11 @@ pub(crate) async fn run(call: &Invocation, cli: Cli) -> Result<ExitCode> {
         Command::Continue(args) => steer::go_on(call, args.runner).await?,
         Command::Restart(args) => steer::restart(call, args.runner).await?,
         Command::Interrupted(args) => steer::interrupted(call, &args).await?,
+        Command::Sessions(command) => sessions::run(call, command).await?,
+        Command::Resume(args) => return resume::run(call, args).await,
+        Command::Usage(args) => usage::run(call, args).await?,
+        Command::Budget(command) => budget::run(call, command).await?,
+        Command::Preset(command) => preset::run(call, command).await?,
         Command::Events(args) => events::run(call, args).await?,
         Command::Db(command) => db::run(call, command).await?,
         Command::Node(command) => node::run(call, command).await?,

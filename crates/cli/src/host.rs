@@ -262,7 +262,10 @@ impl Host {
             }
             loop {
                 match nudges.message().await? {
-                    Some(nudge) if nudge.entity == "status" => break,
+                    // What a runner needs is observed, and may change without its record.
+                    Some(nudge) if matches!(nudge.entity.as_str(), "status" | "observations") => {
+                        break;
+                    }
                     Some(nudge) if nudge.entity == "runner" && nudge.id == id => break,
                     Some(_) => {}
                     None => return Err(Status::unavailable("the host went away")),

@@ -3,6 +3,7 @@
 mod age;
 mod args;
 mod attach;
+mod attention;
 mod command;
 mod failure;
 mod host;
@@ -11,9 +12,11 @@ mod output;
 mod picture;
 mod play;
 mod runner;
+mod session;
 mod table;
 mod terminal;
 mod text;
+mod usage;
 
 use std::process::ExitCode;
 

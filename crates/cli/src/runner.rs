@@ -1,12 +1,15 @@
 //! A runner, as people are told of it.
 
 use chrono::{DateTime, Utc};
+use stratavore_core::attention::Need;
 use stratavore_rpc::v1;
 
 use crate::age;
+use crate::attention;
 use crate::output::Style;
 use crate::table::{Side, Table};
 use crate::text::printable;
+use crate::usage;
 
 /// Tells whether a runner has ended and stays so.
 pub(crate) fn has_ended(runner: &v1::Runner) -> bool {
@@ -38,8 +41,11 @@ pub(crate) fn table(runners: &[v1::Runner], now: DateTime<Utc>, style: Style) ->
         ("PROGRAM", Side::Left),
     ];
     heading.extend(several.then_some(("NODE", Side::Left)));
+    heading.push(("STATE", Side::Left));
+    // Programs that tell nothing of themselves need no column either.
+    let attended = runners.iter().any(|runner| runner.attention.is_some());
+    heading.extend(attended.then_some(("ATTENTION", Side::Left)));
     heading.extend([
-        ("STATE", Side::Left),
         ("PID", Side::Right),
         ("CPU", Side::Right),
         ("MEMORY", Side::Right),
@@ -53,8 +59,9 @@ pub(crate) fn table(runners: &[v1::Runner], now: DateTime<Utc>, style: Style) ->
             runner.program.clone(),
         ];
         row.extend(several.then(|| runner.node.clone()));
+        row.push(state(runner, now));
+        row.extend(attended.then(|| attention::short(runner, now)));
         row.extend([
-            state(runner, now),
             runner.pid.map(|pid| pid.to_string()).unwrap_or_default(),
             runner
                 .cpu_percent
@@ -105,7 +112,7 @@ pub(crate) fn card(runner: &v1::Runner, now: DateTime<Utc>) -> String {
             age if age.is_empty() => report.text.clone(),
             age => format!("{} ({age} ago)", report.text),
         });
-    let rows = [
+    let mut rows = vec![
         ("name", runner.name.clone()),
         ("id", runner.id.clone()),
         ("project", runner.project.clone()),
@@ -114,7 +121,16 @@ pub(crate) fn card(runner: &v1::Runner, now: DateTime<Utc>) -> String {
         ("directory", runner.cwd.clone()),
         ("node", runner.node.clone()),
         ("person", runner.person.clone()),
+        ("worktree", runner.worktree.clone().unwrap_or_default()),
         ("state", state(runner, now)),
+    ];
+    rows.extend(
+        runner
+            .attention
+            .iter()
+            .flat_map(|known| needs(runner, known, now)),
+    );
+    rows.extend([
         ("attempt", runner.attempt.to_string()),
         (
             "pid",
@@ -149,8 +165,62 @@ pub(crate) fn card(runner: &v1::Runner, now: DateTime<Utc>) -> String {
         ("restart", restart.unwrap_or_default()),
         ("ceiling", ceiling.unwrap_or_default()),
         ("recording", runner.recording.clone().unwrap_or_default()),
-    ];
+        ("session", session(runner)),
+    ]);
+    rows.extend(runner.usage.iter().flat_map(usage::rows));
     rows_text(&rows)
+}
+
+/// Tells what it needs: the state, where that is known from, and what is asked, with the request's id.
+fn needs(
+    runner: &v1::Runner,
+    known: &v1::Attention,
+    now: DateTime<Utc>,
+) -> Vec<(&'static str, String)> {
+    let need = attention::need(runner).unwrap_or(Need::Unknown);
+    if runner.unreachable {
+        let text = format!("{need}: {}", attention::what(runner, now));
+        return vec![("attention", text)];
+    }
+    let asks = matches!(need, Need::NeedsPermission | Need::NeedsAnswer);
+    let mut rows = vec![
+        (
+            "attention",
+            format!(
+                "{need} since {}, by its {}",
+                when(&known.since, now),
+                known.source
+            ),
+        ),
+        (
+            if asks { "asks" } else { "detail" },
+            attention::what(runner, now),
+        ),
+    ];
+    if let Some(ask) = &known.ask {
+        let left = age::until(&ask.until, now);
+        rows.extend([
+            ("because", ask.reason.clone().unwrap_or_default()),
+            (
+                "request",
+                format!("{} (can be answered for {left} more)", ask.id),
+            ),
+        ]);
+    }
+    rows
+}
+
+/// Tells the session that it holds, and how it came to it.
+fn session(runner: &v1::Runner) -> String {
+    let Some(id) = runner.session_id.clone() else {
+        return String::new();
+    };
+    match runner.mode.as_str() {
+        "continue" => format!("{id} (continued)"),
+        "resume" => format!("{id} (resumed)"),
+        "fork" => format!("{id} (a copy)"),
+        _ => id,
+    }
 }
 
 /// Tells who looks on, and whose size the terminal has.

@@ -422,6 +422,8 @@ fn help() {
         "launch",
         "runners",
         "show",
+        "attention",
+        "decide",
         "attach",
         "send",
         "screen",
@@ -433,6 +435,17 @@ fn help() {
         "continue",
         "restart",
         "interrupted",
+        "sessions",
+        "sessions list",
+        "sessions search",
+        "sessions export",
+        "resume",
+        "usage",
+        "budget",
+        "budget set",
+        "preset",
+        "preset set",
+        "preset import",
         "events",
         "status",
         "audit verify",
@@ -455,7 +468,14 @@ fn completions_are_complete() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&home, &["completions", shell]);
         assert_eq!(script.code, 0);
-        for command in ["interrupted", "keep-descendants", "read-only", "idle-limit"] {
+        for command in [
+            "interrupted",
+            "keep-descendants",
+            "read-only",
+            "idle-limit",
+            "at-limit",
+            "reindex",
+        ] {
             assert!(script.stdout.contains(command), "{shell} lacks {command}");
         }
     }

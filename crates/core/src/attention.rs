@@ -149,6 +149,8 @@ impl Said {
 pub struct Evidence {
     /// What each source said last.
     said: [Option<Said>; Source::ALL.len()],
+    /// When it said so last: a state that is said again holds since it was said first.
+    heard: [Option<Timestamp>; Source::ALL.len()],
     /// When anything last moved: output, CPU, a new row of the transcript.
     pub moved_at: Option<Timestamp>,
     /// Since when the program runs.
@@ -159,6 +161,7 @@ impl Evidence {
     /// Takes what a source says. The same state said again keeps since when it holds.
     pub fn say(&mut self, source: Source, said: Said) {
         let slot = &mut self.said[source as usize];
+        self.heard[source as usize] = Some(said.at);
         match slot {
             Some(before) if before.need == said.need && before.detail == said.detail => {
                 before.until = said.until;
@@ -170,12 +173,18 @@ impl Evidence {
     /// Forgets what a source said: it speaks no more, or of something that is over.
     pub fn unsay(&mut self, source: Source) {
         self.said[source as usize] = None;
+        self.heard[source as usize] = None;
     }
 
     /// Returns what a source said last.
     #[must_use]
     pub const fn of(&self, source: Source) -> Option<&Said> {
         self.said[source as usize].as_ref()
+    }
+
+    /// Returns when a source said last what it says.
+    fn heard(&self, source: Source) -> Option<Timestamp> {
+        self.heard[source as usize]
     }
 }
 
@@ -212,9 +221,11 @@ pub fn judge(evidence: &Evidence, now: Timestamp, stalled_after: Duration) -> At
         };
         match best {
             None => best = Some((source, said)),
-            Some((_, trusted)) => {
-                let differs = !alike(trusted.need, said.need);
-                let later = said.at > trusted.at;
+            Some((better, trusted)) => {
+                // Tools run side by side: that one ended says nothing of another that waits for a person.
+                let beside = source == Source::Hook && said.need == Need::Working;
+                let differs = !(alike(trusted.need, said.need) || beside && waits(trusted.need));
+                let later = evidence.heard(better).is_none_or(|heard| said.at > heard);
                 // What a transcript or a process shows is too coarse to gainsay what the program says of itself.
                 if differs && later && source <= Source::Hook && rival.is_none() {
                     rival = Some((source, said));
@@ -235,31 +246,34 @@ pub fn judge(evidence: &Evidence, now: Timestamp, stalled_after: Duration) -> At
             until: None,
         };
     };
-    if let Some((other, rival)) = rival {
-        if since(rival.at, now) >= SETTLE {
-            return Attention {
-                need: Need::Unknown,
-                source,
-                since: rival.at,
-                detail: Some(format!(
-                    "the {} says {}, but the {} says {}",
-                    source.as_str(),
-                    said.need,
-                    other.as_str(),
-                    rival.need
-                )),
-                until: None,
-            };
-        }
+    if let Some((other, rival)) = rival
+        && since(rival.at, now) >= SETTLE
+    {
+        return Attention {
+            need: Need::Unknown,
+            source,
+            since: rival.at,
+            detail: Some(format!(
+                "the {} says {}, but the {} says {}",
+                source.as_str(),
+                said.need,
+                other.as_str(),
+                rival.need
+            )),
+            until: None,
+        };
     }
-    // The terminal of a turn that failed says that it is done; a hook or the transcript says how.
-    let (source, said) = if said.need == Need::Idle {
-        let how = Source::ALL.into_iter().find_map(|lesser| {
-            let told = evidence.of(lesser)?;
-            let failed = matches!(told.need, Need::Errored | Need::RateLimited);
-            (failed && told.at >= said.at - settle()).then_some((lesser, told))
-        });
-        how.unwrap_or((source, said))
+    // A turn that failed is over for all; a lesser source may say that it failed, or at a limit.
+    let (source, said) = if matches!(said.need, Need::Idle | Need::Errored) {
+        let told = |need: Need| {
+            Source::ALL.into_iter().find_map(|lesser| {
+                let told = evidence.of(lesser)?;
+                (told.need == need && told.at >= shortly_before(said.at)).then_some((lesser, told))
+            })
+        };
+        told(Need::RateLimited)
+            .or_else(|| told(Need::Errored))
+            .unwrap_or((source, said))
     } else {
         (source, said)
     };
@@ -294,8 +308,9 @@ pub fn judge(evidence: &Evidence, now: Timestamp, stalled_after: Duration) -> At
             .into_iter()
             .rev()
             .filter_map(|source| evidence.of(source))
-            .filter(|other| other.need == said.need && other.at >= said.at - settle())
-            .find_map(|other| other.detail.clone())
+            .filter(|other| other.need == said.need && other.at >= shortly_before(said.at))
+            .filter_map(|other| other.detail.clone())
+            .find(|detail| extends(detail, said.detail.as_deref()))
             .or_else(|| said.detail.clone()),
         until: said.until,
     }
@@ -315,7 +330,7 @@ pub fn reconsider_at(
     said.flat_map(|said| {
         let moved = evidence.moved_at.unwrap_or(said.at).max(said.at);
         [
-            Some(said.at + settle()),
+            said.at.checked_add_signed(settle()),
             said.until,
             stalled.and_then(|stalled| moved.checked_add_signed(stalled)),
         ]
@@ -331,6 +346,20 @@ const fn alike(trusted: Need, other: Need) -> bool {
         matches!(need, Need::Idle | Need::Errored | Need::RateLimited)
     }
     trusted as u8 == other as u8 || (rest(trusted) && rest(other))
+}
+
+fn shortly_before(at: Timestamp) -> Timestamp {
+    at.checked_sub_signed(settle()).unwrap_or(at)
+}
+
+/// States in which a dialog is open.
+const fn waits(need: Need) -> bool {
+    matches!(need, Need::NeedsPermission | Need::NeedsAnswer)
+}
+
+/// Tells whether a detail has all that another tells, which may have been cut: else it is of something that came before.
+fn extends(detail: &str, told: Option<&str>) -> bool {
+    told.is_none_or(|told| detail.contains(told.trim_end_matches(['…', '.', ' '])))
 }
 
 fn since(at: Timestamp, now: Timestamp) -> Duration {

@@ -64,6 +64,21 @@ impl Amount {
     }
 }
 
+/// `1200 tokens`, `$2.50`; cents, and further digits only where there are any.
+impl std::fmt::Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tokens(tokens) => write!(f, "{tokens} tokens"),
+            Self::Money(NanoUsd(nanos)) => {
+                let part = format!("{:09}", nanos % 1_000_000_000);
+                let (cents, rest) = part.split_at(2);
+                let rest = rest.trim_end_matches('0');
+                write!(f, "${}.{cents}{rest}", nanos / 1_000_000_000)
+            }
+        }
+    }
+}
+
 /// In which time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -283,5 +298,23 @@ impl Terms {
     #[must_use]
     pub const fn since(&self, period: Period) -> Timestamp {
         self.began[period as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_shown_with_its_unit() {
+        for (amount, shown) in [
+            (Amount::Tokens(1200), "1200 tokens"),
+            (Amount::Money(NanoUsd(2_500_000_000)), "$2.50"),
+            (Amount::Money(NanoUsd(0)), "$0.00"),
+            (Amount::Money(NanoUsd(1_020_300_000)), "$1.0203"),
+            (Amount::Money(NanoUsd(1)), "$0.000000001"),
+        ] {
+            assert_eq!(amount.to_string(), shown);
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::attention::Need;
+use crate::budget::{Amount, Period};
 use crate::clock::Timestamp;
+use crate::ids::BudgetId;
 use crate::launch::Excess;
 use crate::quota::Scope;
 use crate::runner::{Exit, Failure, Process};
@@ -103,6 +106,16 @@ pub enum Fact {
         /// What was done.
         action: crate::launch::CeilingAction,
     },
+    /// What a runner needs of a person changed, in a way that a person may want to be told of.
+    #[serde(rename = "runner.attention")]
+    Attention {
+        /// Which attempt.
+        attempt: u32,
+        /// What it needs.
+        need: Need,
+        /// The tool that waits for a permission. Not what it is to do: that may hold a secret.
+        tool: Option<String>,
+    },
     /// A project was added.
     #[serde(rename = "project.added")]
     ProjectAdded {
@@ -124,6 +137,38 @@ pub enum Fact {
         /// The program that was to be launched.
         program: String,
     },
+    /// A launch was refused because a budget leaves no room.
+    #[serde(rename = "project.budget_refused")]
+    BudgetRefused {
+        /// Which budget.
+        budget: BudgetId,
+        /// Whose: `global` or `project`.
+        scope: String,
+        /// In which time.
+        period: Period,
+        /// How much was used.
+        spent: Amount,
+        /// How much may be.
+        limit: Amount,
+        /// The program that was to be launched.
+        program: String,
+    },
+    /// A share of a budget was used.
+    #[serde(rename = "project.budget_reached")]
+    BudgetReached {
+        /// Which budget.
+        budget: BudgetId,
+        /// Whose: `global`, `project`, `runner` or `session`.
+        scope: String,
+        /// In which time.
+        period: Period,
+        /// The share, in percent.
+        percent: u8,
+        /// How much was used.
+        spent: Amount,
+        /// How much may be.
+        limit: Amount,
+    },
 }
 
 impl Fact {
@@ -142,9 +187,12 @@ impl Fact {
             Self::BackedOff { .. } => "runner.backoff",
             Self::Cancelled {} => "runner.cancelled",
             Self::OverCeiling { .. } => "runner.over_ceiling",
+            Self::Attention { .. } => "runner.attention",
             Self::ProjectAdded { .. } => "project.added",
             Self::ProjectArchived {} => "project.archived",
             Self::QuotaRefused { .. } => "project.quota_refused",
+            Self::BudgetRefused { .. } => "project.budget_refused",
+            Self::BudgetReached { .. } => "project.budget_reached",
         }
     }
 
@@ -160,12 +208,15 @@ impl Fact {
             | Self::Terminated { attempt, .. }
             | Self::Failed { attempt, .. }
             | Self::BackedOff { attempt, .. }
-            | Self::OverCeiling { attempt, .. } => Some(*attempt),
+            | Self::OverCeiling { attempt, .. }
+            | Self::Attention { attempt, .. } => Some(*attempt),
             Self::Queued { .. }
             | Self::Cancelled {}
             | Self::ProjectAdded { .. }
             | Self::ProjectArchived {}
-            | Self::QuotaRefused { .. } => None,
+            | Self::QuotaRefused { .. }
+            | Self::BudgetRefused { .. }
+            | Self::BudgetReached { .. } => None,
         }
     }
 }

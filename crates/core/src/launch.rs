@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::session::Mode;
+
 /// The variable by which all that runs in a runner is known, and knows it.
 pub const RUNNER_VARIABLE: &str = "STRATAVORE_RUNNER_ID";
 
@@ -13,7 +15,8 @@ pub const RUNNER_VARIABLE: &str = "STRATAVORE_RUNNER_ID";
 pub struct Launch {
     /// A known program's name, or `command`.
     pub program: String,
-    /// The words to execute; the first is looked up in the runner's own PATH.
+    /// The words to execute; the first is looked up in the runner's own PATH. What begins or resumes its session is put after
+    /// that at each attempt.
     pub argv: Vec<String>,
     /// The absolute working directory.
     pub cwd: String,
@@ -30,6 +33,15 @@ pub struct Launch {
     /// Whether all that it writes to its terminal is recorded, with its times.
     #[serde(default)]
     pub record: bool,
+    /// With which conversation it begins.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The session that it is to hold, by the program's id, where that was known at launch.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// The git worktree that was made for it.
+    #[serde(default)]
+    pub worktree: Option<String>,
     /// The terminal's first width.
     pub columns: u16,
     /// The terminal's first height.
@@ -53,6 +65,9 @@ impl Launch {
             keep_descendants: false,
             history_lines: HISTORY_LINES,
             record: false,
+            mode: Mode::New,
+            session: None,
+            worktree: None,
             columns: 80,
             rows: 24,
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::attention::Need;
 use crate::fact::Fact;
 use crate::runner::Failure;
 
@@ -23,6 +24,22 @@ pub enum Edge {
     QuotaRefused,
     /// A runner uses more than its ceiling.
     OverCeiling,
+    /// A program waits for a permission.
+    NeedsPermission,
+    /// A program asked a question.
+    NeedsAnswer,
+    /// A turn is done.
+    TurnDone,
+    /// The provider takes no more for now.
+    RateLimited,
+    /// A turn ended in an error.
+    Errored,
+    /// A program says that it works, but nothing moves.
+    Stalled,
+    /// A share of a budget was used.
+    BudgetReached,
+    /// A launch was refused by a budget.
+    BudgetRefused,
 }
 
 impl Edge {
@@ -37,6 +54,14 @@ impl Edge {
             Self::Interrupted => "interrupted",
             Self::QuotaRefused => "quota-refused",
             Self::OverCeiling => "over-ceiling",
+            Self::NeedsPermission => "needs-permission",
+            Self::NeedsAnswer => "needs-answer",
+            Self::TurnDone => "turn-done",
+            Self::RateLimited => "rate-limited",
+            Self::Errored => "errored",
+            Self::Stalled => "stalled",
+            Self::BudgetReached => "budget-reached",
+            Self::BudgetRefused => "budget-refused",
         }
     }
 }
@@ -56,6 +81,17 @@ pub const fn edge(fact: &Fact) -> Option<Edge> {
         }),
         Fact::QuotaRefused { .. } => Some(Edge::QuotaRefused),
         Fact::OverCeiling { .. } => Some(Edge::OverCeiling),
+        Fact::Attention { need, .. } => match need {
+            Need::NeedsPermission => Some(Edge::NeedsPermission),
+            Need::NeedsAnswer => Some(Edge::NeedsAnswer),
+            Need::Idle => Some(Edge::TurnDone),
+            Need::RateLimited => Some(Edge::RateLimited),
+            Need::Errored => Some(Edge::Errored),
+            Need::Stalled => Some(Edge::Stalled),
+            Need::Working | Need::Starting | Need::Unknown => None,
+        },
+        Fact::BudgetReached { .. } => Some(Edge::BudgetReached),
+        Fact::BudgetRefused { .. } => Some(Edge::BudgetRefused),
         Fact::Terminated { asked: true, .. }
         | Fact::Queued { .. }
         | Fact::Starting { .. }

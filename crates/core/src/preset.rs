@@ -67,6 +67,21 @@ fn among(names: &[String]) -> String {
     }
 }
 
+/// Reads the presets in a project's `.stratavore.toml`: its tables `[presets.NAME]`.
+///
+/// # Errors
+/// What the parser says of the file.
+pub fn of_project(text: &str) -> Result<BTreeMap<String, Preset>, String> {
+    #[derive(Deserialize)]
+    struct File {
+        #[serde(default)]
+        presets: BTreeMap<String, Preset>,
+    }
+    toml::from_str::<File>(text)
+        .map(|file| file.presets)
+        .map_err(|error| error.to_string())
+}
+
 /// Makes a preset whole: lays it over all that it inherits from. `presets`: all that may be named here, by name.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Terms;
 use crate::runner::StateName;
 
 /// What a quota covers.
@@ -30,6 +31,8 @@ pub struct Limits {
     pub project: Option<u32>,
     /// Active runners on the node.
     pub node: Option<u32>,
+    /// By what terms budgets are held too; nothing: they are not.
+    pub budgets: Option<Terms>,
 }
 
 /// How much of each limit is taken.
@@ -92,6 +95,7 @@ mod tests {
         let limits = Limits {
             project: Some(2),
             node: Some(3),
+            budgets: None,
         };
         assert_eq!(
             admit(
@@ -147,7 +151,8 @@ mod tests {
             admit(
                 Limits {
                     project: Some(0),
-                    node: None
+                    node: None,
+                    budgets: None
                 },
                 Usage::default()
             )

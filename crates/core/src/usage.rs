@@ -52,6 +52,22 @@ impl AddAssign for Tokens {
 pub struct NanoUsd(pub u64);
 
 impl NanoUsd {
+    /// Reads dollars, such as `2.50`. Nothing for what is negative, has more than nine decimals, or is too much to count.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(part) || part.len() > 9 {
+            return None;
+        }
+        let nanos: u64 = format!("{part:0<9}").parse().ok()?;
+        let whole: u64 = whole.parse().ok()?;
+        whole
+            .checked_mul(1_000_000_000)?
+            .checked_add(nanos)
+            .map(Self)
+    }
+
     /// Returns the amount in dollars, to be shown.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]

@@ -12,7 +12,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["core"]),
     ("programs", &["core"]),
     ("supervisor", &["core", "programs", "store", "wire"]),
-    ("api", &["core", "rpc", "store", "supervisor", "wire"]),
+    (
+        "api",
+        &["core", "programs", "rpc", "store", "supervisor", "wire"],
+    ),
     ("cli", &["core", "rpc", "wire"]),
     ("daemon", &["api", "core"]),
     ("desktop", &["api", "core", "rpc", "wire"]),

@@ -3,7 +3,13 @@
 //! Each program is one file here, with an [`Adapter`]; `stratavore_core::program` has its name and title. Adapters read what the
 //! programs keep, and never write to it. What a version of a program does is held by recorded runs of it, in `corpus/`.
 
+mod claude;
+mod codex;
+mod directory;
+mod gemini;
+mod opencode;
 mod plain;
+mod version;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -46,6 +52,12 @@ pub trait Adapter: Send + Sync {
     fn report(&self, text: &str, at: Timestamp) -> Option<Said> {
         let _ = (text, at);
         None
+    }
+
+    /// Tells whether a report is of the conversation. One that is not, as those of tasks that run beside it, changes nothing.
+    fn speaks(&self, report: &str) -> bool {
+        let _ = report;
+        true
     }
 
     /// Understands the terminal's title, for programs that say nothing better.
@@ -115,8 +127,13 @@ pub trait Adapter: Send + Sync {
 /// Finds the adapter of a program; that of a plain command for a name that is none.
 #[must_use]
 pub fn adapter(program: &str) -> &'static dyn Adapter {
-    let _ = program;
-    &plain::Plain
+    match program {
+        "claude" => &claude::Claude,
+        "codex" => &codex::Codex,
+        "gemini" => &gemini::Gemini,
+        "opencode" => &opencode::OpenCode,
+        _ => &plain::Plain,
+    }
 }
 
 /// How a program is begun.
@@ -271,7 +288,6 @@ pub struct Support {
 }
 
 /// The environment of a process as a lookup, from its map.
-#[must_use]
 pub fn lookup(environment: &BTreeMap<String, String>) -> impl Fn(&str) -> Option<String> {
     |name| {
         environment

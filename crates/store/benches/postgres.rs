@@ -22,6 +22,7 @@ use measure::{measure, rate};
 const FREE: Limits = Limits {
     project: None,
     node: None,
+    budgets: None,
 };
 
 #[tokio::main]

@@ -21,6 +21,7 @@ use measure::{measure, rate};
 const FREE: Limits = Limits {
     project: None,
     node: None,
+    budgets: None,
 };
 
 #[tokio::main]

@@ -28,7 +28,8 @@ pub(crate) struct Entry {
     pub(crate) kind: &'static str,
     pub(crate) payload: String,
     pub(crate) mac: Vec<u8>,
-    /// What a person is to be told, and on which occasion: the attempt of a runner, the seq of a project's event.
+    /// What a person is to be told, and on which occasion: the attempt of a runner, the seq of a
+    /// project's event or of what a runner needs.
     pub(crate) notice: Option<(i64, Edge)>,
 }
 
@@ -108,7 +109,11 @@ impl Chain {
                     payload: &payload,
                 };
                 self.head = keys.current().seal_event(&self.head, &sealed);
-                let occasion = fact.attempt().map_or(self.seq(), i64::from);
+                let occasion = match fact {
+                    // What a runner needs comes again within an attempt.
+                    Fact::Attention { .. } => self.seq(),
+                    fact => fact.attempt().map_or(self.seq(), i64::from),
+                };
                 Ok(Entry {
                     event_id,
                     seq: self.seq(),

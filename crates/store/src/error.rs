@@ -48,7 +48,7 @@ pub enum StoreError {
     BudgetSpent {
         /// Which.
         id: BudgetId,
-        /// Whose: `person` for all, or the project's name.
+        /// Whose: `person` for all, or the project or runner with its name.
         scope: String,
         /// In which time.
         period: &'static str,

@@ -1,5 +1,8 @@
 //! What is kept of the programs' own conversations: sessions, what was said in them, what they used, and what bounds that.
 
+pub(crate) mod row;
+pub(crate) mod words;
+
 use async_trait::async_trait;
 use stratavore_core::budget::{Budget, Spent, Terms};
 use stratavore_core::clock::Timestamp;
@@ -47,7 +50,8 @@ pub trait Sessions {
     /// Lists what was said in a session, in its order.
     async fn passages(&self, key: &SessionKey, limit: u32) -> Result<Vec<Passage>>;
 
-    /// Forgets sessions, passages and positions of this node, to be read again; and none of the usage.
+    /// Forgets sessions, passages and positions of this node, to be read again; and none of the usage. What no file tells stays:
+    /// who held a session, its archive, and what was said in a transcript that is gone.
     async fn forget_index(&self) -> Result<()>;
 }
 
@@ -135,7 +139,7 @@ pub trait Usage {
 /// By what usage is grouped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {
-    /// All together.
+    /// All together: one group, even of nothing.
     #[default]
     Nothing,
     /// By day of a time zone that is so many seconds east of UTC.

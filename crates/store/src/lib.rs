@@ -1,4 +1,4 @@
-//! Keeps what Stratavore knows: projects, runners, events, the outbox, notices.
+//! Keeps what Stratavore knows: projects, runners, events, the outbox, notices, and what is read of the programs' own files.
 //!
 //! [`Store`] is the whole interface. Every change of a runner goes through [`Store::apply`], which asks
 //! [`stratavore_core::runner::Runner::apply`] and keeps what it answers: the runner, the events and their outbox rows,
@@ -49,7 +49,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Keeps what Stratavore knows. One behaviour, whatever the database: the conformance suite says which.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Sessions + Usage + Budgets + Presets + Send + Sync + 'static {
     /// Returns the identity of the instance whose host uses this store: the node that it is.
     fn instance(&self) -> &InstanceId;
 

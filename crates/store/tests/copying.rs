@@ -4,13 +4,21 @@ mod support;
 
 use std::time::Duration;
 
+use stratavore_core::budget::{Amount, AtLimit, Budget, Period, Reserve, Scope, Terms};
+use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
+use stratavore_core::ids::{BudgetId, RunnerId};
 use stratavore_core::launch::{CeilingAction, Excess};
+use stratavore_core::preset::Preset;
+use stratavore_core::project::Project;
 use stratavore_core::runner::{Exit, Input, Process};
+use stratavore_core::session::{Passage, Role, Session, SessionKey};
+use stratavore_core::usage::{Entry, NanoUsd, Tokens};
 use stratavore_store::conformance::Ground;
 use stratavore_store::postgres::{Options, PostgresStore, copy_from_sqlite};
 use stratavore_store::{
-    Cursor, EventFilter, Heartbeat, NewRunner, Observation, RunnerFilter, Store, StoreError,
+    By, Cursor, Digest, EventFilter, Heartbeat, NewRunner, Observation, Presets, Reading,
+    RunnerFilter, SearchQuery, SessionFilter, Store, StoreError, UsageFilter,
 };
 use stratavore_testkit::postgres::Database;
 use support::{FREE, Fresh, add_project, fresh, launch, new_runner, now};
@@ -80,7 +88,136 @@ async fn history() -> Fresh {
         action: CeilingAction::Notify,
     };
     store.note(odd.id, over, now()).await.unwrap();
+    know(&*store, &project, odd.id).await;
     ground
+}
+
+/// Something of everything that is read of the programs' files, and of what bounds it.
+async fn know(store: &dyn Store, project: &Project, runner: RunnerId) {
+    for (id, kind) in [("s1", Role::User), ("s2", Role::Tool)] {
+        let entry = |message: &str, price| {
+            let tokens = Tokens {
+                input: 1,
+                output: 20,
+                cache_write_5m: 300,
+                cache_write_1h: 4000,
+                cache_read: u64::MAX,
+            };
+            let entry = Entry {
+                message: format!("{id} {message}"),
+                session: id.into(),
+                model: "opus".into(),
+                at: now(),
+                tokens,
+            };
+            (entry, price)
+        };
+        let digest = Digest {
+            from: None,
+            reading: Reading {
+                path: format!("/home/ada/{id}.jsonl"),
+                file: "1:2".into(),
+                offset: 9,
+                memory: "{\"a\": \"\\u0000\"}".into(),
+            },
+            session: Session {
+                key: SessionKey {
+                    node: store.instance().clone(),
+                    program: "claude".into(),
+                    id: id.into(),
+                },
+                project: Some(project.id),
+                cwd: "/srv".into(),
+                title: Some("✳ a \\u0000 title".into()),
+                model: None,
+                began_at: now(),
+                updated_at: now(),
+                requests: 2,
+                parent: Some("s0".into()),
+                runner: Some(runner),
+                transcript: Some(format!("/home/ada/{id}.jsonl")),
+                program_cost: Some(NanoUsd(7)),
+                archive: Some(("/a.zst".into(), "ab".into())),
+            },
+            passages: (0..1200)
+                .map(|offset| Passage {
+                    offset,
+                    role: kind,
+                    at: now(),
+                    text: format!("word{offset} of {id}, with a café"),
+                })
+                .collect(),
+            entries: vec![entry("m1", Some(NanoUsd(5))), entry("m2", None)],
+            runner: Some(runner),
+        };
+        store.digest(digest).await.unwrap();
+    }
+    let gone = vec!["/home/ada/s2.jsonl".into()];
+    store.transcripts_gone(gone).await.unwrap();
+    for scope in [
+        Scope::Global,
+        Scope::Project(project.id),
+        Scope::Runner(runner),
+        Scope::Session("s1".into()),
+    ] {
+        let budget = Budget {
+            id: BudgetId::new(now()),
+            scope,
+            period: Period::Month,
+            limit: Amount::Money(NanoUsd(9)),
+            at_limit: AtLimit::Pause,
+            set_at: now(),
+        };
+        let budget = store.set_budget(budget).await.unwrap();
+        store
+            .budget_reached(budget.id, Timestamp::UNIX_EPOCH, 75, None, now())
+            .await
+            .unwrap();
+    }
+    let preset = Preset {
+        args: Some(vec!["a \0, a \\u0000 and\nmore".into()]),
+        ..Preset::default()
+    };
+    store
+        .put_preset("ada", "review", preset, now())
+        .await
+        .unwrap();
+}
+
+/// What is read of the programs' files and what bounds it, as whoever asks is told.
+async fn known(store: &dyn Store) -> String {
+    let terms = Terms {
+        began: [Timestamp::UNIX_EPOCH; 4],
+        reserve: Reserve::default(),
+    };
+    let mut budgets = store.budgets(terms).await.unwrap();
+    budgets.sort_by_key(|(budget, _)| budget.id);
+    let sessions = store.sessions(SessionFilter::default()).await.unwrap();
+    let mut passages = Vec::new();
+    for session in &sessions {
+        passages.extend(store.passages(&session.key, 5000).await.unwrap());
+    }
+    let mut rows = Vec::new();
+    for by in [By::Nothing, By::Project, By::Runner, By::Session, By::Model] {
+        let filter = UsageFilter {
+            by,
+            ..UsageFilter::default()
+        };
+        rows.extend(store.usage(filter).await.unwrap());
+    }
+    let query = SearchQuery {
+        text: "word777 \"with a\" CAFE".into(),
+        project: None,
+        limit: 9,
+    };
+    let mut hits = store.search(query).await.unwrap();
+    hits.sort_by(|one, two| one.session.key.cmp(&two.session.key));
+    assert_eq!((hits.len(), passages.len()), (2, 2400));
+    let (transcripts, presets) = (
+        store.transcripts().await.unwrap(),
+        store.presets("ada").await.unwrap(),
+    );
+    format!("{sessions:#?} {passages:#?} {rows:#?} {budgets:#?} {transcripts:#?} {presets:#?}")
 }
 
 async fn open(ground: &Fresh, url: &str) -> PostgresStore {
@@ -159,6 +296,12 @@ async fn everything_arrives_and_goes_on() {
     let report = to.verify_audit().await.unwrap();
     assert_eq!(report, from.verify_audit().await.unwrap());
 
+    assert_eq!(known(&to).await, known(&*from).await);
+    let warned = database
+        .run_sql("SELECT count(*) FROM budget_warnings WHERE percent = 75")
+        .unwrap();
+    assert_eq!(warned, "4");
+
     // What was told is not told again, and what was not is.
     let told = to.claim_notices("ada", "desk", now()).await.unwrap();
     assert_eq!(told.len(), 1);
@@ -211,6 +354,19 @@ async fn an_unsound_history_is_not_copied() {
         "",
         "nothing was made"
     );
+}
+
+#[tokio::test]
+async fn a_database_that_holds_but_a_preset_is_not_copied_to() {
+    let ground = history().await;
+    let database = Database::fresh().unwrap();
+    let to = open(&ground, database.url()).await;
+    to.put_preset("ben", "his", Preset::default(), now())
+        .await
+        .unwrap();
+    to.close().await;
+    let refused = copy(&ground, database.url()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotEmpty { .. }), "{refused}");
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use uuid::Uuid;
 const FREE: Limits = Limits {
     project: None,
     node: None,
+    budgets: None,
 };
 const SOON: Duration = Duration::from_secs(30);
 
@@ -135,6 +136,7 @@ async fn whatever_four_nodes_do_at_once_none_waits_in_a_circle() {
     let limits = Limits {
         project: None,
         node: Some(5),
+        budgets: None,
     };
     let mut tasks = JoinSet::new();
     for task in 0..12usize {

@@ -172,9 +172,10 @@ fn program_checks(programs: &[Found]) -> Vec<Check> {
             Some(path) => Check::ok(
                 program.title,
                 format!(
-                    "{} at {}",
+                    "{} at {}{}",
                     version.as_deref().unwrap_or("unknown version"),
-                    path.display()
+                    path.display(),
+                    supported(program, version.as_deref().unwrap_or_default()),
                 ),
             ),
             None if none => Check::warning(program.title, "not found in PATH", program.install),
@@ -184,6 +185,26 @@ fn program_checks(programs: &[Found]) -> Vec<Check> {
             ),
         })
         .collect()
+}
+
+/// Says what a version of a program supports, and what it does not.
+fn supported(program: &Program, version: &str) -> String {
+    let supports = stratavore_programs::adapter(program.name).supports(version);
+    let named = |wanted: bool| -> Vec<&str> {
+        let matching = supports
+            .iter()
+            .filter(|support| support.supported == wanted);
+        matching.map(|support| support.what).collect()
+    };
+    let (can, cannot) = (named(true), named(false));
+    let mut text = String::new();
+    for (words, list) in [("; known: ", can), ("; not: ", cannot)] {
+        if !list.is_empty() {
+            text.push_str(words);
+            text.push_str(&list.join(", "));
+        }
+    }
+    text
 }
 
 /// Finds an executable file in a list of directories.
@@ -291,7 +312,12 @@ mod tests {
             let check = checks.iter().find(|check| check.name == title).unwrap();
             (check.detail.as_str(), check.mend.as_deref())
         };
-        assert_eq!(detail("Codex"), ("unknown version at /opt/codex", None));
+        let (found, mend) = detail("Codex");
+        assert!(
+            found.starts_with("unknown version at /opt/codex"),
+            "{found}"
+        );
+        assert_eq!(mend, None);
         assert_eq!(
             detail("Claude Code"),
             (

@@ -108,6 +108,14 @@ impl Environment {
         variables.into_iter().collect()
     }
 
+    /// Returns the environment of a launch, without what Stratavore adds of its own.
+    #[must_use]
+    pub fn variables_of(&self, launch: &Launch) -> BTreeMap<String, String> {
+        let mut variables = self.variables.clone();
+        variables.extend(launch.env.iter().cloned());
+        variables
+    }
+
     /// Returns the directories in which programs are looked up.
     #[must_use]
     pub fn path(&self) -> &str {

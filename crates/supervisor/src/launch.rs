@@ -1,8 +1,9 @@
 //! Launches: what a person asks for, checked and made whole.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use stratavore_core::clock::Timestamp;
 use stratavore_core::config::{BadConfig, Config};
 use stratavore_core::ids::{InstanceId, RunnerId};
 use stratavore_core::launch::{Ceiling, Launch, RestartPolicy};
@@ -10,12 +11,14 @@ use stratavore_core::name::Name;
 use stratavore_core::program;
 use stratavore_core::project::Project;
 use stratavore_core::runner::{Input, Runner, StateName};
+use stratavore_core::session::Mode;
 use stratavore_store::{NewRunner, RunnerView, StoreError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::nodes::{Where, least_loaded};
 use crate::supervisor::{Change, Supervisor};
+use crate::worktree::{self, WorktreeError};
 
 /// The longest single argument or variable that Linux executes, its final NUL included (`MAX_ARG_STRLEN`).
 const MAX_ARGUMENT: usize = 128 * 1024;
@@ -61,6 +64,12 @@ pub struct LaunchRequest {
     pub keep_descendants: bool,
     /// Record what it writes to its terminal.
     pub record: bool,
+    /// With which conversation it begins.
+    pub mode: Mode,
+    /// The directory of the session that is resumed, where that is not the project's own.
+    pub directory: Option<String>,
+    /// In a fresh git worktree of this name; empty: named after the runner, or the moment.
+    pub worktree: Option<String>,
     /// The terminal's size.
     pub size: (u16, u16),
     /// On which node.
@@ -82,6 +91,19 @@ pub enum LaunchError {
         /// What to do.
         hint: String,
     },
+    /// The session that it is to go on with is held by a runner.
+    #[error(
+        "the session {session} is held by the runner {runner}; two programs that write to one session destroy it"
+    )]
+    Held {
+        /// Which.
+        session: String,
+        /// By whom.
+        runner: String,
+    },
+    /// The worktree could not be made.
+    #[error(transparent)]
+    Worktree(#[from] WorktreeError),
     /// The project's settings are wrong.
     #[error(transparent)]
     Config(#[from] BadConfig),
@@ -108,9 +130,41 @@ impl Supervisor {
         let node = self.place(&request.on).await?;
         let here = node == *self.inner.store.instance();
         let config = self.config_of(&request.project.path).await?;
-        let launch = whole(&config, &request, here)?;
-        let limits = self.inner.limits();
         let now = self.now();
+        let mut launch = whole(&config, &request, here)?;
+        // From here until the launch is kept nobody else may look whether the session is free.
+        let resuming = match &request.mode {
+            Mode::Resume(session) => {
+                let resuming = self.inner.resuming.lock().await;
+                self.must_be_free(session).await?;
+                Some(resuming)
+            }
+            Mode::Continue => {
+                let resuming = self.inner.resuming.lock().await;
+                self.must_be_alone(&launch).await?;
+                Some(resuming)
+            }
+            Mode::New | Mode::Fork(_) => None,
+        };
+        let worktree = match &request.worktree {
+            Some(_) if !here => {
+                return Err(invalid(
+                    "a worktree can be made only on this node",
+                    "launch it here, or run the command on that node",
+                ));
+            }
+            Some(name) => {
+                let name = worktree_name(name, request.name.as_ref(), now);
+                let environment = self.inner.environment().await;
+                let directory = Path::new(&launch.cwd);
+                let made = worktree::make(directory, &name, environment).await?;
+                launch.cwd = made.cwd.display().to_string();
+                launch.worktree = Some(made.path.display().to_string());
+                Some(made)
+            }
+            None => None,
+        };
+        let limits = self.inner.limits();
         let new = NewRunner {
             id: RunnerId::new(now),
             name: request.name,
@@ -124,16 +178,54 @@ impl Supervisor {
         let applied = match self.inner.store.launch(new, limits, now).await {
             Ok(applied) => applied,
             Err(error) => {
-                if matches!(error, StoreError::QuotaFull { .. }) {
+                if matches!(
+                    error,
+                    StoreError::QuotaFull { .. } | StoreError::BudgetSpent { .. }
+                ) {
                     self.inner.changed(Change::Notices);
+                }
+                if let Some(worktree) = worktree {
+                    let environment = self.inner.environment().await;
+                    let directory = Path::new(&request.project.path);
+                    worktree::take_back(directory, &worktree, environment).await;
                 }
                 return Err(error.into());
             }
         };
+        drop(resuming);
         self.inner.follow(&applied);
         let deadline = Instant::now() + STARTED_WITHIN;
         let settled = |_: &Self, runner: &Runner| runner.state.name() != StateName::Starting;
         Ok(self.wait(applied.runner.id, deadline, settled).await?)
+    }
+
+    /// Refuses to go on with a session that a runner holds.
+    async fn must_be_free(&self, session: &str) -> Result<(), LaunchError> {
+        match self.holder(session).await? {
+            None => Ok(()),
+            Some(holder) => Err(LaunchError::Held {
+                session: session.to_owned(),
+                runner: holder.name.to_string(),
+            }),
+        }
+    }
+
+    /// Refuses to go on with the latest session of a directory while a runner of the same program works there: the latest is
+    /// likely its own.
+    async fn must_be_alone(&self, launch: &Launch) -> Result<(), LaunchError> {
+        let active = self.active(None).await?;
+        let other = active.into_iter().map(|view| view.runner).find(|runner| {
+            self.is_ours(runner)
+                && runner.launch.program == launch.program
+                && runner.launch.cwd == launch.cwd
+        });
+        match other {
+            None => Ok(()),
+            Some(holder) => Err(LaunchError::Held {
+                session: "that was used last here".to_owned(),
+                runner: holder.name.to_string(),
+            }),
+        }
     }
 
     /// Returns the node that a launch is for.
@@ -178,14 +270,9 @@ impl Supervisor {
     /// # Errors
     /// [`BadConfig`] for what is wrong in that file.
     pub async fn config_of(&self, directory: &str) -> Result<Config, BadConfig> {
-        let path = Path::new(directory).join(PROJECT_FILE);
-        let file = path.clone();
-        let read = tokio::task::spawn_blocking(move || read_settings(&file));
-        match tokio::time::timeout(SETTINGS_WITHIN, read).await {
-            Ok(Ok(Some(text))) => self.config().clone().with_project_file(&path, &text),
-            // Not there, not for us to read, or on a disk that does not answer: the user's own settings hold. A launch
-            // will name the directory itself.
-            _ => Ok(self.config().clone()),
+        match project_file(directory).await {
+            Some((path, text)) => self.config().clone().with_project_file(&path, &text),
+            None => Ok(self.config().clone()),
         }
     }
 
@@ -203,6 +290,18 @@ impl Supervisor {
             (runner.state.attempt() > before && name != StateName::Starting) || name.is_final()
         })
         .await
+    }
+}
+
+/// Reads a project's own file. Not there, not for us to read, or on a disk that does not answer: there is none, and the user's
+/// own settings hold. A launch will name the directory itself.
+pub(crate) async fn project_file(directory: &str) -> Option<(PathBuf, String)> {
+    let path = Path::new(directory).join(PROJECT_FILE);
+    let file = path.clone();
+    let read = tokio::task::spawn_blocking(move || read_settings(&file));
+    match tokio::time::timeout(SETTINGS_WITHIN, read).await {
+        Ok(Ok(Some(text))) => Some((path, text)),
+        _ => None,
     }
 }
 
@@ -253,6 +352,9 @@ fn whole(config: &Config, request: &LaunchRequest, here: bool) -> Result<Launch,
     };
     argv.extend(request.args.iter().cloned());
     check_words(&argv)?;
+    let beginning = stratavore_programs::adapter(&program)
+        .begin(&request.mode, Uuid::new_v4(), &argv[1..])
+        .map_err(|unsupported| invalid(unsupported.message, unsupported.hint))?;
     check_variables(&request.env)?;
     if here {
         check_directory(&request.project)?;
@@ -261,7 +363,13 @@ fn whole(config: &Config, request: &LaunchRequest, here: bool) -> Result<Launch,
     Ok(Launch {
         program,
         argv,
-        cwd: request.project.path.clone(),
+        cwd: match &request.directory {
+            Some(directory) => directory.clone(),
+            None => request.project.path.clone(),
+        },
+        mode: request.mode.clone(),
+        session: beginning.session,
+        worktree: None,
         env: request.env.clone(),
         restart: request.restart.unwrap_or_else(|| config.restart()),
         ceiling: request.ceiling.or_else(|| config.ceiling()),
@@ -271,6 +379,19 @@ fn whole(config: &Config, request: &LaunchRequest, here: bool) -> Result<Launch,
         columns,
         rows,
     })
+}
+
+/// Names a worktree: as asked, after the runner, or by the moment.
+fn worktree_name(asked: &str, runner: Option<&Name>, now: Timestamp) -> String {
+    match (asked, runner) {
+        ("", Some(runner)) => runner
+            .to_string()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect(),
+        ("", None) => now.format("%Y%m%d-%H%M%S-%3f").to_string(),
+        (asked, _) => asked.to_owned(),
+    }
 }
 
 fn check_words(argv: &[String]) -> Result<(), LaunchError> {
@@ -380,6 +501,9 @@ mod tests {
             ceiling: None,
             keep_descendants: false,
             record: false,
+            mode: Mode::New,
+            directory: None,
+            worktree: None,
             size: (80, 24),
             on: Where::Here,
             queue: false,

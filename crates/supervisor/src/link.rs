@@ -1,19 +1,22 @@
 //! Keeps in touch with one agent.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::RunnerId;
 use stratavore_core::launch::{Ceiling, CeilingAction};
-use stratavore_core::runner::{Input, Runner, State};
+use stratavore_core::runner::{Input, Process, Runner, State};
+use stratavore_programs::ProcessId;
 use stratavore_store::{Heartbeat, Observation};
 use stratavore_wire::client::{Connection, Receiver, Sender};
 use stratavore_wire::{Attached, Message, Refusal, Stop, Viewers};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::attention::{self, Watch};
 use crate::supervisor::{Change, Inner};
 use crate::{observe, process, spawn};
 
@@ -41,6 +44,13 @@ pub(crate) struct Link {
     commands: mpsc::UnboundedSender<Message>,
     heard: Mutex<Instant>,
     live: Mutex<Live>,
+    watch: Mutex<Watch>,
+    /// When its attention was judged last by time alone.
+    judged_at: Mutex<Timestamp>,
+    /// Who waits to be told whether an answer to a hook was in time.
+    answering: Mutex<HashMap<u64, oneshot::Sender<bool>>>,
+    /// Why the agent refuses prompts and tools, as it was told last; nothing: it was not told yet.
+    gate: Mutex<Option<Option<String>>>,
 }
 
 impl Link {
@@ -69,6 +79,50 @@ impl Link {
         }
     }
 
+    pub(crate) fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn judged_at(&self) -> Timestamp {
+        *self
+            .judged_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn judged(&self, now: Timestamp) {
+        *self
+            .judged_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Waits to hear whether the answer to a hook was in time.
+    pub(crate) fn answering(&self, hook: u64, taken: oneshot::Sender<bool>) {
+        self.answers().insert(hook, taken);
+    }
+
+    /// Notes what the agent is told of budgets, and whether that is news to it.
+    pub(crate) fn gates(&self, reason: Option<String>) -> bool {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = gate.as_ref() != Some(&reason);
+        *gate = Some(reason);
+        news
+    }
+
+    fn answered(&self, hook: u64, in_time: bool) {
+        if let Some(waits) = self.answers().remove(&hook) {
+            // Who waited has given up by now.
+            let _ = waits.send(in_time);
+        }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<bool>>> {
+        self.answering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn knows(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,14 +140,31 @@ pub(crate) fn begin(
     connection: Connection,
     agent: Option<u32>,
 ) -> Arc<Link> {
+    let mut watch = attention::begin(inner, runner, attempt);
+    if let (Some(process), Some(at)) = (runner.state.process(), runner.state.started_at())
+        && runner.state.attempt() == attempt
+    {
+        watch.started(process_id(process), at);
+    }
     let (commands, queue) = mpsc::unbounded_channel();
     let link = Arc::new(Link {
         attempt,
         commands,
         heard: Mutex::new(Instant::now()),
         live: Mutex::default(),
+        watch: Mutex::new(watch),
+        judged_at: Mutex::new(inner.clock.now()),
+        answering: Mutex::default(),
+        gate: Mutex::default(),
     });
     inner.links().insert(runner.id, Arc::clone(&link));
+    inner.linked.notify_one();
+    inner.tracker.spawn(attention::find_home(
+        Arc::clone(inner),
+        runner.clone(),
+        Arc::clone(&link),
+    ));
+    inner.budgets.gate(inner, runner, &link);
     let (sender, receiver) = connection.into_split();
     let task = Task {
         inner: Arc::clone(inner),
@@ -163,13 +234,19 @@ impl Task {
             Message::Started(started) => {
                 self.launching = false;
                 let process = observe::program(started.program);
+                let at = observe::time(started.at);
+                let known = process_id(&process);
+                self.inner.attend(runner, &self.link, |watch| {
+                    watch.started(known, at);
+                    false
+                });
                 self.inner
                     .tell(
                         runner,
                         Input::Started {
                             attempt,
                             process,
-                            at: observe::time(started.at),
+                            at,
                         },
                     )
                     .await;
@@ -202,11 +279,27 @@ impl Task {
             Message::Heartbeat(heartbeat) => self.observe(&heartbeat).await,
             Message::Viewers(viewers) => self.looked_on(viewers).await,
             Message::Report(report) => {
+                let at = observe::time(report.at);
+                self.inner.attend(runner, &self.link, |watch| {
+                    watch.reported(&report.text, at);
+                    false
+                });
                 self.link.knows().report = Some(Reported {
-                    at: observe::time(report.at),
+                    at,
                     text: report.text,
                 });
                 self.inner.changed(Change::Observations);
+            }
+            Message::Hooked(hooked) => {
+                let at = observe::time(hooked.at);
+                self.inner.hooked(runner, &self.link, &hooked, at);
+            }
+            Message::HookGone(gone) => {
+                self.link.answered(gone.id, gone.answered);
+                self.inner.attend(runner, &self.link, |watch| {
+                    watch.hook_gone(gone.id);
+                    false
+                });
             }
             Message::Refused(refused) => self.refused(refused.code, refused.message).await,
             Message::Stopped(stopped) => {
@@ -249,6 +342,14 @@ impl Task {
             viewers: heartbeat.viewers,
             title: Some(heartbeat.title.clone()).filter(|title| !title.is_empty()),
         };
+        let (cpu, at) = (observation.cpu_percent, observation.at);
+        self.inner.attend(self.runner, &self.link, |watch| {
+            watch.used(cpu, at);
+            if let Some(title) = &observation.title {
+                watch.titled(title, at);
+            }
+            false
+        });
         self.check_ceiling(&observation).await;
         self.seen = Some(observation.clone());
         self.record(observation).await;
@@ -358,5 +459,12 @@ impl Task {
         }
         self.inner.changed(Change::Runner(self.runner));
         self.inner.nudge.notify_one();
+    }
+}
+
+fn process_id(process: &Process) -> ProcessId {
+    ProcessId {
+        pid: process.pid,
+        started_ticks: process.start_time,
     }
 }

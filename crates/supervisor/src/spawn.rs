@@ -13,11 +13,15 @@ use stratavore_core::ids::RunnerId;
 use stratavore_core::launch::{CeilingAction, RUNNER_VARIABLE};
 use stratavore_core::places::MAX_SOCKET_PATH;
 use stratavore_core::runner::{Input, Runner};
+use stratavore_core::session::Mode;
+use stratavore_programs::Hooks;
+use stratavore_store::SessionFilter;
 use stratavore_wire::client::{Connection, ConnectionError};
 use stratavore_wire::frame::MAX_FRAME;
-use stratavore_wire::{FrameError, Hello, LaunchSpec, Message, Role, SpawnFailure};
+use stratavore_wire::{FrameError, Hello, HookPolicy, LaunchSpec, Message, Role, SpawnFailure};
 use tokio::process::Command;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use crate::supervisor::Inner;
 use crate::{descriptors, link, observe};
@@ -67,6 +71,14 @@ pub enum SpawnError {
     TooLong {
         /// How long that message is.
         bytes: usize,
+    },
+    /// The program cannot begin with its session.
+    #[error("{message}; {hint}")]
+    Session {
+        /// What cannot be, and why.
+        message: String,
+        /// What to do.
+        hint: String,
     },
     /// It ended before it said anything.
     #[error("{} ended before it answered{}", agent.display(), last_said(said))]
@@ -200,7 +212,11 @@ async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchS
         instance_id: inner.store.instance().to_string(),
         project: runner.project.to_string(),
         program: runner.launch.program.clone(),
-        argv: runner.launch.argv.clone(),
+        argv: words(inner, runner, attempt).await?,
+        hooks: HookPolicy {
+            permission_wait_ms: u64::try_from(config.permission_wait().as_millis())
+                .unwrap_or(u64::MAX),
+        },
         cwd: runner.launch.cwd.clone(),
         env: inner.environment().await.compose(&runner.launch, &own),
         columns: runner.launch.columns,
@@ -213,6 +229,63 @@ async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchS
         socket,
         heartbeat_ms: u64::try_from(config.heartbeat_interval().as_millis()).unwrap_or(10_000),
     })
+}
+
+/// Returns the words that an attempt executes: what begins or resumes its session, what a person gave, our hooks.
+async fn words(inner: &Inner, runner: &Runner, attempt: u32) -> Result<Vec<String>, SpawnError> {
+    let launch = &runner.launch;
+    let adapter = stratavore_programs::adapter(&launch.program);
+    let Some((executable, args)) = launch.argv.split_first() else {
+        return Ok(Vec::new());
+    };
+    let mode = match last_session(inner, runner, attempt).await {
+        Some(session) => Mode::Resume(session),
+        None => launch.mode.clone(),
+    };
+    let fresh = launch.session.as_deref().and_then(|id| id.parse().ok());
+    let beginning = adapter
+        .begin(&mode, fresh.unwrap_or_else(Uuid::new_v4), args)
+        .map_err(|unsupported| SpawnError::Session {
+            message: unsupported.message,
+            hint: unsupported.hint,
+        })?;
+    let mut words = vec![executable.clone()];
+    words.extend(beginning.args);
+    words.extend(args.iter().cloned());
+    if !inner.config().hooks() {
+        return Ok(words);
+    }
+    let agent = find_agent()?.display().to_string();
+    let wait = inner.config().permission_wait().as_secs();
+    let hooks = Hooks {
+        command: vec![agent, "hook".to_owned()],
+        permission_wait_seconds: u32::try_from(wait).unwrap_or(u32::MAX),
+    };
+    Ok(adapter.with_hooks(words, &hooks))
+}
+
+/// Returns the session that an earlier attempt held, which the next goes on with; nothing where nothing was said in it yet.
+async fn last_session(inner: &Inner, runner: &Runner, attempt: u32) -> Option<String> {
+    if attempt <= 1 {
+        return None;
+    }
+    let filter = SessionFilter {
+        runner: Some(runner.id),
+        limit: Some(1),
+        ..SessionFilter::default()
+    };
+    let session = inner
+        .store
+        .sessions(filter)
+        .await
+        .ok()?
+        .into_iter()
+        .next()?;
+    let transcript = session.transcript?;
+    tokio::fs::try_exists(&transcript)
+        .await
+        .unwrap_or(false)
+        .then_some(session.key.id)
 }
 
 /// Makes a directory and those above it that nobody but the user may enter.

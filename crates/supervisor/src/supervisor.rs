@@ -12,6 +12,7 @@ use stratavore_core::places::Places;
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
 use stratavore_core::runner::{Effect, Input, Runner, State};
+use stratavore_core::usage::Prices;
 use stratavore_store::{
     Applied, Availability, Heartbeat, NewNode, NewProject, NodeView, Notice, Position,
     RunnerFilter, RunnerView, Store, StoreError,
@@ -26,11 +27,15 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use crate::broker::{self, Broker, Names, Patience};
+use crate::budgets::{self, Budgets};
 use crate::bus::{Bus, Sink};
 use crate::environment::Environment;
 use crate::link::{Link, Live};
 use crate::publisher::{Publisher, Terms};
-use crate::{descriptors, follow, heartbeat, nodes, publisher, reconcile, spawn};
+use crate::sessions::{self, Sessions};
+use crate::{
+    attention, descriptors, follow, heartbeat, nodes, prices, publisher, quiet, reconcile, spawn,
+};
 
 /// How many changes a listener may be behind before it has to look at everything again.
 const CHANGES_BEHIND: usize = 4096;
@@ -54,6 +59,12 @@ pub enum Change {
     Nodes,
     /// Whether the store can be reached.
     Availability,
+    /// Sessions, or what was said in them.
+    Sessions,
+    /// What was used, or what bounds that.
+    Usage,
+    /// A person's presets.
+    Presets,
 }
 
 /// What a supervisor is made of.
@@ -68,6 +79,8 @@ pub struct Parts {
     pub config: Config,
     /// The host's own environment.
     pub environment: BTreeMap<String, String>,
+    /// What models cost.
+    pub prices: Prices,
     /// Where events are published to; nothing where they stay within Stratavore.
     pub broker: Option<broker::Address>,
     /// How this host is registered among several that share the store; nothing where the store is its own.
@@ -105,6 +118,13 @@ pub(crate) struct Inner {
     pub(crate) heartbeats: mpsc::Sender<Heartbeat>,
     changes: broadcast::Sender<Change>,
     pub(crate) nudge: Notify,
+    /// Wakes who waits for the first link.
+    pub(crate) linked: Notify,
+    pub(crate) sessions: Sessions,
+    pub(crate) budgets: Budgets,
+    pub(crate) prices: Prices,
+    /// Held from the look at who holds a session until the launch that resumes it is kept.
+    pub(crate) resuming: tokio::sync::Mutex<()>,
     pub(crate) bus: Bus,
     pub(crate) tracker: TaskTracker,
     pub(crate) cancel: CancellationToken,
@@ -122,6 +142,7 @@ impl Supervisor {
     pub fn start(parts: Parts) -> Self {
         descriptors::raise();
         let (heartbeats, heartbeat_queue) = mpsc::channel(HEARTBEATS_WAITING);
+        let (sessions, words) = Sessions::new();
         let inner = Arc::new(Inner {
             places: parts.places,
             store: parts.store,
@@ -139,6 +160,11 @@ impl Supervisor {
             heartbeats,
             changes: broadcast::Sender::new(CHANGES_BEHIND),
             nudge: Notify::new(),
+            linked: Notify::new(),
+            sessions,
+            budgets: Budgets::default(),
+            prices: parts.prices,
+            resuming: tokio::sync::Mutex::default(),
             bus: Bus::default(),
             tracker: TaskTracker::new(),
             cancel: CancellationToken::new(),
@@ -179,6 +205,11 @@ impl Supervisor {
             inner.cancel.clone(),
         ));
         tasks.spawn(reconcile::run(Arc::clone(&inner)));
+        tasks.spawn(attention::watch(Arc::clone(&inner)));
+        tasks.spawn(sessions::run(Arc::clone(&inner), words));
+        tasks.spawn(budgets::enforce(Arc::clone(&inner)));
+        tasks.spawn(prices::apply(Arc::clone(&inner)));
+        tasks.spawn(quiet::watch(Arc::clone(&inner)));
         tasks.spawn(availability(Arc::clone(&inner)));
         if let Some(Membership { node, incarnation }) = parts.membership {
             tasks.spawn(nodes::keep(Arc::clone(&inner), node, incarnation));
@@ -299,6 +330,12 @@ impl Supervisor {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Returns the table of prices in force.
+    #[must_use]
+    pub fn prices(&self) -> &Prices {
+        &self.inner.prices
     }
 
     /// Returns who launches from here, and is told.
@@ -518,6 +555,9 @@ impl Inner {
     }
 
     pub(crate) fn changed(&self, change: Change) {
+        if matches!(change, Change::Sessions | Change::Usage) {
+            self.sessions.known.forget();
+        }
         let _ = self.changes.send(change);
     }
 
@@ -539,6 +579,7 @@ impl Inner {
         Limits {
             project: self.config.project_max_runners(),
             node: self.config.max_runners(),
+            budgets: Some(self.budget_terms()),
         }
     }
 

@@ -101,15 +101,13 @@ impl Supervisor {
             name: runner.name.to_string(),
             source,
         };
-        connection
-            .send(&Message::Input { bytes })
-            .await
-            .map_err(failed)?;
-        // The agent answers in order: what it says to this shows that it took or refused the input.
-        connection
-            .send(&Message::GetScreen(GetScreen { ansi: false }))
-            .await
-            .map_err(failed)?;
+        // The agent answers in order: what it says to the second shows that it took or refused the first. They go together, for
+        // a program that ends of what it is sent takes its agent along.
+        let asks = [
+            Message::Input { bytes },
+            Message::GetScreen(GetScreen { ansi: false }),
+        ];
+        connection.send_together(&asks).await.map_err(failed)?;
         self.answer(runner, connection, |message| {
             matches!(message, Message::Screen { .. }).then_some(())
         })

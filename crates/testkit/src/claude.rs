@@ -15,8 +15,11 @@ use crate::closed_proxy::ClosedProxy;
 use crate::home::TempHome;
 use crate::model_api::ModelApi;
 
-/// The version that the tests run.
+/// The version that the tests run, unless [`VERSION_VARIABLE`] names another.
 pub const VERSION: &str = "2.1.330";
+
+/// Names the variable that has another version run.
+pub const VERSION_VARIABLE: &str = "STRATAVORE_CLAUDE_VERSION";
 
 /// What the screen shows when a request can be typed, in its last line below the `❯` (which dialogs show too).
 pub const PROMPT: &str = "? for shortcuts";
@@ -33,8 +36,11 @@ pub struct ClaudeCode {
 impl ClaudeCode {
     /// Installs it, or finds it installed.
     pub fn install() -> io::Result<ClaudeCode> {
-        let directory = cache::once(&format!("claude-{VERSION}"), |directory| {
-            let package = format!("@anthropic-ai/claude-code-{}@{VERSION}", platform()?);
+        let named = std::env::var(VERSION_VARIABLE).ok();
+        let version = named.filter(|version| !version.is_empty());
+        let version = version.as_deref().unwrap_or(VERSION);
+        let directory = cache::once(&format!("claude-{version}"), |directory| {
+            let package = format!("@anthropic-ai/claude-code-{}@{version}", platform()?);
             // The package of the platform has the whole program; the main one only picks it, and wants a newer Node.
             let output = Command::new("npm")
                 .args([

@@ -33,6 +33,15 @@ struct Shown {
     parser: Processor,
     raw: Vec<u8>,
     title: Arc<Mutex<String>>,
+    reports: Option<Reports>,
+}
+
+/// Listens to what a program says of itself (OSC 7501).
+struct Reports {
+    input: mpsc::Sender<Vec<u8>>,
+    /// How much of the raw output was looked through.
+    scanned: usize,
+    heard: Vec<String>,
 }
 
 /// Takes what the emulated terminal wants to answer.
@@ -82,7 +91,41 @@ impl Terminal {
         argv: A,
         environment: E,
         directory: &Path,
+        size: (u16, u16),
+    ) -> Terminal
+    where
+        A: IntoIterator,
+        A::Item: AsRef<std::ffi::OsStr>,
+        E: IntoIterator<Item = (K, V)>,
+        K: AsRef<std::ffi::OsStr>,
+        V: AsRef<std::ffi::OsStr>,
+    {
+        Terminal::start_with(argv, environment, directory, size, false)
+    }
+
+    /// Starts as [`Terminal::start`] does, in a terminal that asks a program to tell its state (OSC 7501).
+    pub fn start_listening<A, E, K, V>(
+        argv: A,
+        environment: E,
+        directory: &Path,
+        size: (u16, u16),
+    ) -> Terminal
+    where
+        A: IntoIterator,
+        A::Item: AsRef<std::ffi::OsStr>,
+        E: IntoIterator<Item = (K, V)>,
+        K: AsRef<std::ffi::OsStr>,
+        V: AsRef<std::ffi::OsStr>,
+    {
+        Terminal::start_with(argv, environment, directory, size, true)
+    }
+
+    fn start_with<A, E, K, V>(
+        argv: A,
+        environment: E,
+        directory: &Path,
         (columns, rows): (u16, u16),
+        listening: bool,
     ) -> Terminal
     where
         A: IntoIterator,
@@ -135,6 +178,11 @@ impl Terminal {
             parser: Processor::new(),
             raw: Vec::new(),
             title,
+            reports: listening.then(|| Reports {
+                input: input.clone(),
+                scanned: 0,
+                heard: Vec::new(),
+            }),
         }));
         let mut output = pair.master.try_clone_reader().expect("a reader");
         let reader = std::thread::spawn({
@@ -183,6 +231,13 @@ impl Terminal {
     /// Gives everything the program has written.
     pub fn raw(&self) -> Vec<u8> {
         lock(&self.shown).raw.clone()
+    }
+
+    /// Gives what the program has said of itself, where it was asked to ([`Terminal::start_listening`]).
+    pub fn reports(&self) -> Vec<String> {
+        let shown = lock(&self.shown);
+        let reports = shown.reports.as_ref();
+        reports.map_or_else(Vec::new, |reports| reports.heard.clone())
     }
 
     /// Gives the title the program has set.
@@ -262,6 +317,10 @@ impl Drop for Terminal {
 impl Shown {
     fn take(&mut self, bytes: &[u8]) {
         self.raw.extend_from_slice(bytes);
+        // Before the screen answers: a program takes the answer to its next query for a no.
+        if let Some(reports) = &mut self.reports {
+            reports.scan(&self.raw);
+        }
         self.parser.advance(&mut self.screen, bytes);
     }
 
@@ -285,6 +344,36 @@ impl Shown {
         text.truncate(text.trim_end().len());
         text
     }
+}
+
+impl Reports {
+    fn scan(&mut self, raw: &[u8]) {
+        const START: &[u8] = b"\x1b]7501;";
+        while let Some(begin) = find(&raw[self.scanned..], START) {
+            let text = self.scanned + begin + START.len();
+            let Some(length) = raw[text..].iter().position(|byte| matches!(byte, 7 | 27)) else {
+                return;
+            };
+            self.scanned = text + length;
+            match &raw[text..self.scanned] {
+                b"?" => {
+                    // The writer is gone when the terminal is: nobody is left to answer.
+                    let _ = self.input.send(b"\x1b]7501;?\x1b\\".to_vec());
+                }
+                report => self
+                    .heard
+                    .push(String::from_utf8_lossy(report).into_owned()),
+            }
+        }
+        // A start may be cut by the end of what has come.
+        self.scanned = self.scanned.max(raw.len().saturating_sub(START.len()));
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 fn pty_size(columns: u16, rows: u16) -> PtySize {

@@ -137,6 +137,14 @@ impl Connection {
         self.sender.send(message).await
     }
 
+    /// Sends messages as one piece, so that the agent reads the last with the first. Cancel safe, as sending one is.
+    pub async fn send_together(&mut self, messages: &[Message]) -> Result<(), ConnectionError> {
+        for message in messages {
+            self.sender.put(message)?;
+        }
+        self.sender.flush().await
+    }
+
     /// Receives the next message; `None` when the agent closed. Cancel safe.
     pub async fn recv(&mut self) -> Result<Option<Message>, ConnectionError> {
         self.receiver.recv().await
@@ -157,13 +165,17 @@ impl Sender {
 
     /// Sends what the agent takes of a message now; [`Self::flush`] sends the rest.
     pub fn post(&mut self, message: &Message) -> Result<(), ConnectionError> {
+        self.put(message)?;
+        self.write()
+    }
+
+    fn put(&mut self, message: &Message) -> Result<(), ConnectionError> {
         message
             .encode(&mut self.unsent)
             .map_err(|source| ConnectionError::TooLong {
                 name: message.name(),
                 source,
-            })?;
-        self.write()
+            })
     }
 
     /// Tells whether something waits until the agent takes it.

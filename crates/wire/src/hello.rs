@@ -20,6 +20,8 @@ pub mod capability {
     pub const FILTERED: &str = "filtered";
     /// The agent pauses and continues the whole tree.
     pub const FREEZE: &str = "freeze";
+    /// The agent takes hooks; the supervisor wants to be told of them, and answers those that wait.
+    pub const HOOKS: &str = "hooks";
 }
 
 /// Says what the connecting peer is there for. It decides what is sent unasked, not what may be asked.
@@ -63,7 +65,10 @@ impl Hello {
             oldest: Some(OLDEST_VERSION),
             role,
             software: software.into(),
-            capabilities: Vec::new(),
+            capabilities: match role {
+                Role::Supervisor => vec![capability::HOOKS.to_owned()],
+                Role::Viewer | Role::Client => Vec::new(),
+            },
         }
     }
 
@@ -157,6 +162,8 @@ pub enum Refusal {
     InputFull,
     /// The attachment is read-only. The connection goes on.
     ReadOnly,
+    /// The peer is no process of the runner's own tree, as whoever tells of a hook must be.
+    NotOfThisRunner,
     /// Too many peers are connected.
     TooManyPeers,
     /// Something that this build has no word for.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ProgramState, Refusal, Refused, Timestamp};
+use crate::{HookPolicy, ProgramState, Refusal, Refused, Timestamp};
 
 /// Lines of history kept when the launch does not say.
 pub const DEFAULT_HISTORY_LINES: u32 = 10_000;
@@ -56,6 +56,9 @@ pub struct LaunchSpec {
     /// Milliseconds between heartbeats.
     #[serde(default = "default_heartbeat_ms")]
     pub heartbeat_ms: u64,
+    /// How hooks are treated.
+    #[serde(default, skip_serializing_if = "HookPolicy::is_default")]
+    pub hooks: HookPolicy,
 }
 
 fn default_history_lines() -> u32 {
@@ -136,6 +139,7 @@ impl fmt::Debug for LaunchSpec {
             .field("attempt_dir", &self.attempt_dir)
             .field("socket", &self.socket)
             .field("heartbeat_ms", &self.heartbeat_ms)
+            .field("hooks", &self.hooks)
             .finish()
     }
 }

@@ -11,9 +11,11 @@
 pub mod frame;
 pub mod hello;
 pub mod history;
+pub mod hook;
 pub mod launch;
 pub mod lock;
 pub mod message;
+pub mod payload;
 pub mod program;
 pub mod record;
 pub mod terminal;
@@ -24,6 +26,9 @@ pub mod client;
 
 pub use frame::{Frame, FrameDecoder, FrameError, MAX_FRAME};
 pub use hello::{Hello, Refusal, Refused, Role, VERSION, Welcome};
+pub use hook::{
+    Denial, Gate, Hook, HookAnswer, HookGone, HookOutput, HookPolicy, Hooked, WhenAway,
+};
 pub use launch::{LaunchSpec, SpawnFailed, SpawnFailure, Started};
 pub use message::{Message, MessageError};
 pub use program::{Exit, Exited, Frozen, Heartbeat, ProgramState, Report, Stop, Stopped};

@@ -4,9 +4,9 @@ use thiserror::Error;
 
 use crate::frame::{self, Frame, FrameDecoder, FrameError};
 use crate::{
-    Ack, Asked, Attach, Exited, Frozen, GetHistory, GetScreen, Heartbeat, Hello, LaunchSpec,
-    Redraw, Refused, Report, Resize, Resized, SpawnFailed, Started, Stop, Stopped, Viewers,
-    Welcome,
+    Ack, Asked, Attach, Exited, Frozen, Gate, GetHistory, GetScreen, Heartbeat, Hello, Hook,
+    HookAnswer, HookGone, HookOutput, Hooked, LaunchSpec, Redraw, Refused, Report, Resize, Resized,
+    SpawnFailed, Started, Stop, Stopped, Viewers, Welcome,
 };
 
 /// The byte that says what a frame is. A number once given is never given again.
@@ -37,6 +37,12 @@ pub mod kind {
     pub const TAKE_OVER: u8 = 0x27;
     pub const REDRAW: u8 = 0x28;
     pub const ASKED: u8 = 0x29;
+    pub const HOOK: u8 = 0x30;
+    pub const HOOK_OUTPUT: u8 = 0x31;
+    pub const HOOKED: u8 = 0x32;
+    pub const HOOK_ANSWER: u8 = 0x33;
+    pub const HOOK_GONE: u8 = 0x34;
+    pub const GATE: u8 = 0x35;
     pub const OUTPUT: u8 = 0x40;
     pub const SNAPSHOT: u8 = 0x41;
     pub const INPUT: u8 = 0x42;
@@ -99,6 +105,19 @@ pub enum Message {
     Redraw(Redraw),
     /// Agent: what the program asks of whoever looks on.
     Asked(Asked),
+
+    /// Client of the program's own tree: what the program told its hook.
+    Hook(Hook),
+    /// Agent: what the hook prints.
+    HookOutput(HookOutput),
+    /// Agent: the program ran a hook.
+    Hooked(Hooked),
+    /// Supervisor: what a hook that waits prints.
+    HookAnswer(HookAnswer),
+    /// Agent: a hook waits no more.
+    HookGone(HookGone),
+    /// Supervisor: what the program is refused from now on.
+    Gate(Gate),
 
     /// Agent: what the program wrote, as whole sequences, less what it asks of the terminal.
     Output {
@@ -208,6 +227,12 @@ impl Message {
             Self::TakeOver => "take-over",
             Self::Redraw(_) => "redraw",
             Self::Asked(_) => "asked",
+            Self::Hook(_) => "hook",
+            Self::HookOutput(_) => "hook-output",
+            Self::Hooked(_) => "hooked",
+            Self::HookAnswer(_) => "hook-answer",
+            Self::HookGone(_) => "hook-gone",
+            Self::Gate(_) => "gate",
             Self::Output { .. } => "output",
             Self::Snapshot { .. } => "snapshot",
             Self::Input { .. } => "input",
@@ -245,6 +270,12 @@ impl Message {
             Self::TakeOver => frame::encode(kind::TAKE_OVER, b"{}", out),
             Self::Redraw(body) => json(kind::REDRAW, body, out),
             Self::Asked(body) => json(kind::ASKED, body, out),
+            Self::Hook(body) => json(kind::HOOK, body, out),
+            Self::HookOutput(body) => json(kind::HOOK_OUTPUT, body, out),
+            Self::Hooked(body) => json(kind::HOOKED, body, out),
+            Self::HookAnswer(body) => json(kind::HOOK_ANSWER, body, out),
+            Self::HookGone(body) => json(kind::HOOK_GONE, body, out),
+            Self::Gate(body) => json(kind::GATE, body, out),
             Self::Output { seq, bytes } => encode_output(*seq, bytes, out),
             Self::Snapshot {
                 seq,
@@ -310,6 +341,12 @@ impl Message {
             kind::TAKE_OVER => Self::TakeOver,
             kind::REDRAW => Self::Redraw(parse("redraw", &payload)?),
             kind::ASKED => Self::Asked(parse("asked", &payload)?),
+            kind::HOOK => Self::Hook(parse("hook", &payload)?),
+            kind::HOOK_OUTPUT => Self::HookOutput(parse("hook-output", &payload)?),
+            kind::HOOKED => Self::Hooked(parse("hooked", &payload)?),
+            kind::HOOK_ANSWER => Self::HookAnswer(parse("hook-answer", &payload)?),
+            kind::HOOK_GONE => Self::HookGone(parse("hook-gone", &payload)?),
+            kind::GATE => Self::Gate(parse("gate", &payload)?),
             kind::OUTPUT => {
                 let (seq, bytes) = fixed::<8>("output", payload)?;
                 Self::Output {

@@ -39,6 +39,7 @@ fn launches() -> impl Strategy<Value = LaunchSpec> {
             "[a-z/]*",
             "[a-z/]*",
             any::<u64>(),
+            any::<u64>(),
         ),
     )
         .prop_map(
@@ -53,6 +54,7 @@ fn launches() -> impl Strategy<Value = LaunchSpec> {
                     attempt_dir,
                     socket,
                     heartbeat_ms,
+                    permission_wait_ms,
                 ),
             )| LaunchSpec {
                 runner_id,
@@ -72,6 +74,7 @@ fn launches() -> impl Strategy<Value = LaunchSpec> {
                 attempt_dir: PathBuf::from(attempt_dir),
                 socket: PathBuf::from(socket),
                 heartbeat_ms,
+                hooks: HookPolicy { permission_wait_ms },
             },
         )
 }
@@ -115,9 +118,40 @@ fn refusals() -> impl Strategy<Value = Refusal> {
         Refusal::BadPlace,
         Refusal::InputFull,
         Refusal::ReadOnly,
+        Refusal::NotOfThisRunner,
         Refusal::TooManyPeers,
         Refusal::Other,
     ])
+}
+
+fn hooks() -> impl Strategy<Value = Message> {
+    let away = prop::sample::select(vec![WhenAway::Open, WhenAway::Closed]);
+    let denials = (".*", prop::collection::btree_map(".*", ".*", 0..4))
+        .prop_map(|(reason, outputs)| Denial { reason, outputs });
+    prop_oneof![
+        ".*".prop_map(|payload| Message::Hook(Hook { payload })),
+        ".*".prop_map(|output| Message::HookOutput(HookOutput { output })),
+        (
+            (any::<u64>(), any::<i64>(), ".*"),
+            any::<(bool, bool, u64)>()
+        )
+            .prop_map(
+                |((id, at, payload), (waits, denied, missed))| Message::Hooked(Hooked {
+                    id,
+                    at: Timestamp(at),
+                    payload,
+                    waits,
+                    denied,
+                    missed,
+                })
+            ),
+        (any::<u64>(), ".*")
+            .prop_map(|(id, output)| Message::HookAnswer(HookAnswer { id, output })),
+        any::<(u64, bool)>()
+            .prop_map(|(id, answered)| Message::HookGone(HookGone { id, answered })),
+        (prop::option::of(denials), away)
+            .prop_map(|(deny, when_away)| Message::Gate(Gate { deny, when_away })),
+    ]
 }
 
 fn messages() -> impl Strategy<Value = Message> {
@@ -275,7 +309,7 @@ fn messages() -> impl Strategy<Value = Message> {
         }),
         (0x80..=0xff_u8, raw()).prop_map(|(kind, payload)| Message::Unknown { kind, payload }),
     ];
-    prop_oneof![control, terminal]
+    prop_oneof![control, terminal, hooks()]
 }
 
 proptest! {
@@ -430,6 +464,12 @@ fn unknown_fields_and_words_of_a_newer_peer_are_understood() {
         &mut bytes,
     )
     .unwrap();
+    frame::encode(
+        message::kind::GATE,
+        br#"{"deny":{"reason":"r","outputs":{"PreToolUse":"no"},"until":9},"when_away":"ajar"}"#,
+        &mut bytes,
+    )
+    .unwrap();
     let mut decoder = FrameDecoder::new();
     decoder.push(&bytes);
     assert_eq!(
@@ -443,6 +483,11 @@ fn unknown_fields_and_words_of_a_newer_peer_are_understood() {
             ..
         }))
     ));
+    let Some(Message::Gate(gate)) = decoder.next_message().unwrap() else {
+        panic!("a gate of a newer peer is not understood");
+    };
+    assert_eq!(gate.when_away, WhenAway::Open);
+    assert_eq!(gate.deny.unwrap().outputs["PreToolUse"], "no");
 }
 
 #[test]
@@ -493,6 +538,7 @@ fn launch() -> LaunchSpec {
         attempt_dir: PathBuf::from("/a"),
         socket: PathBuf::from("/s"),
         heartbeat_ms: 1,
+        hooks: HookPolicy::default(),
     }
 }
 

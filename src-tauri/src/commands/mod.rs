@@ -2,7 +2,10 @@
 
 mod desktop;
 mod fleet;
+mod presets;
+mod sessions;
 mod terminal;
+mod usage;
 
 use std::sync::Arc;
 
@@ -34,6 +37,22 @@ pub fn handler<R: Runtime>() -> impl Fn(Invoke<R>) -> bool + Send + Sync + 'stat
         fleet::continue_runner,
         fleet::restart,
         fleet::answer_interrupted,
+        fleet::decide,
+        sessions::list_sessions,
+        sessions::get_session,
+        sessions::search_sessions,
+        sessions::read_session,
+        sessions::export_session,
+        sessions::archive_session,
+        sessions::resume_session,
+        sessions::reindex,
+        usage::usage,
+        usage::list_budgets,
+        usage::set_budget,
+        usage::remove_budget,
+        presets::list_presets,
+        presets::save_preset,
+        presets::remove_preset,
         terminal::terminal_open,
         terminal::terminal_input,
         terminal::terminal_resize,

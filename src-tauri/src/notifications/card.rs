@@ -1,12 +1,25 @@
 //! What a notification says and how.
 
 use chrono::{DateTime, TimeZone};
-use stratavore_api::v1;
+use stratavore_api::{Failure, v1};
 use stratavore_core::clock::Timestamp;
+
+use crate::subject::{Subject, cut, printable, visible};
 
 /// The specification's `normal`, for failures too: `critical` stays until it is dismissed and breaks through "do not
 /// disturb", and a program that ended with an error is no fire. A service keeps normal ones in its list.
 const NORMAL: u8 = 1;
+/// Characters of a text before it is cut.
+const LONGEST: usize = 500;
+
+/// The key of a click on the notification itself.
+const CLICK: &str = "default";
+/// The key that attaches.
+pub(super) const ATTACH: &str = "attach";
+/// The key that gives a permission.
+pub(super) const ALLOW: &str = "allow";
+/// The key that refuses one.
+pub(super) const DENY: &str = "deny";
 
 /// One notification, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,57 +31,168 @@ pub struct Card {
     /// What stands under it.
     pub body: String,
     /// Pairs of key and label; `default` is a click on the notification itself.
-    pub actions: &'static [&'static str],
+    pub actions: Vec<&'static str>,
     /// The specification's urgency.
     pub urgency: u8,
 }
 
+/// What a card depends on beside what it tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a, Z> {
+    /// The service takes bodies for markup.
+    pub markup: bool,
+    /// A person may be taken to be in front of the screen, so that a permission can be given.
+    pub attended: bool,
+    /// Since when this desktop runs.
+    pub started: Timestamp,
+    /// The present moment.
+    pub now: Timestamp,
+    /// The person's zone.
+    pub zone: &'a Z,
+}
+
 impl Card {
     /// Makes it of what the host tells. What happened before this desktop ran is told with its time, in the person's
-    /// zone. With `markup`, what the service would take for markup is escaped.
+    /// zone. A permission can be given with it only where all that it is for can be read.
     #[must_use]
-    pub fn of<Z: TimeZone>(
-        notice: &v1::Notification,
-        markup: bool,
-        started: Timestamp,
-        now: Timestamp,
-        zone: &Z,
-    ) -> Self
+    pub fn of<Z: TimeZone>(notice: &v1::Notification, around: &Circumstances<'_, Z>) -> Self
     where
         Z::Offset: std::fmt::Display,
     {
-        let mut body = notice.body.clone();
-        if let Ok(at) = DateTime::parse_from_rfc3339(&notice.at)
-            && at < started
-        {
-            let (at, now) = (at.with_timezone(zone), now.with_timezone(zone));
-            let when = if at.date_naive() == now.date_naive() {
-                "%H:%M"
-            } else {
-                "%-d %B, %H:%M"
-            };
-            if !body.is_empty() {
-                body.push('\n');
+        let mut lines = Vec::new();
+        let mut actions = match notice.runner_id {
+            Some(_) => vec![CLICK, "Attach"],
+            None => vec![CLICK, "Open Stratavore"],
+        };
+        match &notice.ask {
+            None => lines.push(cut(&printable(&notice.body), LONGEST)),
+            Some(ask) => {
+                if notice.body != ask.subject {
+                    lines.push(cut(&printable(&notice.body), LONGEST));
+                }
+                let subject = Subject::of(&ask.subject);
+                if around.attended && subject.is_whole() {
+                    actions.extend([ALLOW, "Allow"]);
+                }
+                if around.attended {
+                    actions.extend([DENY, "Deny"]);
+                }
+                lines.push(subject.text);
+                lines.extend(
+                    notice
+                        .project
+                        .as_ref()
+                        .map(|project| format!("In {project}")),
+                );
+                let reason = ask.reason.as_deref().unwrap_or_default();
+                lines.push(cut(&visible(reason.trim()), LONGEST));
             }
-            body.push_str(&format!(
-                "At {}, before Stratavore was started",
-                at.format(when)
-            ));
         }
+        if notice.runner_id.is_some() {
+            actions.extend([ATTACH, "Attach"]);
+        }
+        lines.extend(
+            missed(notice, around).map(|when| format!("At {when}, before Stratavore was started")),
+        );
+        lines.retain(|line| !line.is_empty());
         Self {
-            icon: if notice.edge == "ended" {
-                "stratavore-desktop"
-            } else {
-                "dialog-warning"
-            },
-            summary: notice.title.clone(),
-            body: if markup { escaped(&body) } else { body },
-            actions: match notice.runner_id {
-                Some(_) => &["default", "Attach", "attach", "Attach"],
-                None => &["default", "Open Stratavore"],
-            },
+            icon: icon(&notice.edge),
+            summary: visible(&notice.title),
+            body: around.written(&lines.join("\n")),
+            actions,
             urgency: NORMAL,
         }
+    }
+
+    /// Says that an answer to a permission changed nothing, and why.
+    #[must_use]
+    pub fn not_taken(allow: bool, failure: &Failure, markup: bool) -> Self {
+        let mut body = failure.message.clone();
+        if let Some(hint) = &failure.hint {
+            body.push('\n');
+            body.push_str(hint);
+        }
+        Self {
+            icon: "dialog-warning",
+            summary: if allow {
+                "Nothing was allowed".into()
+            } else {
+                "Nothing was denied".into()
+            },
+            body: if markup { escaped(&body) } else { body },
+            actions: vec![CLICK, "Attach", ATTACH, "Attach"],
+            urgency: NORMAL,
+        }
+    }
+
+    /// Makes one of several notices of a project, a line for each.
+    pub(super) fn group<Z: TimeZone>(
+        summary: String,
+        lines: &[String],
+        troubled: bool,
+        around: &Circumstances<'_, Z>,
+    ) -> Self {
+        Self {
+            icon: if troubled {
+                "dialog-warning"
+            } else {
+                "stratavore-desktop"
+            },
+            summary,
+            body: around.written(&lines.join("\n")),
+            actions: vec![CLICK, "Open Stratavore"],
+            urgency: NORMAL,
+        }
+    }
+
+    /// Tells whether a button of it has this key.
+    #[must_use]
+    pub fn offers(&self, key: &str) -> bool {
+        self.actions.iter().step_by(2).any(|own| *own == key)
+    }
+}
+
+impl<Z> Circumstances<'_, Z> {
+    fn written(&self, body: &str) -> String {
+        if self.markup {
+            escaped(body)
+        } else {
+            body.to_owned()
+        }
+    }
+}
+
+/// Tells when it happened, if that was before this desktop ran.
+pub(super) fn missed<Z: TimeZone>(
+    notice: &v1::Notification,
+    around: &Circumstances<'_, Z>,
+) -> Option<String>
+where
+    Z::Offset: std::fmt::Display,
+{
+    let at = DateTime::parse_from_rfc3339(&notice.at).ok()?;
+    if at >= around.started {
+        return None;
+    }
+    let (at, now) = (
+        at.with_timezone(around.zone),
+        around.now.with_timezone(around.zone),
+    );
+    let when = if at.date_naive() == now.date_naive() {
+        "%H:%M"
+    } else {
+        "%-d %B, %H:%M"
+    };
+    Some(at.format(when).to_string())
+}
+
+/// Picks an icon that every theme has.
+fn icon(edge: &str) -> &'static str {
+    match edge {
+        "ended" | "turn-done" => "stratavore-desktop",
+        "needs-permission" | "needs-answer" => "dialog-question",
+        "rate-limited" | "budget-reached" => "dialog-information",
+        _ => "dialog-warning",
     }
 }
 
@@ -79,115 +203,5 @@ fn escaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::FixedOffset;
-
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        DateTime::parse_from_rfc3339(text).unwrap().to_utc()
-    }
-
-    fn notice() -> v1::Notification {
-        v1::Notification {
-            edge: "failed".into(),
-            title: "auth & co failed".into(),
-            body: "exit 1 after <b>3 min</b>".into(),
-            runner_id: Some("r1".into()),
-            at: "2026-03-01T22:30:00.000Z".into(),
-            ..v1::Notification::default()
-        }
-    }
-
-    fn card(notice: &v1::Notification, markup: bool, started: &str, now: &str) -> Card {
-        Card::of(
-            notice,
-            markup,
-            at(started),
-            at(now),
-            &FixedOffset::east_opt(3600).unwrap(),
-        )
-    }
-
-    #[test]
-    fn what_happens_now_is_told_without_a_time_and_can_be_attached() {
-        let card = card(
-            &notice(),
-            false,
-            "2026-03-01T22:00:00Z",
-            "2026-03-01T22:31:00Z",
-        );
-        assert_eq!(
-            (card.summary.as_str(), card.body.as_str()),
-            ("auth & co failed", "exit 1 after <b>3 min</b>")
-        );
-        assert_eq!(card.actions, ["default", "Attach", "attach", "Attach"]);
-        assert_ne!(
-            card.urgency, 2,
-            "a critical notification would stay until it is dismissed"
-        );
-    }
-
-    #[test]
-    fn markup_is_shown_and_not_obeyed() {
-        let card = card(
-            &notice(),
-            true,
-            "2026-03-01T22:00:00Z",
-            "2026-03-01T22:31:00Z",
-        );
-        assert_eq!(card.body, "exit 1 after &lt;b&gt;3 min&lt;/b&gt;");
-        assert_eq!(
-            card.summary, "auth & co failed",
-            "the summary is never markup"
-        );
-    }
-
-    #[test]
-    fn what_ended_while_nothing_ran_is_told_with_its_time() {
-        let same_day = card(
-            &notice(),
-            false,
-            "2026-03-01T22:45:00Z",
-            "2026-03-01T22:46:00Z",
-        );
-        assert!(
-            same_day
-                .body
-                .ends_with("\nAt 23:30, before Stratavore was started"),
-            "{}",
-            same_day.body
-        );
-        // An hour east of UTC the day has changed by now.
-        let next_day = card(
-            &notice(),
-            false,
-            "2026-03-01T23:45:00Z",
-            "2026-03-01T23:46:00Z",
-        );
-        assert!(
-            next_day
-                .body
-                .ends_with("\nAt 1 March, 23:30, before Stratavore was started"),
-            "{}",
-            next_day.body
-        );
-    }
-
-    #[test]
-    fn what_has_no_runner_opens_the_window() {
-        let notice = v1::Notification {
-            runner_id: None,
-            body: String::new(),
-            ..notice()
-        };
-        let card = card(
-            &notice,
-            false,
-            "2026-03-01T22:45:00Z",
-            "2026-03-01T22:46:00Z",
-        );
-        assert_eq!(card.actions, ["default", "Open Stratavore"]);
-        assert!(card.body.starts_with("At "), "{}", card.body);
-    }
-}
+#[path = "card_tests.rs"]
+mod tests;

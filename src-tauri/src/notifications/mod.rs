@@ -3,53 +3,38 @@
 //! The notification service is spoken to directly, over the one connection that lives as long as the desktop does: GNOME
 //! closes a notification when its sender's connection goes, and the activation token comes to the sender alone.
 
+mod bundle;
 mod card;
+mod pause;
+mod service;
 
-pub use card::Card;
+pub use card::{Card, Circumstances};
+pub use pause::{Length, Pause};
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
-use stratavore_api::{Failure, v1};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use stratavore_api::{Code, Failure, v1};
 use stratavore_core::clock::{Clock, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
-use zbus::zvariant::Value;
-use zbus::{Connection, Message};
+use zbus::Connection;
 
+use self::bundle::Bundle;
+use self::card::{ALLOW, DENY};
+use self::service::{ServiceProxy, Signal, show};
 use crate::desktop::Desktop;
 use crate::mailbox::Letter;
 use crate::presence::Presence;
 
 /// Under which the host keeps what was shown.
 const CONSUMER: &str = "desktop";
-/// How the desktop's file is called, so that the service finds name and settings.
-const DESKTOP_ENTRY: &str = "Stratavore";
-/// Let the service decide how long it stays.
-const BY_THE_SERVICE: i32 = -1;
-
-#[zbus::proxy(
-    interface = "org.freedesktop.Notifications",
-    default_service = "org.freedesktop.Notifications",
-    default_path = "/org/freedesktop/Notifications",
-    gen_blocking = false
-)]
-trait Service {
-    #[expect(clippy::too_many_arguments, reason = "the specification's")]
-    fn notify(
-        &self,
-        app_name: &str,
-        replaces: u32,
-        icon: &str,
-        summary: &str,
-        body: &str,
-        actions: &[&str],
-        hints: HashMap<&str, Value<'_>>,
-        expires: i32,
-    ) -> zbus::Result<u32>;
-    fn get_capabilities(&self) -> zbus::Result<Vec<String>>;
-}
+/// How long a pause is waited for at once: a machine that sleeps stops the clock that is waited by.
+const GLANCE: Duration = Duration::from_secs(60);
 
 /// Shows what the host has to tell, until `stop`.
 pub async fn follow(
@@ -77,10 +62,28 @@ struct Teller<'a> {
     clock: &'a dyn Clock,
     started: Timestamp,
     enabled: bool,
-    /// What is on screen, by the service's number: the runner to attach, where there is one.
-    shown: HashMap<u32, Option<String>>,
+    /// What is on screen, by the service's number.
+    shown: HashMap<u32, Shown>,
     /// Activation tokens; each comes just before the action that it is for.
     tokens: HashMap<u32, String>,
+    /// Answers to permissions that are on their way.
+    answers: FuturesUnordered<BoxFuture<'static, Answered>>,
+}
+
+/// A notification on screen.
+struct Shown {
+    /// The runner to attach, where there is one.
+    runner: Option<String>,
+    /// The ask that it is about.
+    ask: Option<String>,
+    card: Card,
+}
+
+/// What became of an answer to a permission.
+struct Answered {
+    runner: String,
+    allow: bool,
+    outcome: Result<(), Failure>,
 }
 
 impl<'a> Teller<'a> {
@@ -100,6 +103,7 @@ impl<'a> Teller<'a> {
             enabled,
             shown: HashMap::new(),
             tokens: HashMap::new(),
+            answers: FuturesUnordered::new(),
         })
     }
 
@@ -109,33 +113,51 @@ impl<'a> Teller<'a> {
         let mut nudges = self.desktop.nudges.subscribe();
         let mut seats = self.desktop.slot.changes();
         let mut presence = self.desktop.presence.subscribe();
+        let mut pauses = self.desktop.pause.changes();
         loop {
-            // Where nobody can show them they are left unclaimed, and told when somebody can.
+            // Where nobody can show them they are left unclaimed, and told when somebody can; so they are in a pause.
             let service_is_there = presence
                 .borrow_and_update()
                 .is_some_and(|presence: Presence| presence.notifications);
             seats.borrow_and_update();
-            if (service_is_there || !self.enabled)
+            pauses.borrow_and_update();
+            let paused = self.desktop.pause.until(self.clock.now());
+            if (service_is_there && paused.is_none() || !self.enabled)
                 && let Err(failure) = self.tell().await
             {
                 tracing::warn!(%failure, "cannot tell what happened");
             }
+            self.close_answered(None).await;
             loop {
+                let left = self.left(paused);
                 tokio::select! {
                     nudge = nudges.recv() => match nudge {
-                        Ok(nudge) if nudge.entity != "notifications" => {}
-                        Ok(_) | Err(RecvError::Lagged(_)) => break,
+                        Ok(nudge) => match nudge.entity.as_str() {
+                            "notifications" => break,
+                            "runner" => self.close_answered(Some(&nudge.id)).await,
+                            "status" => self.close_answered(None).await,
+                            _ => {}
+                        },
+                        Err(RecvError::Lagged(_)) => break,
                         Err(RecvError::Closed) => return Ok(()),
                     },
                     signal = signals.next() => match signal {
-                        Some(signal) => self.heed(&signal)?,
+                        Some(signal) => self.heed(Signal::read(&signal)?),
                         None => return Ok(()),
                     },
+                    Some(answered) = self.answers.next() => self.say_when_not_taken(answered).await,
                     Ok(()) = seats.changed() => break,
                     Ok(()) = presence.changed() => break,
+                    Ok(()) = pauses.changed() => break,
+                    () = tokio::time::sleep(left), if paused.is_some() => break,
                 }
             }
         }
+    }
+
+    fn left(&self, paused: Option<Timestamp>) -> Duration {
+        let left = paused.map(|until| (until - self.clock.now()).to_std().unwrap_or_default());
+        left.unwrap_or(GLANCE).min(GLANCE)
     }
 
     /// Claims and shows. What is claimed and not shown, because of a crash or a service that refuses, the host gives again.
@@ -146,86 +168,172 @@ impl<'a> Teller<'a> {
         let claim = v1::ClaimNotificationsRequest {
             consumer: CONSUMER.to_owned(),
         };
-        for notice in seat.api.claim_notifications(claim).await?.notifications {
-            let watched = notice
-                .runner_id
-                .as_deref()
-                .is_some_and(|runner| self.desktop.is_watched(runner));
-            // Who looks at the terminal saw it end; that something went wrong is said all the same.
-            if self.enabled
-                && !(watched && notice.edge == "ended")
-                && let Err(error) = self.show(&notice).await
-            {
-                tracing::warn!(%error, title = notice.title, "the notification service did not show it");
+        let claimed = seat.api.claim_notifications(claim).await?.notifications;
+        let confirm = async |notice: &v1::Notification| {
+            let id = notice.id.clone();
+            seat.api
+                .notification_shown(v1::NotificationShownRequest { id })
+                .await
+        };
+        let (news, known): (Vec<_>, Vec<_>) = claimed
+            .into_iter()
+            .partition(|notice| self.enabled && !self.is_seen(notice));
+        for notice in &known {
+            confirm(notice).await?;
+        }
+        for bundle in Bundle::all(news) {
+            if let Err(error) = self.show(&bundle).await {
+                tracing::warn!(%error, "the notification service did not show what happened");
                 continue;
             }
-            seat.api
-                .notification_shown(v1::NotificationShownRequest { id: notice.id })
-                .await?;
+            for notice in bundle.notices() {
+                confirm(notice).await?;
+            }
         }
         Ok(())
     }
 
-    async fn show(&mut self, notice: &v1::Notification) -> zbus::Result<()> {
-        let markup = self
-            .service
-            .get_capabilities()
-            .await?
-            .iter()
-            .any(|capability| capability == "body-markup");
-        let card = Card::of(
-            notice,
-            markup,
-            self.started,
-            self.clock.now(),
-            &chrono::Local,
+    /// Tells whether a person saw it happen. Who looks at the terminal sees what is asked there and that it ends; that
+    /// something failed is said all the same.
+    fn is_seen(&self, notice: &v1::Notification) -> bool {
+        let on_screen = matches!(
+            notice.edge.as_str(),
+            "ended"
+                | "turn-done"
+                | "needs-permission"
+                | "needs-answer"
+                | "rate-limited"
+                | "errored"
+                | "stalled"
         );
-        let hints = HashMap::from([
-            ("desktop-entry", Value::from(DESKTOP_ENTRY)),
-            ("urgency", Value::from(card.urgency)),
-        ]);
-        let id = self
-            .service
-            .notify(
-                "Stratavore",
-                0,
-                card.icon,
-                &card.summary,
-                &card.body,
-                card.actions,
-                hints,
-                BY_THE_SERVICE,
-            )
-            .await?;
-        self.shown.insert(id, notice.runner_id.clone());
+        on_screen
+            && notice
+                .runner_id
+                .as_deref()
+                .is_some_and(|runner| self.desktop.is_watched(runner))
+    }
+
+    async fn show(&mut self, bundle: &Bundle) -> zbus::Result<()> {
+        let asks = matches!(bundle, Bundle::One(notice) if notice.ask.is_some());
+        let around = Circumstances {
+            markup: service::takes_markup(&self.service).await?,
+            attended: !asks || self.desktop.lock.obstacle().await.is_none(),
+            started: self.started,
+            now: self.clock.now(),
+            zone: &chrono::Local,
+        };
+        let card = bundle.card(&around);
+        let id = show(&self.service, &card).await?;
+        let (runner, ask) = match bundle {
+            Bundle::One(notice) => (
+                notice.runner_id.clone(),
+                notice.ask.as_ref().map(|ask| ask.id.clone()),
+            ),
+            Bundle::Many(..) => (None, None),
+        };
+        self.shown.insert(id, Shown { runner, ask, card });
         Ok(())
     }
 
-    fn heed(&mut self, signal: &Message) -> zbus::Result<()> {
-        let header = signal.header();
-        let body = signal.body();
-        match header.member().map(|member| member.as_str()) {
-            Some("ActivationToken") => {
-                let (id, token): (u32, String) = body.deserialize()?;
+    fn heed(&mut self, signal: Signal) {
+        match signal {
+            Signal::Token(id, token) => {
                 // The service tells every sender of every notification.
                 if self.shown.contains_key(&id) {
                     self.tokens.insert(id, token);
                 }
             }
-            Some("ActionInvoked") => {
-                let (id, _action): (u32, String) = body.deserialize()?;
-                if let Some(runner) = self.shown.get(&id) {
-                    self.desktop
-                        .show(runner.clone().map(Letter::Attach), self.tokens.remove(&id));
+            Signal::Action(id, key) => {
+                let Some(shown) = self.shown.get(&id) else {
+                    return;
+                };
+                let token = self.tokens.remove(&id);
+                match (key.as_str(), &shown.runner, &shown.ask) {
+                    (ALLOW | DENY, Some(runner), Some(ask)) if shown.card.offers(&key) => {
+                        let (desktop, allow) = (self.desktop.clone(), key == ALLOW);
+                        let (runner, ask) = (runner.clone(), ask.clone());
+                        self.answers.push(Box::pin(async move {
+                            let outcome = desktop.decide(&runner, &ask, allow).await;
+                            Answered {
+                                runner,
+                                allow,
+                                outcome,
+                            }
+                        }));
+                    }
+                    (ALLOW | DENY, ..) => {}
+                    (_, runner, _) => self.desktop.show(runner.clone().map(Letter::Attach), token),
                 }
             }
-            Some("NotificationClosed") => {
-                let (id, _reason): (u32, u32) = body.deserialize()?;
+            Signal::Closed(id) => {
                 self.shown.remove(&id);
                 self.tokens.remove(&id);
             }
-            _ => {}
+            Signal::Other => {}
         }
-        Ok(())
     }
+
+    /// Says it when an answer changed nothing. One that was taken shows in what the program does.
+    async fn say_when_not_taken(&mut self, answered: Answered) {
+        let Err(failure) = answered.outcome else {
+            return;
+        };
+        let told = async {
+            let markup = service::takes_markup(&self.service).await?;
+            let card = Card::not_taken(answered.allow, &failure, markup);
+            Ok::<_, zbus::Error>((show(&self.service, &card).await?, card))
+        };
+        match told.await {
+            Ok((id, card)) => {
+                let shown = Shown {
+                    runner: Some(answered.runner),
+                    ask: None,
+                    card,
+                };
+                self.shown.insert(id, shown);
+            }
+            Err(error) => {
+                tracing::warn!(%error, %failure, "cannot say that an answer was not taken");
+            }
+        }
+    }
+
+    /// Closes notifications whose ask is over: of a runner, or of all.
+    async fn close_answered(&mut self, of: Option<&str>) {
+        let asked: Vec<(u32, String, String)> = self
+            .shown
+            .iter()
+            .filter_map(|(id, shown)| Some((*id, shown.runner.clone()?, shown.ask.clone()?)))
+            .filter(|(_, runner, _)| of.is_none_or(|of| of.is_empty() || of == runner))
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        let Some(seat) = self.desktop.slot.seat() else {
+            return;
+        };
+        for (id, runner, ask) in asked {
+            match seat.api.runner(v1::RunnerRef { runner }).await {
+                Ok(runner) if waits_for(&runner, &ask) => continue,
+                Ok(_) => {}
+                Err(failure) if failure.code == Code::NotFound => {}
+                Err(failure) => {
+                    tracing::debug!(%failure, "cannot tell whether a permission is still asked for");
+                    continue;
+                }
+            }
+            if let Err(error) = self.service.close_notification(id).await {
+                tracing::debug!(%error, "a notification was closed already");
+                self.shown.remove(&id);
+            }
+        }
+    }
+}
+
+fn waits_for(runner: &v1::Runner, ask: &str) -> bool {
+    runner
+        .attention
+        .as_ref()
+        .and_then(|attention| attention.ask.as_ref())
+        .is_some_and(|now| now.id == ask)
 }

@@ -8,8 +8,9 @@ use tauri::menu::{
 use tauri::tray::TrayIcon;
 use tauri::{AppHandle, Wry};
 
+use super::entry::{Entry, are_built_alike};
 use super::icon;
-use super::model::{Entry, Menu, are_built_alike};
+use super::model::Menu;
 use super::{Mark, Panel};
 
 /// What the tray shows now. Used on the main thread alone.

@@ -1,4 +1,4 @@
-//! The icon's pictures: three marks, for dark and light panels, at two sizes.
+//! The icon's pictures: four marks, for dark and light panels, at two sizes.
 
 use gtk::prelude::MonitorExt;
 use tauri::image::Image;
@@ -12,6 +12,8 @@ pub enum Mark {
     Quiet,
     /// Something runs.
     Running,
+    /// Somebody waits for a person.
+    NeedsYou,
     /// Something went wrong that a person has not seen, or no host answers.
     Problem,
 }
@@ -42,6 +44,8 @@ pictures! {
     Quiet Light => "quiet-light",
     Running Dark => "running-dark",
     Running Light => "running-light",
+    NeedsYou Dark => "needs-you-dark",
+    NeedsYou Light => "needs-you-light",
     Problem Dark => "problem-dark",
     Problem Light => "problem-light",
 }
@@ -69,7 +73,7 @@ mod tests {
     #[test]
     fn every_picture_decodes_to_its_size_and_no_two_are_alike() {
         let mut seen: Vec<Vec<u8>> = Vec::new();
-        for mark in [Mark::Quiet, Mark::Running, Mark::Problem] {
+        for mark in [Mark::Quiet, Mark::Running, Mark::NeedsYou, Mark::Problem] {
             for panel in [Panel::Dark, Panel::Light] {
                 for (scale, size) in [(Scale::Single, 22), (Scale::Double, 44)] {
                     let picture = picture(mark, panel, scale).unwrap();

@@ -6,17 +6,24 @@
 mod act;
 mod action;
 mod applied;
+mod entry;
 mod follow;
 mod icon;
+mod known;
+mod launch;
 mod model;
+mod needs;
 mod panel;
+mod running;
+mod words;
 
 pub use act::act;
 pub use action::Action;
 pub use applied::Applied;
+pub use entry::Entry;
 pub use follow::{Follow, follow};
 pub use icon::Mark;
-pub use model::{Entry, Menu, Snapshot, model};
+pub use model::{Menu, Snapshot, model};
 pub use panel::{Panel, follow as follow_panel};
 
 use std::path::Path;

@@ -129,6 +129,56 @@ fn to_the_host() -> Vec<(&'static str, Value, &'static str)> {
             json!({ "start": true }),
             "answer-interrupted true",
         ),
+        (
+            "list_sessions",
+            json!({ "request": { "project": "api", "limit": 5 } }),
+            "sessions Some(\"api\")",
+        ),
+        ("get_session", json!({ "session": "s1" }), "session s1"),
+        (
+            "search_sessions",
+            json!({ "request": { "query": "token check" } }),
+            "search-sessions token check",
+        ),
+        (
+            "read_session",
+            json!({ "session": "s1" }),
+            "export-session s1",
+        ),
+        (
+            "archive_session",
+            json!({ "session": "s1" }),
+            "archive-sessions Some(\"s1\")",
+        ),
+        (
+            "resume_session",
+            json!({ "request": { "target": "s1", "fork": true } }),
+            "resume s1 fork=true",
+        ),
+        ("reindex", json!({}), "reindex"),
+        (
+            "usage",
+            json!({ "request": { "by": "day", "since": "2026-05-01" } }),
+            "usage by=Some(\"day\")",
+        ),
+        ("list_budgets", json!({}), "budgets"),
+        (
+            "set_budget",
+            json!({ "request": { "scope": "global", "period": "day", "usd": 2.5 } }),
+            "set-budget global day",
+        ),
+        ("remove_budget", json!({ "id": "b1" }), "remove-budget b1"),
+        ("list_presets", json!({ "project": null }), "presets None"),
+        (
+            "save_preset",
+            json!({ "request": { "name": "review", "toml": "" } }),
+            "save-preset review",
+        ),
+        (
+            "remove_preset",
+            json!({ "name": "review" }),
+            "remove-preset review",
+        ),
     ]
 }
 
@@ -155,6 +205,53 @@ fn a_refusal_reaches_the_window_whole() {
             Err(json!({ "code": "quota-full", "message": "no room", "hint": "stop one" })),
             "{command}"
         );
+    }
+}
+
+#[test]
+fn a_permission_is_given_once_and_a_second_answer_is_refused() {
+    let window = Window::open();
+    let mut asking = runner("r1");
+    asking.attention = Some(v1::Attention {
+        ask: Some(v1::Ask {
+            id: "7".into(),
+            ..v1::Ask::default()
+        }),
+        ..v1::Attention::default()
+    });
+    window.rig.host.state().runners.push(asking);
+    let answer =
+        json!({ "request": { "runner": "r1", "ask": "7", "allow": true, "reason": null } });
+    assert_eq!(window.call("decide", answer.clone()), Ok(Value::Null));
+    assert_eq!(window.asked(), ["decide r1 7 allow=true"]);
+    assert_eq!(
+        window.call("decide", answer).unwrap_err()["code"],
+        "conflict"
+    );
+}
+
+#[test]
+fn an_export_never_writes_over_a_file_and_only_its_owner_reads_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let window = Window::open();
+    let folder = window.rig.home.path().join("exports");
+    let arguments = json!({ "session": "57180ccb", "folder": folder });
+    let refused = window
+        .call("export_session", arguments.clone())
+        .unwrap_err();
+    assert!(
+        refused["message"].as_str().unwrap().contains("exports"),
+        "{refused}"
+    );
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["session-.md", "session--2.md"] {
+        let path = folder.join(name);
+        assert_eq!(
+            window.call("export_session", arguments.clone()),
+            Ok(json!(path))
+        );
+        let mode = std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }
 

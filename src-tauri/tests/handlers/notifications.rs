@@ -1,90 +1,22 @@
 //! Notifications, on a private bus: what is shown, what a click does, and by which right the window then comes to the front.
 
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use stratavore_api::v1;
-use stratavore_core::clock::SystemClock;
+use stratavore_core::clock::{Clock, SystemClock};
 use stratavore_desktop::mailbox::Letter;
-use stratavore_desktop::notifications::follow;
-use stratavore_desktop::presence::Presence;
-use stratavore_testkit::bus::Bus;
-use stratavore_testkit::notifications::{NotificationService, activation_token_of};
-use stratavore_testkit::{TempHome, wait_until_async};
-use tokio_util::sync::CancellationToken;
+use stratavore_testkit::notifications::activation_token_of;
 
-use crate::support::Rig;
+use crate::support::told::{SOON, Told};
 
-const SOON: Duration = Duration::from_secs(20);
-
-/// A desktop that follows what its host has to tell, on a bus with a notification service.
-struct Told {
-    // Dropped in this order: the bus goes before the home it was started in.
-    rig: Rig,
-    service: NotificationService,
-    stop: CancellationToken,
-    bus: Bus,
-    _home: TempHome,
-}
-
-impl Told {
-    async fn start() -> Self {
-        let home = TempHome::new();
-        let bus = Bus::start(&home).expect("a bus starts");
-        let service = NotificationService::start(&bus).await.unwrap();
-        let rig = Rig::new();
-        rig.desktop.presence.send_replace(Some(Presence::ALL));
-        rig.desktop.greet().await;
-        let stop = CancellationToken::new();
-        let (desktop, ended) = (rig.desktop.clone(), stop.clone());
-        let connection = bus.connect().await.unwrap();
-        rig.desktop.tasks.spawn(async move {
-            follow(&desktop, &connection, &SystemClock, true, &ended).await;
-        });
-        Self {
-            rig,
-            service,
-            stop,
-            bus,
-            _home: home,
-        }
-    }
-
-    fn has_to_tell(&self, id: &str, runner: Option<&str>) {
-        self.rig.host.state().notices.push(v1::Notification {
-            id: id.into(),
-            edge: "failed".into(),
-            title: format!("{id} failed"),
-            runner_id: runner.map(str::to_owned),
-            at: "2026-03-01T22:30:00.000Z".into(),
-            ..v1::Notification::default()
-        });
-        let _ = self.rig.desktop.nudges.send(v1::Nudge {
-            entity: "notifications".into(),
-            id: String::new(),
-        });
-    }
-
-    async fn shown(&self, id: &str) -> u32 {
-        let title = format!("{id} failed");
-        self.service
-            .wait_for(SOON, &title, |one| one.summary == title)
-            .await
-            .id
-    }
-
-    async fn raised(&self, times: usize) -> Vec<Option<String>> {
-        wait_until_async(SOON, "the window is raised", async || {
-            let raised = self.rig.shell.raised.lock().unwrap().clone();
-            (raised.len() == times).then_some(raised)
-        })
-        .await
-    }
-
-    async fn end(self) {
-        self.stop.cancel();
-        self.rig.desktop.tasks.close();
-        self.rig.desktop.tasks.wait().await;
-        drop(self.bus);
+fn notice(id: &str, edge: &str, project: &str, runner: &str) -> v1::Notification {
+    v1::Notification {
+        id: id.into(),
+        edge: edge.into(),
+        title: format!("{id} is told"),
+        runner_id: Some(runner.into()),
+        project: Some(project.into()),
+        ..v1::Notification::default()
     }
 }
 
@@ -126,12 +58,7 @@ async fn every_notification_comes_from_one_connection_and_is_confirmed_once_show
     let all = told.service.all();
     assert_eq!(all.len(), 3, "one for each");
     assert!(all.iter().all(|one| one.sender == all[0].sender), "{all:?}");
-    wait_until_async(SOON, "each is confirmed", async || {
-        let asked = told.rig.host.state().asked.clone();
-        let shown = asked.iter().filter(|what| *what == "shown").count();
-        if shown == 3 { Ok(()) } else { Err(shown) }
-    })
-    .await;
+    told.asked("shown", 3).await;
     // One that was dismissed opens nothing.
     told.service.dismiss(all[0].id).await.unwrap();
     told.service.press(all[1].id, "attach").await.unwrap();
@@ -140,24 +67,97 @@ async fn every_notification_comes_from_one_connection_and_is_confirmed_once_show
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_person_looks_at_in_any_part_of_a_tab_ends_without_a_notification_and_fails_with_one()
- {
+async fn what_a_person_looks_at_is_not_told_and_that_it_failed_is() {
     let told = Told::start().await;
     told.rig.desktop.set_shown(vec!["r0".into(), "r1".into()]);
-    told.rig
-        .shell
-        .focused
-        .store(true, std::sync::atomic::Ordering::Relaxed);
-    let ended = v1::Notification {
-        id: "seen".into(),
-        edge: "ended".into(),
-        title: "seen ended".into(),
-        runner_id: Some("r1".into()),
-        ..v1::Notification::default()
-    };
-    told.rig.host.state().notices.push(ended);
+    told.rig.shell.focused.store(true, Ordering::Relaxed);
+    let seen = [
+        "ended",
+        "turn-done",
+        "needs-permission",
+        "needs-answer",
+        "rate-limited",
+        "errored",
+        "stalled",
+    ];
+    told.tell(seen.map(|edge| notice(edge, edge, "api", "r1")));
+    told.asked("shown", seen.len()).await;
     told.has_to_tell("one", Some("r1"));
     told.shown("one").await;
     assert_eq!(told.service.all().len(), 1, "{:?}", told.service.all());
+    // The same of another runner, and of this one behind another window, is told.
+    told.tell([notice("other", "needs-answer", "api", "r2")]);
+    told.service
+        .wait_for(SOON, "another runner", |one| one.summary.contains("other"))
+        .await;
+    told.rig.shell.focused.store(false, Ordering::Relaxed);
+    told.tell([notice("behind", "needs-answer", "api", "r1")]);
+    told.service
+        .wait_for(SOON, "behind another window", |one| {
+            one.summary.contains("behind")
+        })
+        .await;
+    told.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_of_a_project_at_once_are_one_notification_that_opens_the_window() {
+    let told = Told::start().await;
+    told.tell([
+        notice("a", "needs-answer", "api-gateway", "r1"),
+        notice("b", "needs-permission", "api-gateway", "r2"),
+        notice("x", "needs-answer", "docs", "r5"),
+        notice("c", "stalled", "api-gateway", "r3"),
+        notice("d", "errored", "api-gateway", "r4"),
+    ]);
+    let title = "4 runners of api-gateway need you";
+    let group = told
+        .service
+        .wait_for(SOON, title, |one| one.summary == title)
+        .await;
+    assert_eq!(group.body, "a is told\nb is told\nc is told\nd is told");
+    told.asked("shown", 5).await;
+    assert_eq!(told.service.all().len(), 2, "{:?}", told.service.all());
+    told.service.press(group.id, "default").await.unwrap();
+    assert_eq!(told.raised(1).await, [Some(activation_token_of(group.id))]);
+    assert_eq!(*told.rig.shell.delivered.lock().unwrap(), [] as [Letter; 0]);
+    told.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_pause_nothing_is_claimed_and_after_it_all_is_told() {
+    let told = Told::start().await;
+    told.has_to_tell("before", None);
+    let before = told.shown("before").await;
+    told.asked("shown", 1).await;
+    let claims = || {
+        let state = told.rig.host.state();
+        state.asked.iter().filter(|what| *what == "claim").count()
+    };
+    let now = SystemClock.now();
+    told.rig
+        .desktop
+        .pause
+        .set(Some(now + chrono::TimeDelta::hours(1)));
+    let claimed = claims();
+    told.has_to_tell("in it", None);
+    // What is on screen can be clicked meanwhile.
+    told.service.press(before, "default").await.unwrap();
+    told.raised(1).await;
+    assert_eq!((claims(), told.service.all().len()), (claimed, 1));
+
+    // It is over by itself, without a nudge.
+    let soon = SystemClock.now() + chrono::TimeDelta::milliseconds(300);
+    told.rig.desktop.pause.set(Some(soon));
+    told.shown("in it").await;
+    assert!(SystemClock.now() >= soon, "told before its end");
+
+    told.rig
+        .desktop
+        .pause
+        .set(Some(SystemClock.now() + chrono::TimeDelta::hours(1)));
+    told.has_to_tell("later", None);
+    told.rig.desktop.pause.set(None);
+    told.shown("later").await;
     told.end().await;
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use stratavore_api::Code;
+use stratavore_core::clock::SystemClock;
 use stratavore_desktop::mailbox::Letter;
 use stratavore_desktop::tray::{Action, act};
 
@@ -44,7 +45,12 @@ async fn a_click_runs_the_emulator_attached_to_the_runner() {
     let rig = Rig::new();
     install_emulator(&rig);
     // The runner's id is one word, whatever it holds.
-    act(&rig.desktop, Action::OpenInTerminal("0199-a; x".into())).await;
+    act(
+        &rig.desktop,
+        Action::OpenInTerminal("0199-a; x".into()),
+        &SystemClock,
+    )
+    .await;
     assert_eq!(call(&rig), "BIN/foot\nBIN/stratavore\nattach\n0199-a; x\n");
     assert!(
         rig.shell.raised.lock().unwrap().is_empty(),
@@ -82,7 +88,12 @@ async fn what_is_missing_or_fails_is_told() {
 
     rig.desktop.presence.send_replace(Some(Default::default()));
     rig.desktop.greet().await;
-    act(&rig.desktop, Action::OpenInTerminal("0199-a".into())).await;
+    act(
+        &rig.desktop,
+        Action::OpenInTerminal("0199-a".into()),
+        &SystemClock,
+    )
+    .await;
     let delivered = rig.shell.delivered.lock().unwrap();
     assert!(
         matches!(&delivered[..], [Letter::Problem(problem)] if problem.contains("ended at once")),

@@ -52,7 +52,9 @@ async fn a_person_adds_a_project_launches_types_and_stops_by_mouse_and_then_by_k
     window.click("[data-testid=question-confirm]").await;
     window.see(&row("greeter", "terminated")).await;
     window.see("[data-testid=ended-strip]").await;
-    for view in ["projects", "events", "settings"] {
+    for view in [
+        "projects", "history", "usage", "presets", "events", "settings",
+    ] {
         window.click(&format!("[data-testid=view-{view}]")).await;
         window.see(&format!("[data-testid={view}-view]")).await;
     }

@@ -7,6 +7,7 @@ mod drag;
 mod figures;
 mod first_use;
 mod fleet;
+mod knowledge;
 mod links;
 mod lost;
 mod page;

@@ -1,14 +1,26 @@
 import type { AddProjectRequest } from "./types/AddProjectRequest";
+import type { Budget } from "./types/Budget";
+import type { DecideRequest } from "./types/DecideRequest";
 import type { DoctorReport } from "./types/DoctorReport";
 import type { Event } from "./types/Event";
 import type { LaunchRequest } from "./types/LaunchRequest";
+import type { ListSessionsRequest } from "./types/ListSessionsRequest";
 import type { Nudge } from "./types/Nudge";
+import type { Preset } from "./types/Preset";
 import type { Program } from "./types/Program";
 import type { Project } from "./types/Project";
+import type { ResumeRequest } from "./types/ResumeRequest";
 import type { Runner } from "./types/Runner";
+import type { SavePresetRequest } from "./types/SavePresetRequest";
+import type { SearchHit } from "./types/SearchHit";
+import type { SearchSessionsRequest } from "./types/SearchSessionsRequest";
+import type { Session } from "./types/Session";
+import type { SetBudgetRequest } from "./types/SetBudgetRequest";
 import type { Setting } from "./types/Setting";
 import type { Status } from "./types/Status";
 import type { StopRequest } from "./types/StopRequest";
+import type { UsageReport } from "./types/UsageReport";
+import type { UsageRequest } from "./types/UsageRequest";
 import type { TerminalMessage } from "./terminal";
 
 /** What the desktop around the window offers. */
@@ -84,6 +96,33 @@ export interface Backend {
   continueRunner(runner: string): Promise<Runner>;
   restart(runner: string): Promise<Runner>;
   answerInterrupted(start: boolean): Promise<Runner[]>;
+  /** Answers the permission that a runner waits for. Refused when it was answered or changed meanwhile. */
+  decide(request: DecideRequest): Promise<void>;
+
+  /** The programs' own conversations, the latest first. */
+  listSessions(request: ListSessionsRequest): Promise<Session[]>;
+  getSession(session: string): Promise<Session>;
+  searchSessions(request: SearchSessionsRequest): Promise<SearchHit[]>;
+  /** Tells what was said in a session, as Markdown. */
+  readSession(session: string): Promise<string>;
+  /** Writes a session's transcript as a new Markdown file into a folder; tells the file's path. */
+  exportSession(session: string, folder: string): Promise<string>;
+  /** Keeps a compressed copy of a session's transcript. */
+  archiveSession(session: string): Promise<void>;
+  /** Launches a runner that goes on with a session, or with that of a runner that ended. */
+  resumeSession(request: ResumeRequest): Promise<Runner>;
+  /** Reads the programs' files anew; tells how many sessions there are. */
+  reindex(): Promise<number>;
+
+  usage(request: UsageRequest): Promise<UsageReport>;
+  listBudgets(): Promise<Budget[]>;
+  setBudget(request: SetBudgetRequest): Promise<Budget>;
+  removeBudget(id: string): Promise<void>;
+
+  /** The person's own named launches, and with a project named those of its file. */
+  listPresets(project: string | null): Promise<Preset[]>;
+  savePreset(request: SavePresetRequest): Promise<Preset>;
+  removePreset(name: string): Promise<void>;
 
   events(options: { since: string | null; limit: number }): Promise<Event[]>;
   doctor(): Promise<DoctorReport>;

@@ -4,16 +4,24 @@ import { homeDir } from "@tauri-apps/api/path";
 import type { Announcements, Attachment, Backend, DesktopState, Point, TerminalRequest } from "./backend";
 import { failure } from "./failure";
 import { decode, type TerminalMessage } from "./terminal";
+import type { Budget } from "./types/Budget";
+import type { Budgets } from "./types/Budgets";
 import type { Config } from "./types/Config";
 import type { DoctorReport } from "./types/DoctorReport";
 import type { Event } from "./types/Event";
 import type { Nudge } from "./types/Nudge";
+import type { Preset } from "./types/Preset";
+import type { Presets } from "./types/Presets";
 import type { Programs } from "./types/Programs";
 import type { Project } from "./types/Project";
 import type { Projects } from "./types/Projects";
 import type { Runner } from "./types/Runner";
 import type { Runners } from "./types/Runners";
+import type { SearchHits } from "./types/SearchHits";
+import type { Session } from "./types/Session";
+import type { Sessions } from "./types/Sessions";
 import type { Status } from "./types/Status";
+import type { UsageReport } from "./types/UsageReport";
 
 async function call<T>(command: string, args: Record<string, unknown> = {}): Promise<T> {
   try {
@@ -94,6 +102,25 @@ export const tauri: Backend = {
   continueRunner: (runner) => call<Runner>("continue_runner", { runner }),
   restart: (runner) => call<Runner>("restart", { runner }),
   answerInterrupted: async (start) => (await call<Runners>("answer_interrupted", { start })).runners,
+  decide: (request) => call("decide", { request }),
+
+  listSessions: async (request) => (await call<Sessions>("list_sessions", { request })).sessions,
+  getSession: (session) => call<Session>("get_session", { session }),
+  searchSessions: async (request) => (await call<SearchHits>("search_sessions", { request })).hits,
+  readSession: (session) => call<string>("read_session", { session }),
+  exportSession: (session, folder) => call<string>("export_session", { session, folder }),
+  archiveSession: (session) => call("archive_session", { session }),
+  resumeSession: (request) => call<Runner>("resume_session", { request }),
+  reindex: async () => (await call<{ sessions: number }>("reindex")).sessions,
+
+  usage: (request) => call<UsageReport>("usage", { request }),
+  listBudgets: async () => (await call<Budgets>("list_budgets")).budgets,
+  setBudget: (request) => call<Budget>("set_budget", { request }),
+  removeBudget: (id) => call("remove_budget", { id }),
+
+  listPresets: async (project) => (await call<Presets>("list_presets", { project })).presets,
+  savePreset: (request) => call<Preset>("save_preset", { request }),
+  removePreset: (name) => call("remove_preset", { name }),
 
   events: (options) => call<Event[]>("events", options),
   doctor: () => call<DoctorReport>("doctor"),

@@ -25,6 +25,10 @@ export class Fleet {
   loaded = $state(false);
   /** Counts the nudges that followed an event, for views that list events. */
   changes = $state(0);
+  /** Count the nudges about sessions, usage and presets, for the views that list them. */
+  sessions = $state(0);
+  usage = $state(0);
+  presets = $state(0);
 
   readonly #byId = $derived(new Map(this.runners.map((runner) => [runner.id, runner])));
   readonly #nudges: Nudges<Subject>;
@@ -90,12 +94,26 @@ export class Fleet {
       case "observations":
         this.#nudges.add("runners");
         break;
+      case "sessions":
+        this.sessions += 1;
+        break;
+      case "usage":
+        this.usage += 1;
+        // Each runner tells what it has used.
+        this.#nudges.add("runners");
+        break;
+      case "presets":
+        this.presets += 1;
+        break;
       case "notifications":
         // Shown by the desktop, not here.
         break;
       default:
         // "status" means that anything may have changed, and so does a word that is new to us.
         this.changes += 1;
+        this.sessions += 1;
+        this.usage += 1;
+        this.presets += 1;
         this.#nudges.add("all");
     }
   }

@@ -1,8 +1,24 @@
 import type { Runner } from "../backend/types/Runner";
+import { attention } from "./attention";
 
 /** One shape each, so that colour is never the only sign. */
-export type Shape = "disc" | "ring" | "arc" | "bars" | "square" | "tick" | "cross" | "dash" | "hollow";
-export type Tone = "work" | "quiet" | "ok" | "bad" | "unknown";
+export type Shape =
+  | "halo"
+  | "question"
+  | "bang"
+  | "dots"
+  | "hourglass"
+  | "disc"
+  | "ring"
+  | "arc"
+  | "bars"
+  | "square"
+  | "frame"
+  | "tick"
+  | "cross"
+  | "dash"
+  | "hollow";
+export type Tone = "need" | "work" | "quiet" | "ok" | "bad" | "unknown";
 
 export interface Look {
   word: string;
@@ -13,22 +29,36 @@ export interface Look {
 const LOOKS: Record<string, Look> = {
   queued: { word: "waiting in line", shape: "ring", tone: "work" },
   starting: { word: "starting", shape: "ring", tone: "work" },
-  running: { word: "running", shape: "disc", tone: "work" },
   paused: { word: "paused", shape: "bars", tone: "quiet" },
   stopping: { word: "stopping", shape: "square", tone: "quiet" },
   backoff: { word: "starting again soon", shape: "arc", tone: "bad" },
-  terminated: { word: "ended", shape: "tick", tone: "ok" },
+  terminated: { word: "ended", shape: "frame", tone: "quiet" },
   failed: { word: "failed", shape: "cross", tone: "bad" },
   cancelled: { word: "cancelled", shape: "dash", tone: "quiet" },
 };
 
+/** How a running one looks, by what it needs of a person. */
+const NEEDS: Record<string, Look> = {
+  "needs-permission": { word: "needs permission", shape: "halo", tone: "need" },
+  "needs-answer": { word: "needs an answer", shape: "question", tone: "need" },
+  errored: { word: "stopped at an error", shape: "bang", tone: "bad" },
+  stalled: { word: "stalled", shape: "dots", tone: "need" },
+  "rate-limited": { word: "rate-limited", shape: "hourglass", tone: "need" },
+  idle: { word: "idle", shape: "tick", tone: "ok" },
+  working: { word: "working", shape: "disc", tone: "work" },
+  starting: { word: "starting", shape: "ring", tone: "work" },
+};
+
 const UNKNOWN: Look = { word: "unknown", shape: "hollow", tone: "unknown" };
+/** A command of one's own tells nothing of itself, and nobody expects it to. */
+const RUNNING: Look = { word: "running", shape: "disc", tone: "quiet" };
 const UNREACHABLE: Look = { word: "not answering", shape: "hollow", tone: "unknown" };
 
 /** Tells how a runner's state looks, alike in list, tabs and facts. */
 export function look(runner: Runner): Look {
   if (runner.unreachable && isLive(runner)) return UNREACHABLE;
-  return LOOKS[runner.state] ?? UNKNOWN;
+  if (runner.state !== "running") return LOOKS[runner.state] ?? UNKNOWN;
+  return NEEDS[attention(runner)?.state ?? ""] ?? (runner.program === "command" ? RUNNING : UNKNOWN);
 }
 
 /** Says whether the runner has not ended. */

@@ -1,6 +1,7 @@
 import type { Exit } from "../backend/types/Exit";
 import type { Runner } from "../backend/types/Runner";
 import { age, clock, instant, sameDay, until } from "../words/time";
+import { attention, attentionLine } from "./attention";
 import { look } from "./state";
 
 const TITLES: Record<string, string> = {
@@ -53,10 +54,7 @@ function doing(runner: Runner, now: number): string {
     case "starting":
       return runner.attempt > 1 ? `starting, attempt ${runner.attempt}` : "starting";
     case "running":
-      return (
-        title(runner) ??
-        (runner.program === "command" ? commandLine(runner.command) : `${programTitle(runner)} is running`)
-      );
+      return running(runner, now);
     case "paused": {
       const was = title(runner);
       return was === null ? "paused" : `paused: ${was}`;
@@ -79,14 +77,28 @@ function doing(runner: Runner, now: number): string {
   }
 }
 
+function running(runner: Runner, now: number): string {
+  const said = attention(runner);
+  const own = runner.program === "command";
+  if (own && (said === null || ["unknown", "starting"].includes(said.state)))
+    return title(runner) ?? commandLine(runner.command);
+  if (said !== null) return attentionLine(runner, said, title(runner), programTitle(runner), now);
+  return title(runner) ?? `${programTitle(runner)} is running`;
+}
+
+/** Tells since when things are as they are: what a running one does, else what it is. */
+export function asSince(runner: Runner): number {
+  return instant(attention(runner)?.since) ?? since(runner);
+}
+
 /** Tells the instant the runner's age counts from: its end, its start, else when it was asked for. */
 export function since(runner: Runner): number {
   return instant(runner.ended_at) ?? instant(runner.started_at) ?? instant(runner.created_at) ?? 0;
 }
 
-/** Tells how long it runs, or the time of day at which it ended. */
+/** Tells how long it has been as it is, or the time of day at which it ended. */
 export function when(runner: Runner, now: number): string {
   const ended = instant(runner.ended_at);
-  if (ended === null) return age(since(runner), now);
+  if (ended === null) return age(asSince(runner), now);
   return sameDay(ended, now) ? clock(ended) : age(ended, now);
 }

@@ -5,7 +5,8 @@ export type Act =
   | { kind: "palette" }
   | { kind: "launch" }
   | { kind: "runner"; index: number }
-  | { kind: "neighbour"; step: 1 | -1 }
+  | { kind: "need"; step: 1 | -1 }
+  | { kind: "decision" }
   | { kind: "tab"; step: 1 | -1 }
   | { kind: "pane"; way: Way }
   | { kind: "split"; along: Along }
@@ -61,13 +62,13 @@ function plain(key: Key): Act | null {
 function withShift(key: Key, place: Place): Act | null {
   switch (key.key) {
     case "ArrowDown":
-      return { kind: "neighbour", step: 1 };
+      return { kind: "need", step: 1 };
     case "ArrowUp":
-      return { kind: "neighbour", step: -1 };
+      return { kind: "need", step: -1 };
     case "ArrowRight":
-      return place === "field" ? null : { kind: "neighbour", step: 1 };
+      return place === "field" ? null : { kind: "need", step: 1 };
     case "ArrowLeft":
-      return place === "field" ? null : { kind: "neighbour", step: -1 };
+      return place === "field" ? null : { kind: "need", step: -1 };
     case "+":
       return { kind: "zoom", step: 1 };
   }
@@ -77,6 +78,8 @@ function withShift(key: Key, place: Place): Act | null {
       return { kind: "split", along: "row" };
     case "o":
       return { kind: "split", along: "column" };
+    case "d":
+      return { kind: "decision" };
     case "l":
       return { kind: "link" };
     case "w":

@@ -37,8 +37,11 @@ export function perform(desk: Desk, event: KeyboardEvent): void {
     case "runner":
       desk.showNth(asked.index);
       break;
-    case "neighbour":
-      desk.showNeighbour(asked.step);
+    case "need":
+      desk.showNeed(asked.step);
+      break;
+    case "decision":
+      desk.focusDecision();
       break;
     case "tab":
       desk.stepTab(asked.step);

@@ -23,9 +23,19 @@ export interface Draft {
   record: boolean;
   /** The machine to run it on, by its node's id, or `least-loaded`; null: this one. */
   node: string | null;
+  /** A preset, by name; null: none. */
+  preset: string | null;
+  /** With which conversation it begins; `new` with a preset: as that says. */
+  mode: "new" | "continue" | "resume" | "fork";
+  /** The session that is resumed or copied, by its id. */
+  session: string;
+  /** Into a git worktree of its own. */
+  worktree: boolean;
+  /** That one's name; empty: the runner's. */
+  worktreeName: string;
 }
 
-export type Fault = { field: "project" | "command" | "args" | "env" | "attempts" | "memory" | "cpu"; message: string };
+export type Fault = { field: "project" | "command" | "args" | "env" | "attempts" | "memory" | "cpu" | "session"; message: string };
 
 function words(line: string, field: "command" | "args"): string[] | Fault {
   try {
@@ -36,6 +46,32 @@ function words(line: string, field: "command" | "args"): string[] | Fault {
   }
 }
 
+/** Is a draft of nothing but where it is launched, and what. */
+export function blank(project: string, program: string | null): Draft {
+  return {
+    project,
+    program,
+    command: "",
+    args: "",
+    name: "",
+    env: [],
+    restart: false,
+    attempts: 5,
+    queue: false,
+    memory: null,
+    cpu: null,
+    action: "notify",
+    keepDescendants: false,
+    record: false,
+    node: null,
+    preset: null,
+    mode: "new",
+    session: "",
+    worktree: false,
+    worktreeName: "",
+  };
+}
+
 /** Makes the request a draft asks for, or tells what has to be mended first. */
 export function request(
   draft: Draft,
@@ -43,9 +79,11 @@ export function request(
   id: string,
 ): LaunchRequest | Fault {
   if (draft.project === "") return { field: "project", message: "choose a project" };
-  const command = draft.program === null ? words(draft.command, "command") : [];
+  // A preset says what is launched.
+  const own = draft.preset === null && draft.program === null;
+  const command = own ? words(draft.command, "command") : [];
   if ("field" in command) return command;
-  if (draft.program === null && command.length === 0) return { field: "command", message: "enter the command to run" };
+  if (own && command.length === 0) return { field: "command", message: "enter the command to run" };
   const args = words(draft.args, "args");
   if ("field" in args) return args;
   const env = draft.env
@@ -65,17 +103,22 @@ export function request(
   ] as const) {
     if (value !== null && !(Number.isInteger(value) && value > 0)) return { field, message: `enter ${what}, at least 1` };
   }
+  const session = draft.session.trim();
+  if ((draft.mode === "resume" || draft.mode === "fork") && session === "")
+    return { field: "session", message: `choose the session to ${draft.mode === "fork" ? "copy" : "resume"}` };
   const bounded = draft.memory !== null || draft.cpu !== null;
   return {
     project: draft.project,
-    program: draft.program,
+    program: draft.preset === null ? draft.program : null,
     command,
     args,
     name: draft.name.trim() === "" ? null : draft.name.trim(),
     env,
     restart: draft.restart
       ? { policy: "on-failure", max_attempts: draft.attempts }
-      : { policy: "never", max_attempts: null },
+      : draft.preset === null
+        ? { policy: "never", max_attempts: null }
+        : null,
     columns: size?.columns ?? null,
     rows: size?.rows ?? null,
     keep_descendants: draft.keepDescendants,
@@ -89,6 +132,11 @@ export function request(
     record: draft.record,
     queue: draft.queue,
     node: draft.node,
+    continue_last: draft.mode === "continue",
+    resume: draft.mode === "resume" ? session : null,
+    fork: draft.mode === "fork" ? session : null,
+    preset: draft.preset,
+    worktree: draft.worktree ? draft.worktreeName.trim() : null,
     request_id: id,
   };
 }

@@ -1,4 +1,5 @@
 import type { Runner } from "../backend/types/Runner";
+import { ask } from "../fleet/attention";
 import { acts, hasTerminal } from "../fleet/state";
 import { line } from "../fleet/words";
 import { lines, type Along } from "../panes/layout";
@@ -47,6 +48,9 @@ function ofShown(desk: Desk): Entry[] {
   const can = acts(runner);
   const of = (verb: string): string => `${verb} ${runner.name}`;
   return [
+    ...(ask(runner) === null
+      ? []
+      : [command("Decide what the runner asks…", () => desk.focusDecision(), "Ctrl Shift D")]),
     ...(can.pause ? [command(of("Pause"), () => void desk.pause(runner))] : []),
     ...(can.resume ? [command(of("Continue"), () => void desk.resume(runner))] : []),
     ...(can.restart ? [command(of("Restart"), () => desk.restart(runner))] : []),
@@ -108,8 +112,10 @@ function commands(desk: Desk): Entry[] {
     command("Launch a runner…", () => desk.launchDialog(), "Ctrl N"),
     command("Add a project…", () => desk.open({ kind: "add-project" })),
     ...ofShown(desk),
-    command("Next runner", () => desk.showNeighbour(1), "Ctrl Shift ↓"),
-    command("Previous runner", () => desk.showNeighbour(-1), "Ctrl Shift ↑"),
+    command("Next who needs you", () => desk.showNeed(1), "Ctrl Shift ↓", "the longest waiting first"),
+    command("Previous who needs you", () => desk.showNeed(-1), "Ctrl Shift ↑"),
+    command("Next runner", () => desk.showNeighbour(1)),
+    command("Previous runner", () => desk.showNeighbour(-1)),
     ...(desk.tabs.all.length > 1
       ? [
           command("Next tab", () => desk.stepTab(1), "Ctrl PgDn"),
@@ -119,6 +125,9 @@ function commands(desk: Desk): Entry[] {
     ...ofText(desk),
     command("Go to the terminals", () => desk.go("fleet")),
     command("Go to projects", () => desk.go("projects")),
+    command("Go to history", () => desk.go("history"), null, "sessions, search"),
+    command("Go to usage", () => desk.go("usage"), null, "tokens, cost, budgets"),
+    command("Go to presets", () => desk.go("presets")),
     command("Go to events", () => desk.go("events")),
     command("Go to settings", () => desk.go("settings"), null, "login, configuration, doctor"),
     command("Quit, runners keep running", () => void desk.quit()),

@@ -2,11 +2,13 @@ import { getContext, setContext } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import type { Backend, DesktopState, Point } from "../backend/backend";
 import type { Attached } from "../backend/terminal";
+import type { Budget } from "../backend/types/Budget";
 import type { Project } from "../backend/types/Project";
 import type { Runner } from "../backend/types/Runner";
 import { Fleet } from "../fleet/fleet.svelte";
 import { List } from "../fleet/list.svelte";
-import { neighbour } from "../fleet/order";
+import { ask, needsYou } from "../fleet/attention";
+import { neighbour, nextInNeed } from "../fleet/order";
 import { isLive } from "../fleet/state";
 import { programTitle } from "../fleet/words";
 import type { Wanted } from "../palette/entries";
@@ -14,14 +16,14 @@ import { runners as runnersOf, type Along, type Way } from "../panes/layout";
 import { Preferences } from "../settings/preferences.svelte";
 import type { Judgement } from "../terminal/pasting";
 import { quoted } from "../terminal/quote";
-import { screenAt, screenOf, selection } from "../terminal/screen";
+import { screenAt, screenOf, selection, shownSize } from "../terminal/screen";
 import { count } from "../words/size";
 import { Clock } from "./clock.svelte";
 import { Notices } from "./notices.svelte";
 import { storage, Tabs, type Memory } from "./tabs.svelte";
 import { Theme } from "./theme.svelte";
 
-export type View = "fleet" | "projects" | "events" | "settings";
+export type View = "fleet" | "projects" | "history" | "usage" | "presets" | "events" | "settings";
 
 /** Asks before something ends; `ends` names each thing that does. */
 export interface Question {
@@ -38,6 +40,7 @@ export type Dialog =
   | { kind: "launch"; project: string | null; split?: Along }
   | { kind: "paste"; asked: Extract<Judgement, { kind: "ask" }>; runner: string; run: (text: string) => void }
   | { kind: "add-project" }
+  | { kind: "budget"; budget: Budget | null }
   | { kind: "closing" }
   | ({ kind: "question" } & Question);
 
@@ -57,6 +60,8 @@ export class Desk {
   dialog = $state.raw<Dialog | null>(null);
   desktop = $state.raw<DesktopState | null>(null);
   home = $state<string | null>(null);
+  /** The session whose details the history shows. */
+  session = $state<string | null>(null);
   /** The runner over whose terminal files are held. */
   draggedOver = $state<string | null>(null);
   /** The facts are shown over the terminal where there is no room beside it. */
@@ -65,6 +70,9 @@ export class Desk {
   /** Rises whenever the terminal should take the focus; what was served is not asked again. */
   focusAsked = $state(0);
   focusServed = 0;
+  /** Rises whenever the bar that asks for a decision should take the focus. */
+  decisionAsked = $state(0);
+  decisionServed = 0;
   /** The runner whose terminal had the focus last. */
   typedTo: string | null = null;
 
@@ -197,6 +205,16 @@ export class Desk {
     if (id !== null) this.show(id);
   }
 
+  /** Shows who needs a person next; while nobody does, the next runner. */
+  showNeed(step: 1 | -1): void {
+    const needs = (id: string): boolean => {
+      const runner = this.fleet.runner(id);
+      return runner !== undefined && needsYou(runner);
+    };
+    const id = nextInNeed(this.list.groups, needs, this.tabs.shown, step);
+    if (id !== null) this.show(id);
+  }
+
   go(view: View): void {
     this.view = view;
     this.factsOpen = false;
@@ -204,6 +222,11 @@ export class Desk {
 
   focusTerminal(): void {
     this.focusAsked += 1;
+  }
+
+  /** Gives the keys to the bar above the terminal that asks for a decision; none of its answers is chosen by that. */
+  focusDecision(): void {
+    if (this.view === "fleet" && this.shown !== undefined && ask(this.shown) !== null) this.decisionAsked += 1;
   }
 
   open(dialog: Dialog): void {
@@ -228,11 +251,36 @@ export class Desk {
     await this.#attempt(`Could not continue ${runner.name}`, () => this.backend.continueRunner(runner.id));
   }
 
+  /** Launches a runner that goes on with a session, or with a copy of it, and shows it. */
+  async resumeSession(session: string, fork: boolean, called: string): Promise<void> {
+    const size = shownSize();
+    try {
+      const runner = await this.backend.resumeSession({
+        target: session,
+        fork,
+        name: null,
+        columns: size?.columns ?? null,
+        rows: size?.rows ?? null,
+      });
+      this.fleet.learn(runner);
+      this.fleet.reload();
+      this.show(runner.id);
+    } catch (cause) {
+      this.notices.failed(`Could not ${fork ? "fork" : "resume"} ${called}`, cause);
+    }
+  }
+
+  /** Shows a session in the history. */
+  showSession(id: string): void {
+    this.session = id;
+    this.go("history");
+  }
+
   stop(runner: Runner): void {
     this.open({
       kind: "question",
       title: `Stop ${runner.name}?`,
-      body: "The program is asked to end, and after the grace period it is made to. Everything it started ends with it; what the terminal showed is kept.",
+      body: `The program is asked to end, and after the grace period it is made to. Everything it started ends with it; what the terminal showed is kept${runner.session_id == null ? "." : ", and its conversation can be resumed."}`,
       ends: [named(runner)],
       confirm: "Stop",
       run: () => this.#stop(runner.name, { runner: runner.id }),

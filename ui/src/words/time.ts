@@ -47,6 +47,12 @@ export function clock(at: number): string {
   return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
 }
 
+/** Tells a day of about now and the time: `Fri 22 May, 09:12`. */
+export function dayAndClock(at: number): string {
+  const day = new Date(at).toLocaleDateString(undefined, { weekday: "short", day: "numeric", month: "short" });
+  return `${day}, ${clock(at)}`;
+}
+
 /** Tells date and time to the second, as a person here writes it. */
 export function exact(at: number): string {
   return new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });

@@ -3,12 +3,14 @@
 //! | part | does |
 //! |---|---|
 //! | here | the loop, the terminal, heartbeats |
+//! | `hooks` | what the program tells before it does something, and what it is answered |
 //! | `peers` | whoever connects: greets, hears, tells |
 //! | `report` | what the program says of itself |
 //! | `viewing` | what viewers and readers are shown, whose size counts, who types |
 //! | `ending` | exits, stops, pauses, the end |
 
 mod ending;
+mod hooks;
 mod peers;
 mod report;
 mod viewing;
@@ -35,6 +37,7 @@ use crate::screen::{Effect, Screen, Selection, Size};
 use crate::signals::{Arrived, Signals};
 use crate::tree::Tree;
 use ending::{Stopping, Unrecorded};
+use hooks::Hooks;
 pub use peers::{peer_pid, welcome};
 use report::Latest;
 
@@ -105,6 +108,7 @@ pub struct Agent {
     /// Bytes that viewers were ever fed.
     position: u64,
     report: Latest,
+    hooks: Hooks,
     input: VecDeque<u8>,
     paste: Paste,
     typed_at: Option<Instant>,
@@ -144,6 +148,7 @@ impl Agent {
             viewed: Vec::new(),
             position: 0,
             report: Latest::default(),
+            hooks: Hooks::default(),
             input: VecDeque::new(),
             paste: Paste::default(),
             typed_at: None,
@@ -197,6 +202,7 @@ impl Agent {
             }
             self.hear(&mut buffer);
             self.part();
+            self.release_hooks();
             if std::mem::take(&mut self.unfit) {
                 self.fit();
                 self.tell_company();
@@ -284,10 +290,13 @@ impl Agent {
         let record = self.unrecorded.as_ref().map(|exit| exit.again_at);
         let paste = self.paste.deadline();
         let report = self.report.due();
-        [beat, kill, gathered, frame, greeting, record, paste, report]
-            .into_iter()
-            .flatten()
-            .min()
+        let hook = self.hooks.due();
+        [
+            beat, kill, gathered, frame, greeting, record, paste, report, hook,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn has_supervisor(&self) -> bool {

@@ -13,10 +13,15 @@ use crate::screen::Size;
 const SOFTWARE: &str = concat!("stratavore-agent ", env!("CARGO_PKG_VERSION"));
 /// Connections beside these are refused at once.
 const PEERS_MAX: usize = 64;
+/// So many are let in before those are heard that came: of a flood each has its turn, and none makes room for the next.
+const AT_ONCE_MAX: usize = 16;
 
 impl Agent {
     pub(super) fn accept(&mut self) {
-        while let Ok((stream, _)) = self.parts.listener.accept() {
+        for _ in 0..AT_ONCE_MAX {
+            let Ok((stream, _)) = self.parts.listener.accept() else {
+                break;
+            };
             let now = Instant::now();
             let id = self.next_peer;
             self.next_peer += 1;
@@ -97,6 +102,16 @@ impl Agent {
             Message::Stop(stop) => self.stop(Duration::from_millis(stop.grace_ms)),
             Message::Freeze => self.freeze(index, true),
             Message::Thaw => self.freeze(index, false),
+            Message::Hook(hook) => self.hook(index, hook),
+            Message::HookAnswer(_) | Message::Gate(_) if role != Role::Supervisor => {
+                self.refuse(
+                    index,
+                    Refusal::OutOfTurn,
+                    &format!("{} is for a supervisor to say", message.name()),
+                );
+            }
+            Message::HookAnswer(answer) => self.answer_hook(index, answer),
+            Message::Gate(gate) => self.gate(gate),
             Message::Unknown { kind, .. } => {
                 self.refuse(
                     index,
@@ -119,6 +134,9 @@ impl Agent {
             | Message::Viewers(_)
             | Message::Asked(_)
             | Message::Report(_)
+            | Message::HookOutput(_)
+            | Message::Hooked(_)
+            | Message::HookGone(_)
             | Message::Output { .. }
             | Message::Snapshot { .. }
             | Message::Screen { .. }
@@ -161,6 +179,11 @@ impl Agent {
             if let Some(report) = self.report.last() {
                 peer.send(&Message::Report(report.clone()));
             }
+            if let Some(session) = self.hooks.session()
+                && peer.hears_hooks()
+            {
+                peer.send(&Message::Hooked(session.clone()));
+            }
             if self.told_viewers.count > 0 {
                 peer.send(&Message::Viewers(self.told_viewers.clone()));
             }
@@ -181,6 +204,16 @@ impl Agent {
             if peer.gone {
                 self.paste.left(peer.id, &mut self.input);
             }
+        }
+        let gone: Vec<u64> = self
+            .parts
+            .peers
+            .iter()
+            .filter(|peer| peer.gone)
+            .map(|peer| peer.id)
+            .collect();
+        for peer in gone {
+            self.forget_hook(peer);
         }
         self.parts.peers.retain(|peer| !peer.gone);
         if self.parts.peers.len() != before {
@@ -230,6 +263,7 @@ pub fn welcome(
             capability::HISTORY,
             capability::FILTERED,
             capability::FREEZE,
+            capability::HOOKS,
         ]
         .map(str::to_owned)
         .to_vec(),

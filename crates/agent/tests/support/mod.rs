@@ -90,6 +90,7 @@ impl Rig {
             attempt_dir,
             socket: directory.path().join("a.sock"),
             heartbeat_ms: 60_000,
+            hooks: HookPolicy::default(),
         };
         Self {
             directory,

@@ -19,6 +19,7 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 use tracing::{error, warn};
 
+use super::peer::Peer;
 use crate::Api;
 use crate::grpc::Service;
 use crate::host::HostError;
@@ -91,7 +92,10 @@ pub(super) async fn serve(
     let failed = AtomicUsize::new(0);
     let incoming = patient.filter_map(move |stream| match stream {
         Ok(stream) => match stream.peer_cred() {
-            Ok(peer) if peer.uid() == own => Some(Ok(Client::new(stream, &clients))),
+            Ok(peer) if peer.uid() == own => {
+                let peer = Peer { pid: peer.pid() };
+                Some(Ok(Client::new(stream, peer, &clients)))
+            }
             Ok(peer) => {
                 // Said once in a while: a stranger must not fill the log.
                 if refused.fetch_add(1, Ordering::Relaxed).is_power_of_two() {
@@ -127,14 +131,16 @@ pub(super) async fn serve(
 /// A client's connection, counted for as long as it lasts.
 struct Client {
     stream: UnixStream,
+    peer: Peer,
     count: watch::Sender<usize>,
 }
 
 impl Client {
-    fn new(stream: UnixStream, clients: &Clients) -> Self {
+    fn new(stream: UnixStream, peer: Peer, clients: &Clients) -> Self {
         clients.count.send_modify(|count| *count += 1);
         Self {
             stream,
+            peer,
             count: clients.count.clone(),
         }
     }
@@ -147,8 +153,10 @@ impl Drop for Client {
 }
 
 impl Connected for Client {
-    type ConnectInfo = ();
-    fn connect_info(&self) {}
+    type ConnectInfo = Peer;
+    fn connect_info(&self) -> Peer {
+        self.peer
+    }
 }
 
 impl AsyncRead for Client {

@@ -5,8 +5,10 @@ use stratavore_core::launch::{Ceiling, CeilingAction, RestartPolicy};
 use stratavore_core::program;
 use stratavore_core::project::Project;
 use stratavore_core::runner::{Failure as RunnerFailure, Runner, State, StateName};
-use stratavore_supervisor::{LaunchRequest, Where, Words};
+use stratavore_core::session::Mode;
+use stratavore_supervisor::{LaunchRequest, Supervisor, Where, Words};
 
+use super::sessions;
 use crate::{Code, Failure, Result, v1};
 
 /// The terminal's size when nobody says: what a viewer will change when it attaches.
@@ -24,6 +26,7 @@ pub(super) fn request(
     config: &Config,
     project: Project,
     on: Where,
+    (mode, directory): (Mode, Option<String>),
     request: v1::LaunchRequest,
 ) -> Result<LaunchRequest> {
     if request.program.is_some() && !request.command.is_empty() {
@@ -73,8 +76,47 @@ pub(super) fn request(
         size,
         on,
         queue: request.queue,
+        mode,
+        directory,
+        worktree: request.worktree,
         request_id,
     })
+}
+
+/// Reads with which conversation a launch begins, and in which directory that is held.
+pub(super) async fn begins(
+    supervisor: &Supervisor,
+    request: &v1::LaunchRequest,
+) -> Result<(Mode, Option<String>)> {
+    let (reference, fork) = match (request.continue_last, &request.resume, &request.fork) {
+        (false, None, None) => return Ok((Mode::New, None)),
+        (true, None, None) => return Ok((Mode::Continue, None)),
+        (false, Some(session), None) => (session, false),
+        (false, None, Some(session)) => (session, true),
+        _ => {
+            return Err(Failure::new(
+                Code::Invalid,
+                "a launch continues, resumes or forks a session, not several of these",
+            )
+            .hint("choose one"));
+        }
+    };
+    if request.worktree.is_some() && !fork {
+        return Err(Failure::new(
+            Code::Invalid,
+            "a session goes on in the directory that it was held in, not in a fresh worktree",
+        )
+        .hint("leave one of the two out"));
+    }
+    let session = sessions::find(supervisor, reference).await?;
+    sessions::resumable(supervisor, &session, fork).await?;
+    let id = session.key.id;
+    let mode = if fork {
+        Mode::Fork(id)
+    } else {
+        Mode::Resume(id)
+    };
+    Ok((mode, Some(session.cwd)))
 }
 
 fn side(given: Option<u32>, usual: u16) -> Result<u16> {

@@ -2,21 +2,21 @@
 
 use futures::stream::{self, BoxStream, StreamExt};
 use stratavore_core::clock::{Timestamp, to_rfc3339};
-use stratavore_core::fact::Fact;
 use stratavore_core::ids::InstanceId;
-use stratavore_core::launch::{Ceiling, CeilingAction, Excess, RestartPolicy};
-use stratavore_core::notice::Edge;
+use stratavore_core::launch::{Ceiling, CeilingAction, RestartPolicy};
 use stratavore_core::project::Project;
 use stratavore_core::runner::{Exit, Failure as RunnerFailure, State};
-use stratavore_store::{AuditReport, Cursor, DeadLetter, Event, NodeView, Notice, RunnerView};
-use stratavore_supervisor::{Change, Check, Live, Outcome, Supervisor};
+use stratavore_store::{AuditReport, Cursor, DeadLetter, Event, NodeView, RunnerView};
+use stratavore_supervisor::{Change, Check, Known, Live, Outcome, Supervisor};
 use stratavore_wire::Attached;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::attention::attention;
+use super::usage::usage;
 use crate::{Code, Failure, Result, v1};
 
-pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
+pub(super) fn runner(supervisor: &Supervisor, view: RunnerView, known: &Known) -> v1::Runner {
     let unreachable_since = supervisor.unreachable_since(&view.runner);
     let node = supervisor.node_name(&view.runner.node);
     let here = supervisor.is_ours(&view.runner);
@@ -76,7 +76,16 @@ pub(super) fn runner(supervisor: &Supervisor, view: RunnerView) -> v1::Runner {
         here,
         person: runner.person.clone(),
         unreachable_since: unreachable_since.map(to_rfc3339),
-        ..v1::Runner::default()
+        attention: supervisor
+            .attention(&runner)
+            .filter(|_| live)
+            .map(|needs| attention(needs, supervisor.asking(&runner))),
+        session_id: supervisor
+            .session_of(&runner)
+            .or_else(|| known.sessions.get(&runner.id).cloned()),
+        usage: known.usage.get(&runner.id).map(|row| usage(row, None)),
+        mode: runner.launch.mode.as_str().to_owned(),
+        worktree: runner.launch.worktree.clone(),
     }
 }
 
@@ -301,79 +310,6 @@ pub(super) fn audit(report: AuditReport) -> v1::AuditReport {
     }
 }
 
-pub(super) fn notification(notice: Notice) -> v1::Notification {
-    let project = notice.event.project.clone();
-    let name = notice
-        .runner
-        .as_ref()
-        .map_or_else(|| project.clone(), |(_, name)| name.to_string());
-    let (title, body) = match notice.edge {
-        Edge::Ended => (format!("{name} ended"), words(&notice.event.fact)),
-        Edge::Failed => (format!("{name} failed"), words(&notice.event.fact)),
-        Edge::CouldNotStart => (format!("{name} could not start"), words(&notice.event.fact)),
-        Edge::AgentLost => (format!("{name} was lost"), words(&notice.event.fact)),
-        Edge::Interrupted => (format!("{name} was interrupted"), words(&notice.event.fact)),
-        Edge::QuotaRefused => (
-            format!("{project}: launch refused"),
-            words(&notice.event.fact),
-        ),
-        Edge::OverCeiling => (format!("{name} uses too much"), words(&notice.event.fact)),
-    };
-    v1::Notification {
-        id: notice.id.to_string(),
-        edge: notice.edge.as_str().to_owned(),
-        title,
-        body,
-        runner_id: notice.runner.map(|(id, _)| id.to_string()),
-        project: Some(project),
-        at: to_rfc3339(ended_at(&notice.event)),
-        ask: None,
-    }
-}
-
-/// When it happened, which may be long before it was noticed.
-fn ended_at(event: &Event) -> stratavore_core::clock::Timestamp {
-    match &event.fact {
-        Fact::Terminated { ended_at, .. } | Fact::Failed { ended_at, .. } => *ended_at,
-        _ => event.at,
-    }
-}
-
-fn words(fact: &Fact) -> String {
-    match fact {
-        Fact::Terminated { exit, .. } => format!("It is done: {exit}."),
-        Fact::Failed {
-            failure: RunnerFailure::CouldNotStart { message, .. },
-            ..
-        } => message.clone(),
-        Fact::Failed { failure, .. } => format!("{failure}."),
-        Fact::QuotaRefused { scope, limit, .. } => {
-            format!("The quota of the {scope} is full: {limit} of {limit} runners are active.")
-        }
-        Fact::OverCeiling {
-            excess,
-            action: done,
-            ..
-        } => {
-            let what = match excess {
-                Excess::Memory { used, limit } => format!(
-                    "{} MB of memory; its ceiling is {} MB",
-                    used >> 20,
-                    limit >> 20
-                ),
-                Excess::Cpu { used, limit } => format!("{used} % CPU; its ceiling is {limit} %"),
-            };
-            let done = match done {
-                CeilingAction::Notify => "It goes on.",
-                CeilingAction::Pause => "It was paused.",
-                CeilingAction::Stop => "It was stopped.",
-            };
-            format!("{what}. {done}")
-        }
-        other => other.kind().to_owned(),
-    }
-}
-
 pub(super) fn nudges(changes: broadcast::Receiver<Change>) -> BoxStream<'static, v1::Nudge> {
     stream::unfold(changes, |mut changes| async move {
         let nudge = match changes.recv().await {
@@ -383,6 +319,9 @@ pub(super) fn nudges(changes: broadcast::Receiver<Change>) -> BoxStream<'static,
             Ok(Change::Notices) => nudge("notifications", String::new()),
             Ok(Change::Nodes) => nudge("nodes", String::new()),
             Ok(Change::Availability) => nudge("status", String::new()),
+            Ok(Change::Sessions) => nudge("sessions", String::new()),
+            Ok(Change::Usage) => nudge("usage", String::new()),
+            Ok(Change::Presets) => nudge("presets", String::new()),
             // Something was missed: everything may have changed.
             Err(RecvError::Lagged(_)) => nudge("status", String::new()),
             Err(RecvError::Closed) => return None,

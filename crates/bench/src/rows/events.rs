@@ -34,6 +34,7 @@ use crate::table::{Cell, Row};
 const FREE: Limits = Limits {
     project: None,
     node: None,
+    budgets: None,
 };
 /// How often the broker alone and the whole way are measured, in turns.
 const ROUNDS: usize = 5;

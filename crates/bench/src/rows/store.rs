@@ -19,6 +19,7 @@ use crate::table::{Cell, Row};
 const FREE: Limits = Limits {
     project: None,
     node: None,
+    budgets: None,
 };
 
 /// Measures launches, the heaviest change, as events; then heartbeats of what was launched.

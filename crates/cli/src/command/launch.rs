@@ -32,9 +32,15 @@ pub(super) async fn run(call: &Invocation, args: LaunchArgs) -> Result<ExitCode>
     if attach {
         return attach_started(call, &mut host, runner, Manner::default()).await;
     }
+    tell_launched(call, &runner)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the name of a runner that was launched, or fails when that came to nothing.
+pub(super) fn tell_launched(call: &Invocation, runner: &v1::Runner) -> Result {
     call.output
-        .data(&runner, |runner| format!("{}\n", printable(&runner.name)))?;
-    refuse_stillborn(&runner)?;
+        .data(runner, |runner| format!("{}\n", printable(&runner.name)))?;
+    refuse_stillborn(runner)?;
     let name = &runner.name;
     call.output.note(if runner.state == "queued" {
         format!("{name} waits in line; see it with `stratavore show {name}`")
@@ -44,7 +50,7 @@ pub(super) async fn run(call: &Invocation, args: LaunchArgs) -> Result<ExitCode>
             runner.project
         )
     });
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Launches a project's default program.
@@ -137,7 +143,11 @@ async fn request(host: &mut Host, args: LaunchArgs) -> Result<v1::LaunchRequest>
         queue: args.queue,
         node: args.node,
         request_id: Some(uuid::Uuid::new_v4().to_string()),
-        ..v1::LaunchRequest::default()
+        continue_last: args.conversation.continue_last,
+        resume: args.conversation.resume,
+        fork: args.conversation.fork,
+        preset: args.preset,
+        worktree: args.worktree,
     })
 }
 

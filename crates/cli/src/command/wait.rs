@@ -5,6 +5,7 @@ use std::time::Duration;
 use stratavore_rpc::v1;
 
 use crate::args::{Awaited, WaitArgs};
+use crate::attention::what;
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Host;
 use crate::invocation::Invocation;
@@ -14,8 +15,9 @@ use crate::text::printable;
 pub(super) async fn run(call: &Invocation, args: &WaitArgs) -> Result {
     let mut host = call.host().await?;
     let runner = host.runner(&args.runner).await?;
-    let awaited = args.state.as_str();
-    let waiting = come_to(&mut host, &runner.id, args.state);
+    let words: Vec<&str> = args.states.iter().map(|state| state.as_str()).collect();
+    let awaited = words.join(" or ");
+    let waiting = come_to(&mut host, &runner.id, &args.states);
     let runner = match args.timeout {
         None => waiting.await?,
         Some(timeout) => match tokio::time::timeout(Duration::from_secs_f64(timeout.0), waiting)
@@ -30,19 +32,14 @@ pub(super) async fn run(call: &Invocation, args: &WaitArgs) -> Result {
             }
         },
     };
-    let arrived = is(&runner, args.state);
+    let arrived = args.states.iter().find(|state| state.is_of(&runner));
     call.output.data(&runner, |runner| {
-        if arrived {
-            call.output.note(match args.state {
-                Awaited::Running => format!("{} is running", runner.name),
-                Awaited::Terminated | Awaited::Failed => {
-                    format!("{} {awaited}: {}", runner.name, exit_text(runner))
-                }
-            });
+        if let Some(arrived) = arrived {
+            call.output.note(arrival(call, runner, *arrived));
         }
         String::new()
     })?;
-    if arrived {
+    if arrived.is_some() {
         return Ok(());
     }
     let message = format!(
@@ -57,12 +54,28 @@ pub(super) async fn run(call: &Invocation, args: &WaitArgs) -> Result {
     )))
 }
 
-/// Waits until the runner is in the state, or in one from which it cannot come to it by itself.
-async fn come_to(host: &mut Host, id: &str, awaited: Awaited) -> Result<v1::Runner> {
-    host.runner_after(id, |runner| is(runner, awaited) || has_ended(runner))
-        .await
+/// Waits until the runner is in one of the states, or in one from which it cannot come to any by itself.
+async fn come_to(host: &mut Host, id: &str, awaited: &[Awaited]) -> Result<v1::Runner> {
+    host.runner_after(id, |runner| {
+        awaited.iter().any(|state| state.is_of(runner)) || has_ended(runner)
+    })
+    .await
 }
 
-fn is(runner: &v1::Runner, awaited: Awaited) -> bool {
-    runner.state == awaited.as_str()
+fn arrival(call: &Invocation, runner: &v1::Runner, arrived: Awaited) -> String {
+    let name = &runner.name;
+    match arrived {
+        Awaited::Running => format!("{name} is running"),
+        Awaited::Terminated | Awaited::Failed => {
+            format!("{name} {}: {}", arrived.as_str(), exit_text(runner))
+        }
+        _ => {
+            let attention = runner.attention.as_ref();
+            let state = attention.map_or(arrived.as_str(), |attention| attention.state.as_str());
+            match what(runner, call.now()).as_str() {
+                "" => format!("{name}: {state}"),
+                what => format!("{name}: {state}: {what}"),
+            }
+        }
+    }
 }

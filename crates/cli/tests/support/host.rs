@@ -27,6 +27,12 @@ pub struct World {
     pub settings: Vec<v1::Setting>,
     pub nodes: Vec<v1::Node>,
     pub dead_letters: Vec<v1::DeadLetter>,
+    pub sessions: Vec<v1::Session>,
+    pub hits: Vec<v1::SearchHit>,
+    pub transcript: Vec<u8>,
+    pub usage: v1::UsageReport,
+    pub budgets: Vec<v1::Budget>,
+    pub presets: Vec<v1::Preset>,
     pub screen: Vec<u8>,
     /// The state in which a launch leaves a runner.
     pub launched: Option<v1::Runner>,
@@ -59,6 +65,15 @@ impl World {
             .hint("list them with `stratavore runners --all`")
             .into()),
         }
+    }
+
+    fn find_session(&self, id: &str) -> Result<v1::Session, Status> {
+        let found = self.sessions.iter().find(|one| one.id.starts_with(id));
+        found.cloned().ok_or_else(|| {
+            Failure::new(Code::NotFound, format!("there is no session {id:?}"))
+                .hint("list them with `stratavore sessions list`")
+                .into()
+        })
     }
 
     fn find_project(&self, name: &str) -> Result<v1::Project, Status> {
@@ -138,6 +153,15 @@ impl FakeHost {
         };
         drop(world);
         // Nobody needs to watch.
+        let _ = self.nudges.send(nudge);
+    }
+
+    /// Says that something changed.
+    pub fn nudge(&self, entity: &str) {
+        let nudge = v1::Nudge {
+            entity: entity.into(),
+            id: String::new(),
+        };
         let _ = self.nudges.send(nudge);
     }
 
@@ -449,76 +473,151 @@ impl Stratavore for Fake {
         Ok(Response::new(v1::DropOutboxReply {}))
     }
     async fn decide(&self, request: Request<v1::DecideRequest>) -> Reply<v1::DecideReply> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("decide"))
+        let world = self.hear(&request)?;
+        let v1::DecideRequest { runner, ask, .. } = request.get_ref();
+        let attention = world.find(runner)?.attention;
+        match attention.and_then(|attention| attention.ask) {
+            Some(waiting) if waiting.id == *ask => Ok(Response::new(v1::DecideReply {})),
+            _ => {
+                let message = format!("request {ask:?} is answered already, or has changed");
+                let failure = Failure::new(Code::Conflict, message);
+                Err(failure
+                    .hint("see what waits now with `stratavore attention`")
+                    .into())
+            }
+        }
     }
     async fn list_sessions(
         &self,
         request: Request<v1::ListSessionsRequest>,
     ) -> Reply<v1::Sessions> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("list_sessions"))
+        let sessions = self.hear(&request)?.sessions.clone();
+        Ok(Response::new(v1::Sessions { sessions }))
     }
     async fn get_session(&self, request: Request<v1::SessionRef>) -> Reply<v1::Session> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("get_session"))
+        let world = self.hear(&request)?;
+        let session = world.find_session(&request.get_ref().session)?;
+        Ok(Response::new(session))
     }
     async fn search_sessions(
         &self,
         request: Request<v1::SearchSessionsRequest>,
     ) -> Reply<v1::SearchHits> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("search_sessions"))
+        let hits = self.hear(&request)?.hits.clone();
+        Ok(Response::new(v1::SearchHits { hits }))
     }
     async fn export_session(
         &self,
         request: Request<v1::ExportSessionRequest>,
     ) -> Reply<v1::SessionExport> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("export_session"))
+        let world = self.hear(&request)?;
+        world.find_session(&request.get_ref().session)?;
+        let content = world.transcript.clone();
+        Ok(Response::new(v1::SessionExport { content }))
     }
     async fn archive_sessions(
         &self,
         request: Request<v1::ArchiveSessionsRequest>,
     ) -> Reply<v1::ArchiveSessionsReply> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("archive_sessions"))
+        let world = self.hear(&request)?;
+        let sessions = match &request.get_ref().session {
+            Some(session) => world.find_session(session).map(|_| 1)?,
+            None => u32::try_from(world.sessions.len()).unwrap(),
+        };
+        let bytes = u64::from(sessions) * 4096;
+        Ok(Response::new(v1::ArchiveSessionsReply { sessions, bytes }))
     }
     async fn resume(&self, request: Request<v1::ResumeRequest>) -> Reply<v1::Runner> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("resume"))
+        let mut world = self.hear(&request)?;
+        let target = &request.get_ref().target;
+        let held = world.find_session(target).map(|session| session.held);
+        if held.or_else(|_| world.find(target).map(|_| false))? {
+            let message = format!("session {target:?} is held by a runner");
+            return Err(Failure::new(Code::Conflict, message)
+                .hint("attach to that one, or begin as a copy with --fork")
+                .into());
+        }
+        let runner = world.launched.clone().unwrap_or_default();
+        world.runners.push(runner.clone());
+        Ok(Response::new(runner))
     }
     async fn reindex(&self, request: Request<v1::ReindexRequest>) -> Reply<v1::ReindexReply> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("reindex"))
+        let sessions = u32::try_from(self.hear(&request)?.sessions.len()).unwrap();
+        let bytes = 5 << 20;
+        Ok(Response::new(v1::ReindexReply { sessions, bytes }))
     }
     async fn get_usage(&self, request: Request<v1::UsageRequest>) -> Reply<v1::UsageReport> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("get_usage"))
+        let mut report = self.hear(&request)?.usage.clone();
+        if request.get_ref().by.is_none() {
+            report.rows.clear();
+        }
+        Ok(Response::new(report))
     }
     async fn list_budgets(&self, request: Request<v1::ListBudgetsRequest>) -> Reply<v1::Budgets> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("list_budgets"))
+        let budgets = self.hear(&request)?.budgets.clone();
+        Ok(Response::new(v1::Budgets { budgets }))
     }
     async fn set_budget(&self, request: Request<v1::SetBudgetRequest>) -> Reply<v1::Budget> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("set_budget"))
+        drop(self.hear(&request)?);
+        let v1::SetBudgetRequest {
+            scope,
+            of,
+            period,
+            tokens,
+            usd,
+            at_limit,
+        } = request.into_inner();
+        Ok(Response::new(v1::Budget {
+            id: "0190c000-new".into(),
+            scope,
+            of,
+            period,
+            tokens,
+            usd,
+            at_limit: at_limit.unwrap_or_default(),
+            percent: 12,
+            ..v1::Budget::default()
+        }))
     }
     async fn remove_budget(&self, request: Request<v1::BudgetRef>) -> Reply<v1::RemoveBudgetReply> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("remove_budget"))
+        let mut world = self.hear(&request)?;
+        let id = &request.get_ref().id;
+        world.budgets.retain(|budget| budget.id != *id);
+        Ok(Response::new(v1::RemoveBudgetReply {}))
     }
     async fn list_presets(&self, request: Request<v1::ListPresetsRequest>) -> Reply<v1::Presets> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("list_presets"))
+        let mut presets = self.hear(&request)?.presets.clone();
+        let of_project = request.get_ref().project.is_some();
+        presets.retain(|preset| of_project || preset.of == "person");
+        Ok(Response::new(v1::Presets { presets }))
     }
     async fn save_preset(&self, request: Request<v1::SavePresetRequest>) -> Reply<v1::Preset> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("save_preset"))
+        let mut world = self.hear(&request)?;
+        let v1::SavePresetRequest { name, toml } = request.into_inner();
+        let preset = v1::Preset {
+            name,
+            toml,
+            of: "person".into(),
+            ..v1::Preset::default()
+        };
+        let before = |known: &v1::Preset| known.name == preset.name && known.of == "person";
+        world.presets.retain(|known| !before(known));
+        world.presets.push(preset.clone());
+        Ok(Response::new(preset))
     }
     async fn remove_preset(&self, request: Request<v1::PresetRef>) -> Reply<v1::RemovePresetReply> {
-        self.hear(&request)?;
-        Err(tonic::Status::unimplemented("remove_preset"))
+        let mut world = self.hear(&request)?;
+        let name = &request.get_ref().name;
+        let Some(at) = world
+            .presets
+            .iter()
+            .position(|preset| preset.name == *name && preset.of == "person")
+        else {
+            let message = format!("you have no preset {name:?}");
+            return Err(Failure::new(Code::NotFound, message).into());
+        };
+        world.presets.remove(at);
+        Ok(Response::new(v1::RemovePresetReply {}))
     }
     async fn get_terminal(&self, request: Request<v1::RunnerRef>) -> Reply<v1::Terminal> {
         let world = self.hear(&request)?;

@@ -237,7 +237,6 @@ impl Host {
         .await
     }
 
-    /// Waits until a runner's screen shows a text.
     /// Waits until a runner is as wanted.
     pub async fn until(&self, id: &str, wanted: impl Fn(&v1::Runner) -> bool) -> v1::Runner {
         wait_until_async(SOON, "the runner to be as wanted", async || {
@@ -264,6 +263,7 @@ impl Host {
         .await
     }
 
+    /// Waits until a runner's screen shows a text.
     pub async fn shows(&self, id: &str, text: &str) {
         wait_until_async(SOON, &format!("{id} shows {text:?}"), || async {
             let screen = self.screen(id).await;
@@ -306,6 +306,16 @@ impl Host {
             runner: id.into(),
             text: text.into(),
             enter: true,
+        };
+        self.client().send(request).await.unwrap();
+    }
+
+    /// Types keys into a runner's terminal, as they are.
+    pub async fn type_keys(&self, id: &str, keys: &str) {
+        let request = v1::SendRequest {
+            runner: id.into(),
+            text: keys.into(),
+            enter: false,
         };
         self.client().send(request).await.unwrap();
     }

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use stratavore_core::attention::Need;
+use stratavore_core::budget::{Amount, Period};
 use stratavore_core::fact::Fact;
+use stratavore_core::ids::BudgetId;
 use stratavore_core::launch::{CeilingAction, Excess};
 use stratavore_core::quota::Scope;
 use stratavore_core::runner::{Exit, Failure, Input};
+use stratavore_core::usage::NanoUsd;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -32,6 +36,27 @@ pub async fn every_fact_is_read_back_as_it_was_written(store: Arc<dyn Store>) {
         limit: 1,
     };
     let facts = [
+        Fact::Attention {
+            attempt,
+            need: Need::NeedsPermission,
+            tool: Some("Bash".into()),
+        },
+        Fact::BudgetReached {
+            budget: BudgetId::new(at),
+            scope: "session".into(),
+            period: Period::Month,
+            percent: 75,
+            spent: Amount::Money(NanoUsd(u64::MAX)),
+            limit: Amount::Money(NanoUsd(1)),
+        },
+        Fact::BudgetRefused {
+            budget: BudgetId::new(at),
+            scope: "global".into(),
+            period: Period::Hour,
+            spent: Amount::Tokens(3),
+            limit: Amount::Tokens(2),
+            program: "claude".into(),
+        },
         Fact::Queued {
             name: "a".into(),
             program: "b".into(),

@@ -223,6 +223,7 @@ pub async fn the_projects_own_limit_goes_before_the_default(store: Arc<dyn Store
     let limits = Limits {
         project: Some(1),
         node: None,
+        budgets: None,
     };
     for project in [&own, &own, &other] {
         world
@@ -246,6 +247,7 @@ pub async fn the_nodes_limit_covers_all_projects(store: Arc<dyn Store>) {
     let limits = Limits {
         project: None,
         node: Some(2),
+        budgets: None,
     };
     for project in [&api, &web] {
         world
@@ -393,6 +395,7 @@ pub async fn the_node_is_never_overfilled_by_admission(store: Arc<dyn Store>) {
     let limits = Limits {
         project: None,
         node: Some(2),
+        budgets: None,
     };
     let (api, web) = (
         world.project("api", None).await,

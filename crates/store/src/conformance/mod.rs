@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::Store;
 
 pub mod audit;
+pub mod budgets;
 pub mod changes;
 pub mod closing;
 pub mod events;
@@ -19,7 +20,11 @@ pub mod nodes;
 pub mod notices;
 pub mod observations;
 pub mod outbox;
+pub mod presets;
 pub mod projects;
+mod reading;
+pub mod sessions;
+pub mod usage;
 mod world;
 
 /// A fresh, empty store and what it stands on; both are gone when this is dropped.
@@ -108,6 +113,7 @@ macro_rules! conformance {
                 claims_at_once_share_nothing
                 each_person_is_told_of_what_they_launched_and_nobody_else
                 a_claim_that_was_not_shown_is_claimed_again_after_a_minute
+                what_a_runner_needs_is_told_each_time
             }
             nodes {
                 a_registered_node_is_listed_with_what_is_active_on_it
@@ -131,6 +137,44 @@ macro_rules! conformance {
                 checkpoints_of_an_untouched_log_are_sound
                 the_log_is_sound_while_it_grows
                 a_pruned_log_is_sound_and_goes_on
+            }
+            sessions {
+                what_was_read_is_kept_whole
+                a_digest_begins_where_the_last_one_ended
+                another_file_in_its_place_replaces_what_was_said
+                what_is_absent_of_a_session_stays_as_it_was
+                sessions_are_listed_latest_first_and_filtered
+                an_unknown_session_is_an_error_that_names_it
+                every_word_is_found_by_its_beginning_and_quotes_one_after_another
+                a_search_has_its_project_its_limit_and_the_best_first
+                any_text_may_be_searched_for
+                text_of_any_kind_is_kept_without_what_no_database_keeps
+                a_gone_transcript_leaves_what_was_said_to_be_found
+                a_forgotten_index_is_read_again_and_no_usage_is_lost
+            }
+            usage {
+                a_message_counts_once_whichever_file_has_it
+                usage_is_summed_in_groups
+                what_has_no_price_is_told_apart
+                sums_beyond_64_bits_are_the_greatest_number
+                a_hundred_thousand_messages_sum_right
+                new_prices_change_what_differs_and_tell_how_many
+            }
+            budgets {
+                a_budget_is_set_replaced_and_removed
+                what_was_spent_is_summed_for_each_scope_and_period
+                a_share_is_told_of_once_a_period
+                a_share_that_is_reached_anew_is_told_of_anew
+                a_spent_budget_refuses_launches_and_says_so
+                something_is_set_aside_for_every_active_runner
+                a_budget_that_only_warns_refuses_nothing
+                a_restart_is_held_to_the_budgets
+                queued_runners_wait_while_a_budget_is_spent
+                launches_at_once_never_take_more_than_is_left
+            }
+            presets {
+                a_preset_is_kept_under_its_name_for_one_person
+                an_unknown_preset_is_an_error_that_names_it
             }
             closing {
                 what_was_asked_before_is_written_and_later_calls_fail
@@ -168,6 +212,7 @@ mod tests {
         let list = include_str!("mod.rs");
         let modules = [
             include_str!("audit.rs"),
+            include_str!("budgets.rs"),
             include_str!("changes.rs"),
             include_str!("closing.rs"),
             include_str!("events.rs"),
@@ -177,7 +222,10 @@ mod tests {
             include_str!("notices.rs"),
             include_str!("observations.rs"),
             include_str!("outbox.rs"),
+            include_str!("presets.rs"),
             include_str!("projects.rs"),
+            include_str!("sessions.rs"),
+            include_str!("usage.rs"),
         ];
         for case in modules
             .into_iter()

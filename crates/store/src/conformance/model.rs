@@ -21,6 +21,7 @@ use crate::{Applied, NewRunner, RunnerFilter, StoreError};
 const LIMITS: Limits = Limits {
     project: Some(2),
     node: Some(3),
+    budgets: None,
 };
 const PROJECTS: usize = 2;
 

@@ -201,6 +201,7 @@ pub async fn a_nodes_limit_counts_its_own_runners_alone(store: Arc<dyn Store>) {
     let limits = Limits {
         project: None,
         node: Some(1),
+        budgets: None,
     };
     let (on_other, here) = (
         || NewRunner {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stratavore_core::attention::Need;
 use stratavore_core::fact::Fact;
 use stratavore_core::launch::{CeilingAction, Excess};
 use stratavore_core::notice::Edge;
@@ -262,5 +263,32 @@ pub async fn a_claim_that_was_not_shown_is_claimed_again_after_a_minute(store: A
         .await
         .unwrap();
     world.pass(Duration::from_secs(3600));
+    assert!(claim(&world, "desk").await.is_empty());
+}
+
+pub async fn what_a_runner_needs_is_told_each_time(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let runner = world.launch(&world.project("api", None).await).await;
+    for need in [
+        Need::NeedsPermission,
+        Need::Working,
+        Need::NeedsPermission,
+        Need::Idle,
+    ] {
+        let fact = Fact::Attention {
+            attempt: 1,
+            need,
+            tool: Some("Bash".into()),
+        };
+        world
+            .store
+            .note(runner.id, fact, world.now())
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        edges(&claim(&world, "desk").await),
+        [Edge::NeedsPermission, Edge::NeedsPermission, Edge::TurnDone]
+    );
     assert!(claim(&world, "desk").await.is_empty());
 }

@@ -25,6 +25,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 pub(super) const FREE: Limits = Limits {
     project: None,
     node: None,
+    budgets: None,
 };
 
 /// A store, and a clock that moves a millisecond whenever it is read.

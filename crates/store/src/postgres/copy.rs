@@ -10,19 +10,22 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use sqlx::{Connection, PgConnection, SqliteConnection};
+use sqlx::{Connection, PgConnection, Postgres, Sqlite, SqliteConnection};
 use stratavore_core::clock::Timestamp;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::address::Address;
-use super::ledger::{Node, inspect};
+use super::ledger::{Node, inspect, say};
 use super::schema;
+use super::sql::usage;
 use super::trouble::{Outcome, Trouble, unopened};
 use crate::audit::Keyring;
+use crate::knowledge::row::{GroupRow, SaidRow};
+use crate::moment::Moment;
 use crate::row::unsigned;
 use crate::sqlite::{self, SqliteStore};
-use crate::{Result, Store, StoreError};
+use crate::{Result, Store, StoreError, Usage as _, UsageFilter, UsageRow};
 
 /// How long the whole may take.
 const WHOLE: Duration = Duration::from_secs(3600);
@@ -74,16 +77,17 @@ async fn copy(source: &SqliteStore, file: &Path, key: &Path, address: &Address) 
         });
     }
     let (keys, _) = Keyring::open(key)?;
-    let node = Node {
-        keys,
-        instance: source.instance().clone(),
-    };
+    let node = Node::new(keys, source.instance().clone());
+    let used = source.usage(UsageFilter::default()).await?;
     schema::prepare(address, &super::MIGRATIONS, &node.keys, &node.instance).await?;
     let mut connection = schema::connect(address).await?;
     let mut from = source.reader().await?;
-    let outcome = timeout(WHOLE, transfer(&mut from, &mut connection, &node, address))
-        .await
-        .unwrap_or(Err(Trouble::Silent));
+    let outcome = timeout(
+        WHOLE,
+        transfer(&mut from, &mut connection, &node, &used, address),
+    )
+    .await
+    .unwrap_or(Err(Trouble::Silent));
     let _ = connection.close().await;
     outcome.map_err(|trouble| match trouble {
         Trouble::Sql(error) => unopened(error, address),
@@ -93,11 +97,14 @@ async fn copy(source: &SqliteStore, file: &Path, key: &Path, address: &Address) 
 
 /// An aggregate, the number of its last event, and that event's seal.
 type Head = (Uuid, i64, Vec<u8>);
+/// How many rows there are of each table of what was read of the programs' files.
+type Knowledge = (i64, i64, i64, i64, i64, i64, i64);
 
 async fn transfer(
     from: &mut SqliteConnection,
     into: &mut PgConnection,
     node: &Node,
+    used: &[UsageRow],
     address: &Address,
 ) -> Outcome<Copied> {
     let mut from = from.begin().await?;
@@ -125,6 +132,11 @@ async fn transfer(
         let database = address.to_string();
         return Err(StoreError::NotEmpty { database }.into());
     }
+    let knowledge = knowledge_of::<Sqlite>(&mut from).await?;
+    if knowledge_of::<Postgres>(&mut into).await? != Knowledge::default() {
+        let database = address.to_string();
+        return Err(StoreError::NotEmpty { database }.into());
+    }
     for &(read, write) in sql::TABLES {
         let mut rows = sqlx::query_scalar::<_, String>(read).fetch(&mut *from);
         let mut batch: Vec<String> = Vec::new();
@@ -142,6 +154,7 @@ async fn transfer(
             }
         }
     }
+    copy_passages(&mut from, &mut into).await?;
     sqlx::raw_sql(sql::SETTLE).execute(&mut *into).await?;
 
     let unsound = |reason: String| {
@@ -156,6 +169,15 @@ async fn transfer(
             "of {counts:?} projects, runners, events and waiting events {found:?} arrived"
         )));
     }
+    let found = knowledge_of::<Postgres>(&mut into).await?;
+    if found != knowledge {
+        return Err(unsound(format!(
+            "of {knowledge:?} sessions, transcripts, passages, messages, budgets, warnings and presets {found:?} arrived"
+        )));
+    }
+    if used_there(&mut into).await? != used {
+        return Err(unsound("the usage that arrived has another sum".to_owned()));
+    }
     let report = inspect(&mut into, node).await?;
     if let Some(fault) = report.faults.first() {
         return Err(unsound(format!(
@@ -167,6 +189,44 @@ async fn transfer(
     }
     into.commit().await?;
     Ok(copied)
+}
+
+async fn knowledge_of<D: sqlx::Database>(connection: &mut D::Connection) -> Outcome<Knowledge>
+where
+    for<'c> &'c mut D::Connection: sqlx::Executor<'c, Database = D>,
+    D::Arguments: sqlx::IntoArguments<D>,
+    Knowledge: for<'r> sqlx::FromRow<'r, D::Row>,
+{
+    Ok(sqlx::query_as(sql::KNOWLEDGE).fetch_one(connection).await?)
+}
+
+/// Copies what was said: its words are told apart by this program.
+async fn copy_passages(from: &mut SqliteConnection, into: &mut PgConnection) -> Outcome<()> {
+    let mut rows = sqlx::query_as::<_, SaidRow>(sql::PASSAGES).fetch(from);
+    let (mut place, mut passages) = ((0, 0), Vec::new());
+    while let Some(row) = rows.try_next().await? {
+        if row.place() != place || passages.len() == BATCH {
+            say(into, place.0, place.1, std::mem::take(&mut passages)).await?;
+            place = row.place();
+        }
+        passages.push(row.passage()?);
+    }
+    say(into, place.0, place.1, passages).await
+}
+
+/// Sums the usage that arrived.
+async fn used_there(connection: &mut PgConnection) -> Outcome<Vec<UsageRow>> {
+    let nothing = None::<Moment>;
+    let sums: Vec<GroupRow> = sqlx::query_as(usage::TOGETHER)
+        .bind(nothing)
+        .bind(nothing)
+        .bind(None::<Uuid>)
+        .bind(None::<Uuid>)
+        .bind(None::<String>)
+        .fetch_all(connection)
+        .await?;
+    let rows: Result<Vec<UsageRow>> = sums.into_iter().map(GroupRow::row).collect();
+    Ok(rows?)
 }
 
 /// Takes the character out of a JSON text that PostgreSQL has no room for. What holds JSON itself has it escaped twice, and

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Address;
 use super::lines::CONNECT;
-use super::sql::{event, session};
+use super::sql::{event, line};
 use super::trouble::{Outcome, Trouble, away};
 use crate::{Availability, Cursor};
 
@@ -115,7 +115,7 @@ impl Follower {
             .max_lifetime(None)
             .idle_timeout(None)
             .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(session::LIMITS).await.map(drop) })
+                Box::pin(async move { connection.execute(line::LIMITS).await.map(drop) })
             });
         let pool = pool.connect_with(self.address.options().clone()).await?;
         let mut listener = PgListener::connect_with(&pool).await?;

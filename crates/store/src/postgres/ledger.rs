@@ -1,16 +1,20 @@
 //! A connection at work: every change and its transaction.
 
 mod audit;
+mod budgets;
 mod nodes;
 mod notices;
 mod outbox;
 mod projects;
 mod runners;
+mod sessions;
 
 pub(super) use audit::inspect;
 pub(super) use runners::counts;
+pub(super) use sessions::say;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgArguments, PgConnection};
@@ -29,6 +33,18 @@ use crate::row;
 pub(super) struct Node {
     pub(super) keys: Keyring,
     pub(super) instance: InstanceId,
+    /// Whether a budget held launches back everywhere when one was last weighed.
+    budgeted_together: AtomicBool,
+}
+
+impl Node {
+    pub(super) fn new(keys: Keyring, instance: InstanceId) -> Self {
+        Self {
+            keys,
+            instance,
+            budgeted_together: AtomicBool::new(false),
+        }
+    }
 }
 
 /// A connection that is lent to one piece of work.
@@ -37,10 +53,14 @@ pub(super) struct Ledger<'l> {
     pub(super) node: &'l Node,
 }
 
-/// What is locked while its places are counted. Whoever appends to a project's chain holds the project's lock too.
+/// What is locked while its places are counted. Whoever appends to a project's chain holds the project's lock too, and whoever
+/// reads a node's transcript on holds the transcript's.
 pub(super) enum Scope<'s> {
     Project(ProjectId),
     Node(&'s InstanceId),
+    /// All runners, for the budgets of all of them.
+    Everything,
+    Transcript(&'s InstanceId, &'s str),
 }
 
 impl Scope<'_> {
@@ -49,6 +69,8 @@ impl Scope<'_> {
         let text = match self {
             Self::Project(id) => format!("stratavore project {id}"),
             Self::Node(id) => format!("stratavore node {id}"),
+            Self::Everything => "stratavore everything".to_owned(),
+            Self::Transcript(node, path) => format!("stratavore transcript {node} {path}"),
         };
         let digest = Sha256::digest(text.as_bytes());
         let bytes = digest.first_chunk::<8>().copied().unwrap_or_default();
@@ -63,7 +85,10 @@ type Appending = sqlx::query::QueryScalar<'static, Postgres, i64, PgArguments>;
 impl Ledger<'_> {
     /// Begins a transaction with scopes locked, all in one order, so that nobody waits in a circle. What is read after that
     /// is read with eyes opened after the locks were got.
-    async fn begin(&mut self, scopes: &[Scope<'_>]) -> Outcome<Transaction<'_, Postgres>> {
+    pub(super) async fn begin(
+        &mut self,
+        scopes: &[Scope<'_>],
+    ) -> Outcome<Transaction<'_, Postgres>> {
         let keys: BTreeSet<i64> = scopes.iter().map(Scope::key).collect();
         let mut begin = "BEGIN".to_owned();
         for key in keys {

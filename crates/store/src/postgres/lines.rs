@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::address::Address;
-use super::sql::session;
+use super::sql::line;
 use super::trouble::{Outcome, Trouble};
 use crate::StoreError;
 
@@ -58,7 +58,7 @@ impl Lines {
     async fn connect(&self) -> Outcome<PgConnection> {
         let connect = async {
             let mut connection = self.address.options().connect().await?;
-            connection.execute(session::LIMITS).await?;
+            connection.execute(line::LIMITS).await?;
             Ok(connection)
         };
         timeout(CONNECT, connect)
@@ -78,7 +78,7 @@ impl Lines {
                 None => self.connect().await?,
                 Some((connection, since)) if since.elapsed() < DOUBTFUL => connection,
                 Some((mut connection, _)) => {
-                    let answer = timeout(ANSWER, connection.execute(session::PING)).await;
+                    let answer = timeout(ANSWER, connection.execute(line::PING)).await;
                     if !matches!(answer, Ok(Ok(_))) {
                         // The others are no better.
                         self.idle().clear();

@@ -8,16 +8,27 @@
 //! others sealed is counted as theirs. To check everything on one machine, put the lines of the others' `audit.key` behind the
 //! first line of its own.
 
+/// Writes `ledger.method(arguments)` as work.
+macro_rules! work {
+    ($method:ident($($argument:expr),*)) => {
+        Box::new(move |ledger| Box::pin(async move { ledger.$method($($argument),*).await }))
+    };
+}
+
 mod address;
+mod budgets;
 mod copy;
 mod follower;
 mod ledger;
 mod lines;
+mod presets;
 mod schema;
+mod sessions;
 mod sql;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -95,13 +106,6 @@ impl std::fmt::Debug for PostgresStore {
 /// Work on a connection.
 type Work<T> = Box<dyn for<'l> FnOnce(&'l mut Ledger<'_>) -> BoxFuture<'l, Outcome<T>> + Send>;
 
-/// Writes `ledger.method(arguments)` as work.
-macro_rules! work {
-    ($method:ident($($argument:expr),*)) => {
-        Box::new(move |ledger| Box::pin(async move { ledger.$method($($argument),*).await }))
-    };
-}
-
 impl PostgresStore {
     /// Opens the store for the host of an instance, brings the database to the newest version, and makes the key of the
     /// node's seals where there is none.
@@ -128,7 +132,7 @@ impl PostgresStore {
             availability: available,
         };
         Ok(Self {
-            node: Arc::new(Node { keys, instance }),
+            node: Arc::new(Node::new(keys, instance)),
             lines: Lines::new(address, options.connections),
             nudge,
             commits,

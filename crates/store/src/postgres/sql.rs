@@ -66,7 +66,13 @@ macro_rules! append {
     };
 }
 
-pub(super) mod session {
+pub(super) mod preset;
+pub(super) mod session;
+#[macro_use]
+pub(super) mod usage;
+pub(super) mod budget;
+
+pub(super) mod line {
     statements! {
         /// What waits longer than this fails; a client that went away in the middle of a transaction holds nothing up.
         LIMITS = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '20s'";
@@ -140,7 +146,8 @@ pub(super) mod runner {
         );
         /// All that a launch is decided by: the project, how much of its and the node's places are taken, how many the node
         /// registered with, whether the name ($3) is taken, the least number that makes one of the project's name (cut to $4
-        /// characters), and the runner of an earlier request with the same id ($5).
+        /// characters), the runner of an earlier request with the same id ($5), and whether budgets hold launches back, and all
+        /// of them together.
         WEIGH = concat!(
             "SELECT p.id, p.name, p.path, p.max_runners, p.created_at, p.archived_at, p.revision, p.seq, p.head, \
              (SELECT count(*) FROM runners r WHERE r.project_id = p.id AND r.state IN ", holding!(), ") AS in_project, \
@@ -150,7 +157,9 @@ pub(super) mod runner {
              CASE WHEN $3 IS NULL THEN (WITH RECURSIVE numbers (n) AS (SELECT 1::bigint UNION ALL SELECT n + 1 FROM numbers \
              WHERE EXISTS (SELECT 1 FROM runners r WHERE r.name = left(p.name, $4) || '-' || n AND r.state NOT IN ", ended!(),
             ")) SELECT max(n) FROM numbers) END AS number, \
-             (SELECT r.id FROM runners r WHERE r.request_id = $5) AS repeated \
+             (SELECT r.id FROM runners r WHERE r.request_id = $5) AS repeated, \
+             EXISTS (SELECT 1 FROM token_budgets b WHERE b.at_limit <> 'warn') AS budgeted, \
+             EXISTS (SELECT 1 FROM token_budgets b WHERE b.at_limit <> 'warn' AND b.scope = 'global') AS budgeted_together \
              FROM projects p WHERE p.id = $1"
         );
         HOLDERS = concat!(

@@ -35,7 +35,7 @@ impl Home {
 
 fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
     let all = [
-        ("session", sql::session::ALL),
+        ("line", sql::line::ALL),
         ("schema", sql::schema::ALL),
         ("project", sql::project::ALL),
         ("runner", sql::runner::ALL),
@@ -44,6 +44,10 @@ fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
         ("notice", sql::notice::ALL),
         ("node", sql::node::ALL),
         ("audit", sql::audit::ALL),
+        ("session", sql::session::ALL),
+        ("usage", sql::usage::ALL),
+        ("budget", sql::budget::ALL),
+        ("preset", sql::preset::ALL),
     ];
     all.into_iter()
         .flat_map(|(concern, list)| list.iter().map(move |(name, text)| (concern, *name, *text)))

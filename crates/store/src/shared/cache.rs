@@ -1,6 +1,7 @@
 //! What a host last knew of the shared database, and what it has yet to tell it: a SQLite file of its own.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ pub(super) struct Entry {
 pub(super) struct Cache {
     path: PathBuf,
     pool: SqlitePool,
+    /// The last entry of the spool that was told, for a full disk may have kept it and those before from being forgotten.
+    told: AtomicI64,
 }
 
 impl Cache {
@@ -104,6 +107,7 @@ impl Cache {
         Ok(Self {
             path: path.to_owned(),
             pool,
+            told: AtomicI64::default(),
         })
     }
 
@@ -131,6 +135,7 @@ impl Cache {
     ) -> Result<()> {
         let failed = |error| self.failed("write", error);
         let mut transaction = self.pool.begin().await.map_err(failed)?;
+        self.forget(&mut transaction).await.map_err(failed)?;
         for table in ["DELETE FROM projects", "DELETE FROM runners"] {
             sqlx::query(table)
                 .execute(&mut *transaction)
@@ -157,6 +162,7 @@ impl Cache {
     pub(super) async fn learn(&self, projects: &[Project], runners: &[RunnerView]) -> Result<()> {
         let failed = |error| self.failed("write", error);
         let mut transaction = self.pool.begin().await.map_err(failed)?;
+        self.forget(&mut transaction).await.map_err(failed)?;
         for project in projects {
             put_project(&mut transaction, project)
                 .await
@@ -259,7 +265,10 @@ impl Cache {
     /// Returns what is to be told next.
     pub(super) async fn next(&self) -> Result<Option<Entry>> {
         let failed = |error| self.failed("read", error);
-        let row = sqlx::query("SELECT number, runner, at, said FROM spool ORDER BY number LIMIT 1")
+        let next =
+            "SELECT number, runner, at, said FROM spool WHERE number > $1 ORDER BY number LIMIT 1";
+        let row = sqlx::query(next)
+            .bind(self.told.load(Ordering::Relaxed))
             .fetch_optional(&self.pool)
             .await
             .map_err(failed)?;
@@ -278,14 +287,25 @@ impl Cache {
         }))
     }
 
-    /// Forgets what was told.
+    /// Forgets what was told, at the latest when there is room for that: it is not told again meanwhile.
     pub(super) async fn told(&self, number: i64) -> Result<()> {
-        sqlx::query("DELETE FROM spool WHERE number = $1")
-            .bind(number)
-            .execute(&self.pool)
+        self.told.fetch_max(number, Ordering::Relaxed);
+        let forgotten = async {
+            let mut connection = self.pool.acquire().await?;
+            self.forget(&mut connection).await
+        };
+        match forgotten.await.map_err(|error| self.failed("write", error)) {
+            Err(StoreError::DiskFull(_)) => Ok(()),
+            forgotten => forgotten,
+        }
+    }
+
+    async fn forget(&self, connection: &mut sqlx::SqliteConnection) -> sqlx::Result<()> {
+        sqlx::query("DELETE FROM spool WHERE number <= $1")
+            .bind(self.told.load(Ordering::Relaxed))
+            .execute(connection)
             .await
-            .map_err(|error| self.failed("write", error))?;
-        Ok(())
+            .map(drop)
     }
 
     async fn read_all<T: for<'de> Deserialize<'de>>(
@@ -307,7 +327,10 @@ impl Cache {
             sqlx::Error::PoolClosed => StoreError::Closed,
             // SQLITE_FULL: https://www.sqlite.org/rescode.html#full
             sqlx::Error::Database(error) if error.code().as_deref() == Some("13") => {
-                StoreError::DiskFull(operation)
+                StoreError::DiskFull(match operation {
+                    "read" => "read what is known of the shared database",
+                    _ => "keep it until the shared database is back",
+                })
             }
             error => StoreError::Unusable {
                 operation,

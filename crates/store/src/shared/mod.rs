@@ -9,15 +9,25 @@
 //! | heartbeats | the latest of each runner is kept in memory |
 //! | launches, restarts, projects, whatever else commits | is refused with the reason |
 //! | events, the outbox, the audit log | fail with the reason |
+//! | sessions, usage, budgets, presets | fail with the reason: how far a transcript was read is kept with what was read of it |
 //!
 //! Once the database answers again it is told what was spooled, in order. An entry is forgotten after the database has
 //! committed it; one that is told twice, because this process died in between, changes nothing the second time, for the
 //! state of the runner guards that.
 
+/// Asks the database.
+macro_rules! ask {
+    ($self:ident, $remote:ident => $question:expr) => {
+        $self.inner.ask(|$remote| Box::pin($question)).await
+    };
+}
+
 mod cache;
+mod knowledge;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +78,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     availability: watch::Sender<Availability>,
     commits: watch::Sender<Cursor>,
+    /// Something could not be kept of what there was to learn: all of it is to be learned anew.
+    behind: AtomicBool,
     /// The latest of each runner, not yet written.
     heartbeats: Mutex<HashMap<RunnerId, Heartbeat>>,
     /// Held while something is spooled or told, so that nothing is spooled behind the back of whoever finds the spool empty.
@@ -97,6 +109,7 @@ impl SharedStore {
             clock,
             availability: watch::Sender::new(Availability::Here),
             commits: watch::Sender::new(Cursor::default()),
+            behind: AtomicBool::new(false),
             heartbeats: Mutex::default(),
             spooling: tokio::sync::Mutex::default(),
         });
@@ -146,6 +159,18 @@ impl Inner {
                 "the shared database cannot be reached; what was last known of it is shown"
             );
         }
+    }
+
+    /// Says anew why it is away.
+    fn still_away(&self, why: &str) {
+        self.availability
+            .send_if_modified(|availability| match availability {
+                Availability::Away { reason, .. } if reason != why => {
+                    why.clone_into(reason);
+                    true
+                }
+                _ => false,
+            });
     }
 
     /// Asks the database, unless it is known to be away.
@@ -198,7 +223,11 @@ impl Inner {
                 .record_heartbeats(kept.into_values().collect())
                 .await?;
         }
-        self.learn_all(&**remote).await?;
+        match self.learn_all(&**remote).await {
+            Err(error @ (StoreError::Away { .. } | StoreError::Closed)) => return Err(error),
+            // The database answers, which is more.
+            learned => self.noted(learned),
+        }
         self.commits.send_replace(last);
         Ok(())
     }
@@ -249,6 +278,8 @@ impl Inner {
         };
         runners.extend(remote.runners(ended).await?);
         let nodes = remote.nodes().await?;
+        // What cannot be kept meanwhile counts again.
+        self.behind.store(false, Ordering::Relaxed);
         self.cache.replace(&projects, &runners, &nodes).await
     }
 
@@ -323,13 +354,11 @@ impl Inner {
                 }
                 Err(error) if here => {
                     // The database itself still answers whoever asks.
-                    warn!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot keep what is known of the shared database"
-                    );
+                    self.noted(Err(error));
                     tokio::time::sleep(AGAIN).await;
                 }
                 Err(error) => {
+                    self.still_away(&error.to_string());
                     warn!(
                         error = &error as &dyn std::error::Error,
                         "cannot tell the shared database what happened meanwhile; trying again"
@@ -363,7 +392,13 @@ impl Inner {
         let mut commits = remote.commits();
         loop {
             commits.borrow_and_update();
-            after = self.learn(remote, after).await?;
+            after = if self.behind.load(Ordering::Relaxed) {
+                let last = remote.last_cursor().await?;
+                self.learn_all(remote).await?;
+                last
+            } else {
+                self.learn(remote, after).await?
+            };
             // What comes meanwhile is learned in one go.
             tokio::time::sleep(GATHER).await;
             commits.changed().await.map_err(|_| StoreError::Closed)?;
@@ -397,6 +432,7 @@ impl Inner {
     /// What cannot be kept for later is no reason to fail now.
     fn noted(&self, learned: Result<()>) {
         if let Err(error) = learned {
+            self.behind.store(true, Ordering::Relaxed);
             warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot keep what is known of the shared database"
@@ -441,13 +477,6 @@ macro_rules! known {
             }
             answer => answer,
         }
-    };
-}
-
-/// Asks the database.
-macro_rules! ask {
-    ($self:ident, $remote:ident => $question:expr) => {
-        $self.inner.ask(|$remote| Box::pin($question)).await
     };
 }
 

@@ -1,11 +1,13 @@
 //! The writer's side of the database: every change, each inside a transaction that the writer began.
 
 mod audit;
+mod budgets;
 mod nodes;
 mod notices;
 pub(super) mod outbox;
 mod projects;
 mod runners;
+mod sessions;
 
 use sqlx::{Connection, SqliteConnection};
 use stratavore_core::clock::Timestamp;

@@ -9,12 +9,16 @@ macro_rules! work {
     };
 }
 
+mod budgets;
 mod file;
 mod ledger;
+mod presets;
+mod sessions;
 mod sql;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod usage;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -44,6 +44,12 @@ macro_rules! ended {
     };
 }
 
+pub(super) mod preset;
+pub(super) mod session;
+#[macro_use]
+pub(super) mod usage;
+pub(super) mod budget;
+
 pub(super) mod batch {
     statements! {
         BEGIN = "BEGIN IMMEDIATE";

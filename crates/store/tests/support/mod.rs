@@ -18,6 +18,7 @@ use tempfile::TempDir;
 pub const FREE: Limits = Limits {
     project: None,
     node: None,
+    budgets: None,
 };
 
 pub fn now() -> Timestamp {

@@ -115,6 +115,7 @@ impl Log {
             let free = Limits {
                 project: None,
                 node: None,
+                budgets: None,
             };
             log.store.launch(new, free, now).await.unwrap();
             let lost = Input::Lost {

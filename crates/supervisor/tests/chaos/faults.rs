@@ -50,8 +50,23 @@ fn proxy_of(url: &str) -> TcpProxy {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_that_is_killed_anywhere_loses_nothing_and_keeps_the_order() {
-    let broker = Broker::get().unwrap();
     let (_directory, database) = sqlite();
+    killed_anywhere(database).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_does_one_on_postgresql() {
+    let directory = tempfile::tempdir().unwrap();
+    let postgres = postgres::Database::fresh().unwrap();
+    killed_anywhere(Database::Postgres(
+        postgres.url().to_owned(),
+        directory.path().to_owned(),
+    ))
+    .await;
+}
+
+async fn killed_anywhere(database: Database) {
+    let broker = Broker::get().unwrap();
     let world = World::begin(database, broker.url()).await;
     let start =
         |url: &str, death| PublisherProcess::start(&world.database, url, &world.prefix, death);

@@ -18,6 +18,7 @@ use stratavore_store::{Cursor, EventFilter, NewProject, NewRunner, Store};
 use stratavore_supervisor::broker::{Broker, Names};
 use stratavore_supervisor::publisher::{Pauses, Publisher, Terms};
 use stratavore_testkit::wait_until_async;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -29,6 +30,8 @@ use crate::support::{Reader, names, patience, tidy};
 /// Few at once, so that many batches are under way in a short run.
 const BATCH: u32 = 50;
 const RUNNERS: usize = 16;
+/// While as many wait, no more are written: what a slow machine has to catch up with is bounded.
+const ENOUGH: u64 = 2000;
 /// Between two events of one runner.
 const PACE: Duration = Duration::from_millis(2);
 /// A broker that was killed may take so long to be back.
@@ -37,6 +40,7 @@ pub(crate) const PATIENTLY: Duration = Duration::from_secs(60);
 const FREE: Limits = Limits {
     project: None,
     node: None,
+    budgets: None,
 };
 
 /// Short terms, so that what takes over does so within the test.
@@ -114,6 +118,10 @@ pub(crate) struct World {
     pub(crate) names: Names,
     pub(crate) prefix: String,
     oracle: Arc<Mutex<Oracle>>,
+    /// What the reader is about.
+    reader: Arc<Mutex<String>>,
+    /// What troubles the publishers of this process.
+    troubles: Mutex<Vec<watch::Receiver<Option<String>>>>,
     writers: Vec<JoinHandle<()>>,
     writing: CancellationToken,
     _reading: DropGuard,
@@ -132,7 +140,13 @@ impl World {
             .await
             .unwrap();
         let reading = CancellationToken::new();
-        let read = read(url.clone(), names.clone(), Arc::clone(&oracle));
+        let reader = Arc::new(Mutex::new(String::new()));
+        let read = read(
+            url.clone(),
+            names.clone(),
+            Arc::clone(&oracle),
+            Arc::clone(&reader),
+        );
         tokio::spawn(reading.clone().run_until_cancelled_owned(read));
         let writing = CancellationToken::new();
         let now = SystemClock.now();
@@ -143,9 +157,12 @@ impl World {
             max_runners: None,
         };
         let project = store.add_project(project, now).await.unwrap().id;
+        let (enough, held) = watch::channel(false);
+        let hold_back = hold_back(Arc::clone(&store), enough);
+        tokio::spawn(reading.clone().run_until_cancelled_owned(hold_back));
         let mut writers = Vec::new();
         for _ in 0..RUNNERS {
-            let write = write(Arc::clone(&store), project, writing.clone());
+            let write = write(Arc::clone(&store), project, held.clone(), writing.clone());
             writers.push(tokio::spawn(write));
         }
         Self {
@@ -155,6 +172,8 @@ impl World {
             names,
             prefix,
             oracle,
+            reader,
+            troubles: Mutex::default(),
             writers,
             writing,
             _reading: reading.drop_guard(),
@@ -170,6 +189,7 @@ impl World {
     ) -> Publishing {
         let sink = Broker::new(url.parse().unwrap(), self.names.clone(), patience());
         let publisher = Publisher::new(store, Arc::new(sink), clock, terms());
+        self.troubles.lock().unwrap().push(publisher.trouble());
         let cancel = CancellationToken::new();
         let task = tokio::spawn(publisher.run(cancel.clone()));
         Publishing { cancel, task }
@@ -182,12 +202,28 @@ impl World {
         let came = async || {
             let now = firsts();
             if now >= wanted {
-                Ok(())
-            } else {
-                Err(format!("{now} of {wanted} came"))
+                return Ok(());
             }
+            Err(format!("{now} of {wanted} came; {}", self.tell().await))
         };
         wait_until_async(PATIENTLY, "events to come", came).await;
+    }
+
+    /// Tells where events may be held up.
+    async fn tell(&self) -> String {
+        let depth = timeout(Duration::from_secs(1), self.store.outbox_depth()).await;
+        let waiting = match depth {
+            Ok(Ok(depth)) => format!("{depth} wait"),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the store does not answer".to_owned(),
+        };
+        let troubles = self.troubles.lock().unwrap();
+        let troubles: Vec<_> = troubles
+            .iter()
+            .map(|trouble| trouble.borrow().clone())
+            .collect();
+        let reader = self.reader.lock().unwrap();
+        format!("{waiting}; publishers: {troubles:?}; the reader {reader}")
     }
 
     /// Waits until the broker has events whose confirm a muted connection holds back. Those that came last may be such
@@ -207,34 +243,29 @@ impl World {
     }
 
     /// Ends the writers, lets a healthy publisher deliver what is left, and judges.
-    pub(crate) async fn end(self, faults: u64) {
+    pub(crate) async fn end(mut self, faults: u64) {
         self.writing.cancel();
-        for writer in self.writers {
+        for writer in std::mem::take(&mut self.writers) {
             writer.await.unwrap();
         }
-        let sink = Broker::new(self.url.parse().unwrap(), self.names.clone(), patience());
-        let publisher = Publisher::new(
-            Arc::clone(&self.store),
-            Arc::new(sink),
-            Arc::new(SystemClock),
-            terms(),
-        );
-        let cancel = CancellationToken::new();
-        let publishing = tokio::spawn(publisher.run(cancel.clone()));
+        let store = Arc::clone(&self.store);
+        let publishing = self.publish(store, &self.url, Arc::new(SystemClock));
         let empty = async || match self.store.outbox_depth().await {
             Ok(0) => Ok(()),
-            Ok(left) => Err(format!("{left} wait")),
+            Ok(_) => Err(self.tell().await),
             Err(error) => Err(error.to_string()),
         };
         wait_until_async(PATIENTLY, "the outbox to be empty", empty).await;
-        cancel.cancel();
-        publishing.await.unwrap();
+        publishing.end().await;
         assert!(
             self.store.dead_letters().await.unwrap().is_empty(),
             "no fault was an event's"
         );
         let heads = heads(&*self.store).await;
-        let came = async || self.oracle.lock().unwrap().has_all(&heads);
+        let came = async || match self.oracle.lock().unwrap().has_all(&heads) {
+            true => Ok(()),
+            false => Err(format!("the reader {}", self.reader.lock().unwrap())),
+        };
         wait_until_async(PATIENTLY, "everything to come", came).await;
         let judged = self
             .oracle
@@ -260,27 +291,57 @@ impl Publishing {
     }
 }
 
-/// Takes what arrives, over as many connections as it takes.
-async fn read(url: String, names: Names, oracle: Arc<Mutex<Oracle>>) {
+/// Takes what arrives, over as many connections as it takes, and tells what it is about.
+async fn read(url: String, names: Names, oracle: Arc<Mutex<Oracle>>, about: Arc<Mutex<String>>) {
+    let say = |what: String| *about.lock().unwrap() = what;
     loop {
-        if let Ok(mut reader) = Reader::open(&url, &names).await {
-            while let Ok(Some(message)) = reader.next().await {
-                let body: serde_json::Value = serde_json::from_slice(&message.data).unwrap();
-                let aggregate: Uuid = body["aggregate_id"].as_str().unwrap().parse().unwrap();
-                let seq = body["seq"].as_u64().unwrap();
-                let mut oracle = oracle.lock().unwrap();
-                // What the reader had taken and not acknowledged is no doing of the publisher.
-                if !(message.redelivered && oracle.has_seen(aggregate, seq)) {
-                    oracle.saw(aggregate, seq);
+        say("connects".to_owned());
+        // A client without patience of its own: a broker that is not quite there may never answer.
+        match timeout(patience().connect, Reader::open(&url, &names)).await {
+            Ok(Ok(mut reader)) => {
+                say("reads".to_owned());
+                loop {
+                    let message = match reader.next().await {
+                        Ok(Some(message)) => message,
+                        ended => {
+                            say(format!("was cut off: {:?}", ended.err()));
+                            break;
+                        }
+                    };
+                    let body: serde_json::Value = serde_json::from_slice(&message.data).unwrap();
+                    let aggregate: Uuid = body["aggregate_id"].as_str().unwrap().parse().unwrap();
+                    let seq = body["seq"].as_u64().unwrap();
+                    let mut oracle = oracle.lock().unwrap();
+                    // What the reader had taken and not acknowledged is no doing of the publisher.
+                    if !(message.redelivered && oracle.has_seen(aggregate, seq)) {
+                        oracle.saw(aggregate, seq);
+                    }
                 }
             }
+            Ok(Err(error)) => say(format!("cannot connect: {error}")),
+            Err(_) => say("was not answered".to_owned()),
         }
         sleep(Duration::from_millis(100)).await;
     }
 }
 
+/// Says whether enough waits, so that writers hold back.
+async fn hold_back(store: Arc<dyn Store>, enough: watch::Sender<bool>) {
+    loop {
+        if let Ok(depth) = store.outbox_depth().await {
+            enough.send_replace(depth >= ENOUGH);
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Lets a runner be paused and continued until told to end. What a database that is away did not take is tried again.
-async fn write(store: Arc<dyn Store>, project: ProjectId, end: CancellationToken) {
+async fn write(
+    store: Arc<dyn Store>,
+    project: ProjectId,
+    mut enough: watch::Receiver<bool>,
+    end: CancellationToken,
+) {
     let id = RunnerId::new(SystemClock.now());
     let launch = || NewRunner {
         id,
@@ -310,6 +371,10 @@ async fn write(store: Arc<dyn Store>, project: ProjectId, end: CancellationToken
     };
     let inputs = [Input::Pause, Input::Continue];
     for input in std::iter::once(&started).chain(inputs.iter().cycle()) {
+        tokio::select! {
+            () = end.cancelled() => return,
+            _ = enough.wait_for(|enough| !enough) => {}
+        }
         if end.is_cancelled() {
             return;
         }

@@ -16,6 +16,8 @@ pub enum Answer {
         /// Its input.
         input: Value,
     },
+    /// Says or wants all of these in one message.
+    Blocks(Vec<Answer>),
     /// Fails with this HTTP status and type (`overloaded_error`, `rate_limit_error` …).
     Error {
         /// The HTTP status.
@@ -72,7 +74,7 @@ impl Answer {
     pub(super) fn message(&self, id: &str, model: &str) -> Value {
         json!({
             "id": id, "type": "message", "role": "assistant", "model": model,
-            "content": [self.block()],
+            "content": self.blocks(),
             "stop_reason": self.stop_reason(), "stop_sequence": null,
             "usage": USAGE.json(USAGE.output),
         })
@@ -90,6 +92,23 @@ impl Answer {
 
     /// Writes what is said and the end.
     pub(super) fn rest(&self) -> String {
+        let mut events = match self {
+            Answer::Blocks(blocks) => (0..)
+                .zip(blocks)
+                .map(|(at, block)| block.events(at))
+                .collect(),
+            one => one.events(0),
+        };
+        events += &event(&json!({
+            "type": "message_delta",
+            "delta": { "stop_reason": self.stop_reason(), "stop_sequence": null },
+            "usage": USAGE.json(USAGE.output),
+        }));
+        events + &event(&json!({ "type": "message_stop" }))
+    }
+
+    /// Writes one block.
+    fn events(&self, index: usize) -> String {
         let (start, deltas) = match self {
             Answer::Tool { name, input } => (
                 json!({ "type": "tool_use", "id": tool_id(), "name": name, "input": {} }),
@@ -101,20 +120,26 @@ impl Answer {
                     .map(|word| json!({ "type": "text_delta", "text": word }))
                     .collect(),
             ),
-            Answer::Error { .. } => (json!({ "type": "text", "text": "" }), Vec::new()),
+            Answer::Blocks(_) | Answer::Error { .. } => {
+                (json!({ "type": "text", "text": "" }), Vec::new())
+            }
         };
-        let mut events =
-            event(&json!({ "type": "content_block_start", "index": 0, "content_block": start }));
+        let mut events = event(
+            &json!({ "type": "content_block_start", "index": index, "content_block": start }),
+        );
         for delta in deltas {
-            events += &event(&json!({ "type": "content_block_delta", "index": 0, "delta": delta }));
+            events +=
+                &event(&json!({ "type": "content_block_delta", "index": index, "delta": delta }));
         }
-        events += &event(&json!({ "type": "content_block_stop", "index": 0 }));
-        events += &event(&json!({
-            "type": "message_delta",
-            "delta": { "stop_reason": self.stop_reason(), "stop_sequence": null },
-            "usage": USAGE.json(USAGE.output),
-        }));
-        events + &event(&json!({ "type": "message_stop" }))
+        events += &event(&json!({ "type": "content_block_stop", "index": index }));
+        events
+    }
+
+    fn blocks(&self) -> Vec<Value> {
+        match self {
+            Answer::Blocks(blocks) => blocks.iter().flat_map(Answer::blocks).collect(),
+            one => vec![one.block()],
+        }
     }
 
     fn block(&self) -> Value {
@@ -123,13 +148,14 @@ impl Answer {
             Answer::Tool { name, input } => {
                 json!({ "type": "tool_use", "id": tool_id(), "name": name, "input": input })
             }
-            Answer::Error { .. } => json!({ "type": "text", "text": "" }),
+            Answer::Blocks(_) | Answer::Error { .. } => json!({ "type": "text", "text": "" }),
         }
     }
 
     fn stop_reason(&self) -> &'static str {
         match self {
             Answer::Tool { .. } => "tool_use",
+            Answer::Blocks(blocks) => blocks.last().map_or("end_turn", Answer::stop_reason),
             Answer::Text(_) | Answer::Held(_) | Answer::Error { .. } => "end_turn",
         }
     }

@@ -41,6 +41,10 @@ pub(crate) struct State {
     pub(crate) notices: Vec<v1::Notification>,
     /// What is counted as failed.
     pub(crate) failed: u32,
+    /// The setting that lets permissions be given outside of the window is off.
+    pub(crate) decide_off: bool,
+    /// Presets, of every project.
+    pub(crate) presets: Vec<v1::Preset>,
     /// What was asked, oldest first.
     pub(crate) asked: Vec<String>,
 }
@@ -112,13 +116,17 @@ impl Api for FakeHost {
     }
     async fn config(&self, request: v1::ConfigRequest) -> Result<v1::Config> {
         drop(self.ask(format!("config {:?}", request.project))?);
-        let setting = v1::Setting {
-            key: "launch.program".into(),
-            value: "codex".into(),
+        let decide = !self.state().decide_off;
+        let setting = |key: &str, value: &str| v1::Setting {
+            key: key.into(),
+            value: value.into(),
             source: "default".into(),
         };
         Ok(v1::Config {
-            settings: vec![setting],
+            settings: vec![
+                setting("launch.program", "codex"),
+                setting("notifications.decide", &decide.to_string()),
+            ],
         })
     }
     async fn add_project(&self, request: v1::AddProjectRequest) -> Result<v1::Project> {
@@ -150,7 +158,17 @@ impl Api for FakeHost {
         self.ask("programs").map(|_| v1::Programs::default())
     }
     async fn launch(&self, request: v1::LaunchRequest) -> Result<v1::Runner> {
-        let mut state = self.ask(format!("launch {} {:?}", request.project, request.command))?;
+        let mut asked = format!("launch {} {:?}", request.project, request.command);
+        if let Some(preset) = &request.preset {
+            asked.push_str(&format!(" preset={preset}"));
+        }
+        if request.continue_last {
+            asked.push_str(" continue");
+        }
+        if let Some(worktree) = &request.worktree {
+            asked.push_str(&format!(" worktree={worktree:?}"));
+        }
+        let mut state = self.ask(asked)?;
         let runner = v1::Runner {
             id: "r9".into(),
             project: request.project,
@@ -161,9 +179,9 @@ impl Api for FakeHost {
     }
     async fn runners(&self, request: v1::ListRunnersRequest) -> Result<v1::Runners> {
         let state = self.ask(format!("runners {:?} all={}", request.project, request.all))?;
-        Ok(v1::Runners {
-            runners: state.runners.clone(),
-        })
+        let mut runners = state.runners.clone();
+        runners.retain(|runner| request.all || runner.state != "terminated");
+        Ok(v1::Runners { runners })
     }
     async fn runner(&self, request: v1::RunnerRef) -> Result<v1::Runner> {
         self.one("runner", &request.runner)
@@ -186,6 +204,92 @@ impl Api for FakeHost {
     async fn answer_interrupted(&self, request: v1::InterruptedAnswer) -> Result<v1::Runners> {
         self.ask(format!("answer-interrupted {}", request.start))
             .map(|_| v1::Runners::default())
+    }
+    async fn decide(&self, request: v1::DecideRequest) -> Result<()> {
+        let mut state = self.ask(format!(
+            "decide {} {} allow={}",
+            request.runner, request.ask, request.allow
+        ))?;
+        let attention = state
+            .runners
+            .iter_mut()
+            .filter(|runner| runner.id == request.runner)
+            .find_map(|runner| runner.attention.as_mut());
+        match attention {
+            Some(attention)
+                if attention
+                    .ask
+                    .as_ref()
+                    .is_some_and(|ask| ask.id == request.ask) =>
+            {
+                attention.ask = None;
+                attention.state = "working".into();
+                Ok(())
+            }
+            _ => Err(Failure::new(
+                Code::Conflict,
+                format!("{} no longer waits for that", request.runner),
+            )
+            .hint("see what it does now")),
+        }
+    }
+    async fn sessions(&self, request: v1::ListSessionsRequest) -> Result<v1::Sessions> {
+        self.ask(format!("sessions {:?}", request.project))
+            .map(|_| v1::Sessions::default())
+    }
+    async fn session(&self, request: v1::SessionRef) -> Result<v1::Session> {
+        self.ask(format!("session {}", request.session))
+            .map(|_| v1::Session::default())
+    }
+    async fn search_sessions(&self, request: v1::SearchSessionsRequest) -> Result<v1::SearchHits> {
+        self.ask(format!("search-sessions {}", request.query))
+            .map(|_| v1::SearchHits::default())
+    }
+    async fn export_session(&self, request: v1::ExportSessionRequest) -> Result<v1::SessionExport> {
+        self.ask(format!("export-session {}", request.session))
+            .map(|_| v1::SessionExport::default())
+    }
+    async fn archive_sessions(
+        &self,
+        request: v1::ArchiveSessionsRequest,
+    ) -> Result<v1::ArchiveSessionsReply> {
+        self.ask(format!("archive-sessions {:?}", request.session))
+            .map(|_| v1::ArchiveSessionsReply::default())
+    }
+    async fn resume(&self, request: v1::ResumeRequest) -> Result<v1::Runner> {
+        self.ask(format!("resume {} fork={}", request.target, request.fork))
+            .map(|_| v1::Runner::default())
+    }
+    async fn reindex(&self) -> Result<v1::ReindexReply> {
+        self.ask("reindex").map(|_| v1::ReindexReply::default())
+    }
+    async fn usage(&self, request: v1::UsageRequest) -> Result<v1::UsageReport> {
+        self.ask(format!("usage by={:?}", request.by))
+            .map(|_| v1::UsageReport::default())
+    }
+    async fn budgets(&self) -> Result<v1::Budgets> {
+        self.ask("budgets").map(|_| v1::Budgets::default())
+    }
+    async fn set_budget(&self, request: v1::SetBudgetRequest) -> Result<v1::Budget> {
+        self.ask(format!("set-budget {} {}", request.scope, request.period))
+            .map(|_| v1::Budget::default())
+    }
+    async fn remove_budget(&self, request: v1::BudgetRef) -> Result<()> {
+        self.ask(format!("remove-budget {}", request.id)).map(drop)
+    }
+    async fn presets(&self, request: v1::ListPresetsRequest) -> Result<v1::Presets> {
+        let state = self.ask(format!("presets {:?}", request.project))?;
+        Ok(v1::Presets {
+            presets: state.presets.clone(),
+        })
+    }
+    async fn save_preset(&self, request: v1::SavePresetRequest) -> Result<v1::Preset> {
+        self.ask(format!("save-preset {}", request.name))
+            .map(|_| v1::Preset::default())
+    }
+    async fn remove_preset(&self, request: v1::PresetRef) -> Result<()> {
+        self.ask(format!("remove-preset {}", request.name))
+            .map(drop)
     }
     async fn terminal(&self, request: v1::RunnerRef) -> Result<v1::Terminal> {
         let state = self.ask(format!("terminal {}", request.runner))?;

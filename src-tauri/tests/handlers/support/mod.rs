@@ -1,6 +1,8 @@
 //! What the desktop's tests share: a made-up host, a made-up windowing system, and the window's side of the commands.
 
 pub(crate) mod host;
+pub(crate) mod screen;
+pub(crate) mod told;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,15 +1,23 @@
+import type { Attention } from "../types/Attention";
 import type { Check } from "../types/Check";
 import type { Program } from "../types/Program";
 import type { Project } from "../types/Project";
 import type { Runner } from "../types/Runner";
 import type { Setting } from "../types/Setting";
 import type { Status } from "../types/Status";
+import { used } from "./spending";
 
 const MINUTE = 60_000;
 
 /** Writes an instant some minutes ago as the host would. */
 export function minutesAgo(minutes: number): string {
   return new Date(Date.now() - minutes * MINUTE).toISOString();
+}
+
+/** Writes such an instant, but none before today: what ended yesterday is not listed, whatever the time is. */
+function today(minutes: number): string {
+  const at = Math.max(Date.now() - minutes * MINUTE, new Date().setHours(0, 0, 0, 0));
+  return new Date(at).toISOString();
 }
 
 let serial = 0;
@@ -46,8 +54,18 @@ export function runner(said: Partial<Runner> & Pick<Runner, "name" | "project">)
     attachments: [],
     title: null,
     revision: 1,
+    mode: "new",
+    session_id: null,
+    attention: null,
+    usage: null,
+    worktree: null,
     ...said,
   };
+}
+
+/** Makes what a runner needs of a person since some minutes ago, with whatever is said otherwise. */
+export function attention(state: string, minutes: number, said: Partial<Attention> = {}): Attention {
+  return { state, source: "terminal", since: minutesAgo(minutes), detail: null, until: null, ask: null, ...said };
 }
 
 export function project(name: string, max: number | null): Project {
@@ -72,6 +90,19 @@ export function day(): Runner[] {
       started_at: minutesAgo(72),
       title: "split the token check out of the middleware",
       viewers: 1,
+      session_id: "57180ccb-1c1a-4f09-9d2e-000000000001",
+      usage: used(1_840_000),
+      attention: attention("needs-permission", 4, {
+        detail: "cargo test -p auth --all-features",
+        ask: {
+          id: "17",
+          tool: "Bash",
+          subject: "cargo test -p auth --all-features",
+          reason: "Run the tests of the new check",
+          at: minutesAgo(4),
+          until: minutesAgo(-26),
+        },
+      }),
     }),
     runner({
       name: "rate limits",
@@ -79,6 +110,9 @@ export function day(): Runner[] {
       started_at: minutesAgo(2),
       title: "editing src/limits.rs",
       cpu_percent: 12.4,
+      session_id: "6a02c1de-1c1a-4f09-9d2e-000000000002",
+      usage: used(610_000),
+      attention: attention("working", 1),
     }),
     runner({
       name: "invoices",
@@ -89,6 +123,38 @@ export function day(): Runner[] {
       restart: { policy: "on-failure", max_attempts: 5 },
       attempt: 2,
       ceiling: { memory_bytes: 2 * 1024 ** 3, cpu_percent: 200, action: "pause" },
+      usage: used(930_000, { program_cost_usd: 2.31 }),
+      attention: attention("working", 9, { source: "hook", detail: "3 subagents" }),
+    }),
+    runner({
+      name: "rewrite intro",
+      project: "docs-site",
+      started_at: minutesAgo(38),
+      usage: used(310_000),
+      attention: attention("needs-answer", 11, { source: "hook", detail: "Keep the old URLs, or redirect them?" }),
+    }),
+    runner({
+      name: "provider bump",
+      project: "infra",
+      started_at: minutesAgo(55),
+      attention: attention("stalled", 12, { source: "process", detail: "it says that it works, but nothing moves" }),
+    }),
+    runner({
+      name: "push tokens",
+      project: "mobile",
+      started_at: minutesAgo(90),
+      attention: attention("rate-limited", 17, {
+        source: "transcript",
+        until: new Date(Math.ceil((Date.now() + 30 * MINUTE) / (30 * MINUTE)) * 30 * MINUTE).toISOString(),
+      }),
+    }),
+    runner({
+      name: "drift report",
+      project: "infra",
+      started_at: minutesAgo(62),
+      worktree: "/home/ada/code/infra",
+      usage: used(74_000),
+      attention: attention("idle", 6),
     }),
     runner({
       name: "watch",
@@ -125,22 +191,25 @@ export function day(): Runner[] {
       state: "paused",
       started_at: minutesAgo(64),
       title: "reading modules/network",
+      attention: attention("working", 20),
     }),
     runner({
       name: "tax rules",
       project: "billing",
       state: "terminated",
       started_at: minutesAgo(200),
-      ended_at: minutesAgo(21),
+      ended_at: today(21),
       exit: { code: 0, signal: null, reason: "ended by itself" },
       pid: null,
+      session_id: "7b13d2ef-1c1a-4f09-9d2e-000000000003",
+      usage: used(2_960_000),
     }),
     runner({
       name: "drop old endpoints",
       project: "api-gateway",
       state: "failed",
       started_at: minutesAgo(150),
-      ended_at: minutesAgo(35),
+      ended_at: today(35),
       exit: { code: null, signal: "KILL", reason: "killed (KILL), not by Stratavore" },
       pid: null,
     }),
@@ -150,7 +219,7 @@ export function day(): Runner[] {
       state: "failed",
       started_at: null,
       created_at: minutesAgo(90),
-      ended_at: minutesAgo(90),
+      ended_at: today(90),
       pid: null,
       program: "gemini",
       command: ["gemini"],

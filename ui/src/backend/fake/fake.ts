@@ -1,25 +1,21 @@
 import type { Announcements, Attachment, Backend, TerminalRequest } from "../backend";
-import type { Failure } from "../failure";
 import type { TerminalMessage } from "../terminal";
+import type { DecideRequest } from "../types/DecideRequest";
 import type { Event } from "../types/Event";
 import type { LaunchRequest } from "../types/LaunchRequest";
 import type { Project } from "../types/Project";
+import type { ResumeRequest } from "../types/ResumeRequest";
 import type { Runner } from "../types/Runner";
 import type { Status } from "../types/Status";
 import { checks, day, minutesAgo, programs, project, projects, runner, settings, status } from "./cast";
+import { Knowledge, refuse } from "./knowledge";
 import { Play } from "./play";
-
-/** What the window opens on: `day`, `new` (nothing yet), `quiet` (projects only), `interrupted`, `trouble`, `away`. */
-export type Scene = "day" | "new" | "quiet" | "interrupted" | "trouble" | "away";
-
-function refuse(code: string, message: string, hint: string | null = null): never {
-  throw { code, message, hint } satisfies Failure;
-}
+import { SCENES, staged, type Scene } from "./scenes";
 
 const LIVE = ["queued", "starting", "running", "paused", "stopping", "backoff"];
 
 /** Plays a host for tests and for development in a browser: everything answers, nothing runs. */
-export class Fake implements Backend {
+export class Fake extends Knowledge implements Backend {
   runners: Runner[];
   projects: Project[];
   readonly history: Event[] = [];
@@ -34,39 +30,15 @@ export class Fake implements Backend {
   readonly plays = new Map<string, Play>();
   #to: Announcements | null = null;
 
+  readonly decisions: DecideRequest[] = [];
+
   constructor(readonly scene: Scene) {
+    super(scene !== "new" && scene !== "quiet");
     this.projects = scene === "new" ? [] : projects();
     this.runners = scene === "new" || scene === "quiet" ? [] : day();
-    if (scene === "interrupted") {
-      const lost = ["invoices", "rate limits", "auth refactor", "watch"].map((name) => this.#named(name));
-      for (const one of lost)
-        Object.assign(one, {
-          state: "failed",
-          ended_at: minutesAgo(9),
-          pid: null,
-          exit: { code: null, signal: null, reason: "the machine was restarted" },
-        });
-      this.told = { ...this.told, interrupted: lost };
-    }
-    if (scene === "trouble") {
-      Object.assign(this.#named("rate limits"), { unreachable: true, last_heartbeat: minutesAgo(4) });
-      this.told = {
-        ...this.told,
-        outbox_waiting: 14,
-        problems: ["the notification service went away"],
-        dead_letters: [
-          {
-            aggregate_id: this.#named("invoices").id,
-            seq: 7,
-            event: "runner.backoff",
-            attempts: 12,
-            error: "the sink refused it: payload too large",
-            number: 7,
-            of: "invoices",
-          },
-        ],
-      };
-    }
+    for (const session of this.sessions)
+      session.runner_id = this.runners.find(({ name }) => name === session.runner)?.id ?? null;
+    this.told = staged(scene, this.runners, this.told);
     for (const one of this.runners) {
       this.#event(one, "runner.starting", one.created_at);
       if (one.started_at != null) this.#event(one, "runner.started", one.started_at);
@@ -91,7 +63,7 @@ export class Fake implements Backend {
       tray: this.scene !== "trouble",
       notifications: this.scene !== "trouble",
       embedded: true,
-      attach: this.scene === "day" || this.scene === "trouble" ? (this.runners[0]?.id ?? null) : null,
+      attach: ["asks", "day", "trouble"].includes(this.scene) ? (this.runners[0]?.id ?? null) : null,
     };
   }
 
@@ -250,6 +222,43 @@ export class Fake implements Backend {
     return structuredClone(lost);
   }
 
+  async decide(request: DecideRequest): Promise<void> {
+    const found = this.#find(request.runner);
+    if (found.attention?.ask?.id !== request.ask)
+      refuse(
+        "conflict",
+        `${found.name} no longer waits for that: it was answered in its terminal, withdrawn, or another permission is asked for by now`,
+      );
+    this.decisions.push(request);
+    found.attention = { state: "working", source: "hook", since: minutesAgo(0), detail: null, until: null, ask: null };
+    this.#changed(found, "runner.attention");
+  }
+
+  async resumeSession(request: ResumeRequest): Promise<Runner> {
+    const session = this.session(request.target);
+    if (session.held && !request.fork)
+      refuse("conflict", `resume ${session.id}: ${session.runner} holds it`, "fork it, or stop that runner first");
+    const launched = runner({
+      name: request.name ?? `${session.runner ?? "claude"}-2`,
+      project: session.project ?? "api-gateway",
+      session_id: request.fork ? null : session.id,
+      mode: request.fork ? "fork" : "resume",
+      attention: { state: "starting", source: "process", since: minutesAgo(0), detail: null, until: null, ask: null },
+    });
+    if (!request.fork)
+      Object.assign(session, {
+        held: true,
+        resumable: false,
+        runner: launched.name,
+        runner_id: launched.id,
+        obstacle: `${launched.name} holds it`,
+      });
+    this.runners = [launched, ...this.runners];
+    this.#changed(launched, "runner.started");
+    this.nudge("sessions");
+    return { ...launched };
+  }
+
   async events({ since, limit }: { since: string | null; limit: number }): Promise<Event[]> {
     return structuredClone(this.history.slice(Number(since ?? 0), Number(since ?? 0) + limit));
   }
@@ -327,8 +336,8 @@ export class Fake implements Backend {
     return this.#to;
   }
 
-  #named(name: string): Runner {
-    return this.runners.find((one) => one.name === name) ?? refuse("not-found", `no runner ${name}`);
+  protected nudge(entity: string): void {
+    this.#to?.nudge({ entity, id: "" });
   }
 
   #find(id: string): Runner {
@@ -370,6 +379,5 @@ export class Fake implements Backend {
 
 /** Opens a scene by its name; the exact `day` when there is none of that name. */
 export function fake(scene: string): Fake {
-  const scenes: readonly string[] = ["day", "new", "quiet", "interrupted", "trouble", "away"];
-  return new Fake(scenes.includes(scene) ? (scene as Scene) : "day");
+  return new Fake(SCENES.find((known) => known === scene) ?? "day");
 }

@@ -2,8 +2,8 @@
 //! digits, moments as microseconds.
 
 /// Nobody else writes meanwhile.
-pub(super) const LOCK: &str =
-    "LOCK TABLE projects, runners, events, outbox, checkpoints, log IN EXCLUSIVE MODE";
+pub(super) const LOCK: &str = "LOCK TABLE projects, runners, events, outbox, checkpoints, log, sessions, transcripts, session_passages, token_usage, \
+     token_budgets, budget_warnings, presets IN EXCLUSIVE MODE";
 
 /// Where the chains end that there are, in the file.
 pub(super) const SENT_HEADS: &str =
@@ -20,11 +20,21 @@ pub(super) const SENT_COUNTS: &str = "SELECT (SELECT count(*) FROM projects), (S
 pub(super) const COUNTS: &str = "SELECT (SELECT count(*) FROM projects), (SELECT count(*) FROM runners), \
     (SELECT count(*) FROM events), (SELECT count(*) FROM outbox)";
 
+/// How many rows there are of what was read of the programs' files, and of what bounds it; alike in both.
+pub(super) const KNOWLEDGE: &str = "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM transcripts), \
+    (SELECT count(*) FROM session_passages), (SELECT count(*) FROM token_usage), (SELECT count(*) FROM token_budgets), \
+    (SELECT count(*) FROM budget_warnings), (SELECT count(*) FROM presets)";
+
+/// What was said, as it lies together.
+pub(super) const PASSAGES: &str = "SELECT session, transcript, offset, role, at, text FROM session_passages ORDER BY session, transcript, id";
+
 /// The log goes on behind what was copied.
 pub(super) const SETTLE: &str = "UPDATE log SET cursor = greatest(0, (SELECT max(cursor) FROM events), \
     (SELECT max(cursor) FROM checkpoints)); \
     SELECT setval(pg_get_serial_sequence('events', 'id'), greatest(1, (SELECT max(id) FROM events))); \
-    SELECT setval(pg_get_serial_sequence('notices', 'id'), greatest(1, (SELECT max(id) FROM notices)))";
+    SELECT setval(pg_get_serial_sequence('notices', 'id'), greatest(1, (SELECT max(id) FROM notices))); \
+    SELECT setval(pg_get_serial_sequence('sessions', 'number'), greatest(1, (SELECT max(number) FROM sessions))); \
+    SELECT setval(pg_get_serial_sequence('transcripts', 'number'), greatest(1, (SELECT max(number) FROM transcripts)))";
 
 /// A moment from its microseconds.
 macro_rules! moment {
@@ -143,6 +153,80 @@ pub(super) const TABLES: &[(&str, &str)] = &[
             ", t.key_id, \
              decode(t.mac, 'hex') FROM json_to_recordset($1::text::json) AS t (id bigint, cursor bigint, events bigint, \
              heads text, pruned bigint, bases text, at bigint, key_id text, mac text)"
+        ),
+    ),
+    (
+        "SELECT json_object('number', number, 'node', node, 'program', program, 'id', id, \
+         'project_id', CASE WHEN project_id IS NOT NULL THEN hex(project_id) END, 'cwd', cwd, 'title', title, 'model', model, \
+         'began_at', began_at, 'updated_at', updated_at, 'requests', requests, 'parent', parent, \
+         'runner_id', CASE WHEN runner_id IS NOT NULL THEN hex(runner_id) END, 'transcript', transcript, \
+         'program_cost', program_cost, 'archive', archive, 'archive_sha256', archive_sha256) FROM sessions",
+        concat!(
+            "INSERT INTO sessions (number, node, program, id, project_id, cwd, title, model, began_at, updated_at, requests, \
+             parent, runner_id, transcript, program_cost, archive, archive_sha256) OVERRIDING SYSTEM VALUE \
+             SELECT t.number, t.node, t.program, t.id, t.project_id, t.cwd, t.title, t.model, ",
+            moment!("t.began_at"),
+            ", ",
+            moment!("t.updated_at"),
+            ", t.requests, t.parent, t.runner_id, t.transcript, t.program_cost, t.archive, t.archive_sha256 \
+             FROM json_to_recordset($1::text::json) AS t (number bigint, node text, program text, id text, project_id uuid, \
+             cwd text, title text, model text, began_at bigint, updated_at bigint, requests bigint, parent text, \
+             runner_id uuid, transcript text, program_cost bigint, archive text, archive_sha256 text)"
+        ),
+    ),
+    (
+        "SELECT json_object('number', number, 'node', node, 'path', path, 'file', file, 'at', offset, 'memory', memory, \
+         'gone', gone) FROM transcripts",
+        "INSERT INTO transcripts (number, node, path, file, \"offset\", memory, gone) OVERRIDING SYSTEM VALUE \
+         SELECT t.number, t.node, t.path, t.file, t.at, t.memory, t.gone <> 0 FROM json_to_recordset($1::text::json) AS t \
+         (number bigint, node text, path text, file text, at bigint, memory text, gone int)",
+    ),
+    (
+        "SELECT json_object('program', program, 'message', message, 'node', node, 'session', session, \
+         'project_id', CASE WHEN project_id IS NOT NULL THEN hex(project_id) END, \
+         'runner_id', CASE WHEN runner_id IS NOT NULL THEN hex(runner_id) END, 'model', model, 'at', at, 'input', input, \
+         'output', output, 'cache_write_5m', cache_write_5m, 'cache_write_1h', cache_write_1h, 'cache_read', cache_read, \
+         'cost_nanos', cost_nanos) FROM token_usage ORDER BY id",
+        concat!(
+            "INSERT INTO token_usage (program, message, node, session, project_id, runner_id, model, at, input, output, \
+             cache_write_5m, cache_write_1h, cache_read, cost_nanos) SELECT t.program, t.message, t.node, t.session, \
+             t.project_id, t.runner_id, t.model, ",
+            moment!("t.at"),
+            ", t.input, t.output, t.cache_write_5m, t.cache_write_1h, t.cache_read, t.cost_nanos \
+             FROM json_to_recordset($1::text::json) AS t (program text, message text, node text, session text, \
+             project_id uuid, runner_id uuid, model text, at bigint, input bigint, output bigint, cache_write_5m bigint, \
+             cache_write_1h bigint, cache_read bigint, cost_nanos bigint)"
+        ),
+    ),
+    (
+        "SELECT json_object('id', hex(id), 'scope', scope, \
+         'project_id', CASE WHEN project_id IS NOT NULL THEN hex(project_id) END, \
+         'runner_id', CASE WHEN runner_id IS NOT NULL THEN hex(runner_id) END, 'session', session, 'period', period, \
+         'unit', unit, 'amount', amount, 'at_limit', at_limit, 'set_at', set_at) FROM token_budgets",
+        concat!(
+            "INSERT INTO token_budgets (id, scope, project_id, runner_id, session, period, unit, amount, at_limit, set_at) \
+             SELECT t.id, t.scope, t.project_id, t.runner_id, t.session, t.period, t.unit, t.amount, t.at_limit, ",
+            moment!("t.set_at"),
+            " FROM json_to_recordset($1::text::json) AS t (id uuid, scope text, project_id uuid, runner_id uuid, \
+             session text, period text, unit text, amount bigint, at_limit text, set_at bigint)"
+        ),
+    ),
+    (
+        "SELECT json_object('id', hex(budget_id), 'since', since, 'percent', percent, 'at', at) FROM budget_warnings",
+        concat!(
+            "INSERT INTO budget_warnings (budget_id, since, percent, at) SELECT t.id, ",
+            moment!("t.since"),
+            ", t.percent, ",
+            moment!("t.at"),
+            " FROM json_to_recordset($1::text::json) AS t (id uuid, since bigint, percent smallint, at bigint)"
+        ),
+    ),
+    (
+        "SELECT json_object('person', person, 'name', name, 'preset', preset, 'set_at', set_at) FROM presets",
+        concat!(
+            "INSERT INTO presets (person, name, preset, set_at) SELECT t.person, t.name, t.preset::json, ",
+            moment!("t.set_at"),
+            " FROM json_to_recordset($1::text::json) AS t (person text, name text, preset text, set_at bigint)"
         ),
     ),
 ];

@@ -103,7 +103,7 @@ impl Ledger<'_> {
 }
 
 /// Reads a project.
-async fn read(connection: &mut PgConnection, id: ProjectId) -> Outcome<ProjectRow> {
+pub(super) async fn read(connection: &mut PgConnection, id: ProjectId) -> Outcome<ProjectRow> {
     let row: Option<ProjectRow> = sqlx::query_as(sql::GET)
         .bind(id.as_uuid())
         .fetch_optional(connection)

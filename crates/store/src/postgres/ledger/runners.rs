@@ -5,19 +5,21 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use sqlx::PgConnection;
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
 use stratavore_core::project::Project;
-use stratavore_core::quota::{self, Full, Limits, Usage};
+use stratavore_core::quota::{self, Limits, Usage};
 use stratavore_core::runner::{Failure, Input, Outcome as Change, State, StateName};
 use uuid::Uuid;
 
+use super::budgets::afford;
 use super::projects::note;
 use super::{Ledger, Node, Scope, appending};
-use crate::admission::{self, STEM};
+use crate::admission::{self, Obstacle, STEM};
 use crate::chain::Chain;
 use crate::moment::Moment;
 use crate::postgres::sql::runner as sql;
@@ -39,6 +41,8 @@ struct Scales {
     taken: bool,
     number: Option<i64>,
     repeated: Option<Uuid>,
+    budgeted: bool,
+    budgeted_together: bool,
 }
 
 /// What is to be weighed: a runner of a project on a node, with a name or to be given one.
@@ -84,6 +88,47 @@ impl Scales {
         };
         Ok(admission::limits(project, defaults, places))
     }
+
+    /// Tells whether quotas and budgets have room for one more runner of the project, which is this one where it was launched
+    /// before.
+    async fn admit(
+        &self,
+        connection: &mut PgConnection,
+        limits: Limits,
+        usage: Usage,
+        runner: Option<RunnerId>,
+    ) -> Outcome<Result<(), Obstacle>> {
+        if let Err(full) = quota::admit(limits, usage) {
+            return Ok(Err(Obstacle::Quota(full)));
+        }
+        let Some(terms) = limits.budgets.filter(|_| self.budgeted) else {
+            return Ok(Ok(()));
+        };
+        let project = ProjectId::from_uuid(self.project.id);
+        let afforded = afford(connection, project, runner, terms).await?;
+        Ok(afforded.map_err(Obstacle::Budget))
+    }
+}
+
+/// Whether everything is locked, for the budgets of all runners. It is only where there are any, since nothing is launched
+/// beside it then.
+#[derive(Clone, Copy, Debug)]
+struct Whole(bool);
+
+impl Whole {
+    /// What was seen when a launch was last weighed.
+    fn as_seen(node: &Node, limits: Limits) -> Self {
+        Self(limits.budgets.is_some() && node.budgeted_together.load(Ordering::Relaxed))
+    }
+
+    /// Tells whether what is locked is enough for what was read under it, and remembers what was.
+    fn is_enough(&mut self, node: &Node, limits: Limits, scales: &Scales) -> bool {
+        let wanted = limits.budgets.is_some() && scales.budgeted_together;
+        node.budgeted_together.store(wanted, Ordering::Relaxed);
+        let enough = self.0 || !wanted;
+        self.0 |= wanted;
+        enough
+    }
 }
 
 fn name_taken(name: &str) -> Trouble {
@@ -102,12 +147,15 @@ impl Ledger<'_> {
         now: Timestamp,
     ) -> Outcome<Result<Applied>> {
         let mut tried = 0;
+        let mut whole = Whole::as_seen(self.node, limits);
         loop {
-            tried += 1;
-            let outcome = self.try_launch(new.clone(), limits, now).await;
-            let Err(trouble) = &outcome else {
-                return outcome;
+            let trouble = match self.try_launch(new.clone(), limits, &mut whole, now).await {
+                Ok(Some(outcome)) => return Ok(outcome),
+                // More is to be locked.
+                Ok(None) => continue,
+                Err(trouble) => trouble,
             };
+            tried += 1;
             match trouble.constraint() {
                 Some("runner_names") => {
                     if let Some(name) = &new.name {
@@ -117,22 +165,24 @@ impl Ledger<'_> {
                 // The other one has launched it by now.
                 Some("runner_requests") => {}
                 _ if trouble.is_a_collision() => {}
-                _ => return outcome,
+                _ => return Err(trouble),
             }
             if tried == TRIES {
-                return outcome;
+                return Err(trouble);
             }
         }
     }
 
+    /// Launches a runner. Nothing: more is to be locked.
     async fn try_launch(
         &mut self,
         new: NewRunner,
         limits: Limits,
+        whole: &mut Whole,
         now: Timestamp,
-    ) -> Outcome<Result<Applied>> {
+    ) -> Outcome<Option<Result<Applied>>> {
         let here = self.node;
-        let scopes = scopes(new.project_id, &new.node, &here.instance, limits);
+        let scopes = scopes(new.project_id, &new.node, &here.instance, limits, *whole);
         let mut transaction = self.begin(&scopes).await?;
         let load = Load {
             project: new.project_id,
@@ -146,11 +196,14 @@ impl Ledger<'_> {
         if let Some(repeated) = scales.repeated {
             let row = read(&mut transaction, RunnerId::from_uuid(repeated)).await?;
             transaction.commit().await?;
-            return Ok(Ok(Applied {
+            return Ok(Some(Ok(Applied {
                 runner: row.view()?.runner,
                 effects: Vec::new(),
                 changed: false,
-            }));
+            })));
+        }
+        if !whole.is_enough(here, limits, &scales) {
+            return Ok(None);
         }
         let project_chain = Chain::of_project(&scales.project)?;
         let project = scales.project.clone().project()?;
@@ -163,18 +216,19 @@ impl Ledger<'_> {
             None => admission::numbered(&project, scales.number.unwrap_or(1))?,
         };
         let limits = scales.limits(&project, &new.node, &here.instance, limits)?;
-        let admitted = quota::admit(limits, scales.usage()?);
+        let usage = scales.usage()?;
+        let admitted = scales.admit(&mut transaction, limits, usage, None).await?;
         let (node, person) = (new.node.clone(), new.person.clone());
         let (request_id, program) = (new.request_id, new.launch.program.clone());
         let mut chain = Chain::of_new_runner(new.id.as_uuid(), project.id.as_uuid());
         let change = match admission::launch(new, name, &project, admitted, now) {
             Ok(change) => change,
-            Err(full) => {
-                let fact = admission::refusal(full, &program);
+            Err(obstacle) => {
+                let fact = admission::refusal(&obstacle, &program);
                 note(&mut transaction, here, project_chain, fact, &person, now).await?;
-                let refused = full_error(&mut transaction, project.id, &node, full).await?;
+                let refused = refused(&mut transaction, &project, &node, "", obstacle).await?;
                 transaction.commit().await?;
-                return Ok(Err(refused));
+                return Ok(Some(Err(refused)));
             }
         };
         let runner = change.runner;
@@ -193,11 +247,11 @@ impl Ledger<'_> {
             .fetch_one(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(Ok(Applied {
+        Ok(Some(Ok(Applied {
             runner,
             effects: change.effects,
             changed: true,
-        }))
+        })))
     }
 
     /// Applies an input. The inner error is a refusal, whose event is kept.
@@ -208,10 +262,12 @@ impl Ledger<'_> {
         limits: Limits,
         now: Timestamp,
     ) -> Outcome<Result<Applied>> {
+        let mut whole = Whole::as_seen(self.node, limits);
         loop {
             let row = read(self.connection, id).await?;
             let applied = if admission::may_want_place(&input) {
-                self.apply_weighed(&row, &input, limits, now).await
+                self.apply_weighed(&row, &input, limits, &mut whole, now)
+                    .await
             } else {
                 let chain = Chain::of_runner(&row)?;
                 let before = row.view()?.runner;
@@ -221,7 +277,7 @@ impl Ledger<'_> {
             };
             match applied {
                 Ok(Some(applied)) => return Ok(applied),
-                // Somebody else changed it since it was read.
+                // Somebody else changed it since it was read, or more is to be locked.
                 Ok(None) => {}
                 Err(trouble) if trouble.is_a_collision() => {}
                 Err(trouble) => return Err(trouble),
@@ -229,17 +285,24 @@ impl Ledger<'_> {
         }
     }
 
-    /// Applies an input that may want a place. Nothing: the runner was changed meanwhile.
+    /// Applies an input that may want a place. Nothing: the runner was changed meanwhile, or more is to be locked.
     async fn apply_weighed(
         &mut self,
         row: &RunnerRow,
         input: &Input,
         limits: Limits,
+        whole: &mut Whole,
         now: Timestamp,
     ) -> Outcome<Option<Result<Applied>>> {
         let here = self.node;
         let runner = row.clone().view()?.runner;
-        let scopes = scopes(runner.project_id, &runner.node, &here.instance, limits);
+        let scopes = scopes(
+            runner.project_id,
+            &runner.node,
+            &here.instance,
+            limits,
+            *whole,
+        );
         let mut transaction = self.begin(&scopes).await?;
         let row = read(&mut transaction, runner.id).await?;
         let chain = Chain::of_runner(&row)?;
@@ -256,6 +319,9 @@ impl Ledger<'_> {
             let scales = Scales::read(&mut transaction, &load)
                 .await?
                 .ok_or(StoreError::NoProject(before.project_id))?;
+            if !whole.is_enough(here, limits, &scales) {
+                return Ok(None);
+            }
             let project_chain = Chain::of_project(&scales.project)?;
             let project = scales.project.clone().project()?;
             if project.archived_at.is_some() {
@@ -265,12 +331,15 @@ impl Ledger<'_> {
                 return Err(name_taken(before.name.as_str()));
             }
             let limits = scales.limits(&project, &before.node, &here.instance, limits)?;
-            if let Err(full) = quota::admit(limits, scales.usage()?) {
-                let refused = full_error(&mut transaction, project.id, &before.node, full).await?;
+            let (usage, again) = (scales.usage()?, Some(before.id));
+            let admitted = scales.admit(&mut transaction, limits, usage, again).await?;
+            if let Err(obstacle) = admitted {
+                let fact = admission::refusal(&obstacle, &before.launch.program);
+                let (node, name) = (&before.node, before.name.as_str());
+                let refused = refused(&mut transaction, &project, node, name, obstacle).await?;
                 if !matches!(input, Input::Restart { .. }) {
                     return Err(refused.into());
                 }
-                let fact = admission::refusal(full, &before.launch.program);
                 let person = &before.person;
                 note(&mut transaction, here, project_chain, fact, person, now).await?;
                 transaction.commit().await?;
@@ -294,20 +363,37 @@ impl Ledger<'_> {
         limits: Limits,
         now: Timestamp,
     ) -> Outcome<Vec<Applied>> {
+        let mut whole = Whole::as_seen(self.node, limits);
+        loop {
+            let admitted = self.try_admit_queued(limits, &mut whole, now).await?;
+            if let Some(admitted) = admitted {
+                return Ok(admitted);
+            }
+        }
+    }
+
+    /// Admits queued runners. Nothing: more is to be locked.
+    async fn try_admit_queued(
+        &mut self,
+        limits: Limits,
+        whole: &mut Whole,
+        now: Timestamp,
+    ) -> Outcome<Option<Vec<Applied>>> {
         let here = self.node;
         let waiting = queued(self.connection, &here.instance).await?;
         if waiting.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         let projects: HashSet<Uuid> = waiting.iter().map(|row| row.project_id).collect();
         let mut scopes = vec![Scope::Node(&here.instance)];
+        scopes.extend(whole.0.then_some(Scope::Everything));
         scopes.extend(
             projects
                 .iter()
                 .map(|id| Scope::Project(ProjectId::from_uuid(*id))),
         );
         let mut transaction = self.begin(&scopes).await?;
-        let mut weighed: HashMap<Uuid, (Limits, u32)> = HashMap::new();
+        let mut weighed: HashMap<Uuid, (Limits, u32, Scales)> = HashMap::new();
         let mut on_node = None;
         let mut admitted = Vec::new();
         for row in queued(&mut transaction, &here.instance).await? {
@@ -315,7 +401,7 @@ impl Ledger<'_> {
             if !projects.contains(&row.project_id) {
                 continue;
             }
-            let (limits, in_project) = match weighed.entry(row.project_id) {
+            let (limits, in_project, scales) = match weighed.entry(row.project_id) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => {
                     let load = Load {
@@ -327,12 +413,15 @@ impl Ledger<'_> {
                     let scales = Scales::read(&mut transaction, &load)
                         .await?
                         .ok_or(StoreError::NoProject(load.project))?;
+                    if !whole.is_enough(here, limits, &scales) {
+                        return Ok(None);
+                    }
                     let usage = scales.usage()?;
                     // What was admitted since it was first read is counted here.
                     on_node.get_or_insert(usage.node);
-                    let project = scales.project.project()?;
+                    let project = scales.project.clone().project()?;
                     let limits = admission::limits(&project, limits, limits.node);
-                    unknown.insert((limits, usage.project))
+                    unknown.insert((limits, usage.project, scales))
                 }
             };
             let Some(on_node) = on_node.as_mut() else {
@@ -342,7 +431,11 @@ impl Ledger<'_> {
                 project: *in_project,
                 node: *on_node,
             };
-            if quota::admit(*limits, usage).is_err() {
+            let runner = Some(RunnerId::from_uuid(row.id));
+            let room = scales
+                .admit(&mut transaction, *limits, usage, runner)
+                .await?;
+            if room.is_err() {
                 continue;
             }
             let chain = Chain::of_runner(&row)?;
@@ -355,7 +448,7 @@ impl Ledger<'_> {
             }
         }
         transaction.commit().await?;
-        Ok(admitted)
+        Ok(Some(admitted))
     }
 
     /// Appends a fact that changes no state.
@@ -434,8 +527,10 @@ fn scopes<'s>(
     node: &'s InstanceId,
     here: &InstanceId,
     limits: Limits,
+    whole: Whole,
 ) -> Vec<Scope<'s>> {
     let mut scopes = vec![Scope::Project(project)];
+    scopes.extend(whole.0.then_some(Scope::Everything));
     if node != here || limits.node.is_some() {
         scopes.push(Scope::Node(node));
     }
@@ -501,15 +596,20 @@ pub(super) async fn keep(
     }))
 }
 
-/// Says that a quota is full, and who holds it.
-async fn full_error(
+/// Says what leaves no room, and who holds a full quota.
+async fn refused(
     connection: &mut PgConnection,
-    project: ProjectId,
+    project: &Project,
     node: &InstanceId,
-    full: Full,
+    runner: &str,
+    obstacle: Obstacle,
 ) -> Outcome<StoreError> {
+    let full = match obstacle {
+        Obstacle::Budget(overdrawn) => return Ok(overdrawn.error(project.name.as_str(), runner)),
+        Obstacle::Quota(full) => full,
+    };
     let (within, on) = match full.scope {
-        quota::Scope::Project => (Some(project.as_uuid()), None),
+        quota::Scope::Project => (Some(project.id.as_uuid()), None),
         quota::Scope::Node => (None, Some(node.as_str())),
     };
     let holders = sqlx::query_scalar(sql::HOLDERS)

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use stratavore_core::budget;
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
@@ -12,7 +13,7 @@ use stratavore_core::runner::{Failure, Input, Outcome as Change, State};
 use uuid::Uuid;
 
 use super::{Ledger, Outcome};
-use crate::admission::{self, STEM};
+use crate::admission::{self, Obstacle, STEM};
 use crate::chain::Chain;
 use crate::row::{RunnerRow, json, signed, small};
 use crate::sqlite::sql::runner as sql;
@@ -49,15 +50,14 @@ impl Ledger {
         let id = new.id.as_uuid();
         let (node, person) = (new.node.clone(), new.person.clone());
         let (request_id, program) = (new.request_id, new.launch.program.clone());
-        let admitted = self.admit(&project, &node, limits).await?;
+        let admitted = self.admit(&project, &node, None, limits).await?;
         let change = match admission::launch(new, name, &project, admitted, now) {
             Ok(change) => change,
-            Err(full) => {
-                let fact = admission::refusal(full, &program);
-                return self
-                    .refuse(project_chain, &node, full, fact, &person, now)
-                    .await
-                    .map(Err);
+            Err(obstacle) => {
+                let fact = admission::refusal(&obstacle, &program);
+                self.note_of_project(project_chain, &[fact], &person, now)
+                    .await?;
+                return self.refused(&project, &node, "", obstacle).await.map(Err);
             }
         };
         let mut chain = Chain::of_new_runner(id, project.id.as_uuid());
@@ -120,16 +120,18 @@ impl Ledger {
             if was.is_final() {
                 self.expect_free(&before.name).await?;
             }
-            match self.admit(&project, &before.node, limits).await? {
-                Ok(()) => {}
-                Err(full) if restart => {
-                    let fact = admission::refusal(full, &before.launch.program);
-                    return self
-                        .refuse(project_chain, &before.node, full, fact, &before.person, now)
-                        .await
-                        .map(Err);
+            let again = Some(before.id);
+            let admitted = self.admit(&project, &before.node, again, limits).await?;
+            if let Err(obstacle) = admitted {
+                let fact = admission::refusal(&obstacle, &before.launch.program);
+                let (node, name) = (&before.node, before.name.as_str());
+                let refused = self.refused(&project, node, name, obstacle).await?;
+                if !restart {
+                    return Err(refused.into());
                 }
-                Err(full) => return Err(self.full(project.id, &before.node, full).await?.into()),
+                self.note_of_project(project_chain, &[fact], &before.person, now)
+                    .await?;
+                return Ok(Err(refused));
             }
         }
         self.keep(chain, change, now).await.map(Ok)
@@ -154,18 +156,27 @@ impl Ledger {
                 continue;
             }
             let (project, _) = self.project(project_id).await?;
-            match self.admit(&project, &here, limits).await? {
+            let runner = RunnerId::from_uuid(row.id);
+            match self.admit(&project, &here, Some(runner), limits).await? {
                 Ok(()) => {}
-                Err(Full {
+                Err(Obstacle::Quota(Full {
                     scope: Scope::Node, ..
-                }) => break,
-                Err(Full {
+                })) => break,
+                Err(Obstacle::Quota(Full {
                     scope: Scope::Project,
                     ..
-                }) => {
+                })) => {
                     full_projects.insert(project_id);
                     continue;
                 }
+                Err(Obstacle::Budget(overdrawn)) => match overdrawn.budget.scope {
+                    budget::Scope::Global => break,
+                    budget::Scope::Project(_) => {
+                        full_projects.insert(project_id);
+                        continue;
+                    }
+                    budget::Scope::Runner(_) | budget::Scope::Session(_) => continue,
+                },
             }
             let chain = Chain::of_runner(&row)?;
             let change = row
@@ -267,58 +278,56 @@ impl Ledger {
         })
     }
 
-    /// Tells whether a project and a node have room for one more runner.
+    /// Tells whether a project, a node and budgets have room for one more runner, which is this one where it was launched
+    /// before.
     async fn admit(
         &mut self,
         project: &Project,
         node: &InstanceId,
+        runner: Option<RunnerId>,
         defaults: Limits,
-    ) -> Outcome<Result<(), Full>> {
+    ) -> Outcome<Result<(), Obstacle>> {
         let places = if *node == self.instance {
             defaults.node
         } else {
             self.places_on(node).await?
         };
         let limits = admission::limits(project, defaults, places);
-        if limits == Limits::default() {
-            return Ok(Ok(()));
+        if limits.project.is_some() || limits.node.is_some() {
+            let (in_project, on_node): (i64, i64) = sqlx::query_as(sql::USAGE)
+                .bind(project.id.as_uuid())
+                .bind(node.as_str())
+                .fetch_one(&mut self.connection)
+                .await?;
+            let what = "the number of runners";
+            let usage = Usage {
+                project: small(what, in_project)?,
+                node: small(what, on_node)?,
+            };
+            if let Err(full) = quota::admit(limits, usage) {
+                return Ok(Err(Obstacle::Quota(full)));
+            }
         }
-        let (in_project, on_node): (i64, i64) = sqlx::query_as(sql::USAGE)
-            .bind(project.id.as_uuid())
-            .bind(node.as_str())
-            .fetch_one(&mut self.connection)
-            .await?;
-        let what = "the number of runners";
-        let usage = Usage {
-            project: small(what, in_project)?,
-            node: small(what, on_node)?,
+        let afforded = self.afford(project, runner, limits.budgets).await?;
+        Ok(afforded.map_err(Obstacle::Budget))
+    }
+
+    /// Says what leaves no room, and who holds a full quota.
+    async fn refused(
+        &mut self,
+        project: &Project,
+        node: &InstanceId,
+        runner: &str,
+        obstacle: Obstacle,
+    ) -> Outcome<StoreError> {
+        let full = match obstacle {
+            Obstacle::Budget(overdrawn) => {
+                return Ok(overdrawn.error(project.name.as_str(), runner));
+            }
+            Obstacle::Quota(full) => full,
         };
-        Ok(quota::admit(limits, usage))
-    }
-
-    async fn refuse(
-        &mut self,
-        project: Chain,
-        node: &InstanceId,
-        full: Full,
-        fact: Fact,
-        person: &str,
-        now: Timestamp,
-    ) -> Outcome<StoreError> {
-        let id = ProjectId::from_uuid(project.id);
-        self.note_of_project(project, &[fact], person, now).await?;
-        self.full(id, node, full).await
-    }
-
-    /// Says that a quota is full, and who holds it.
-    async fn full(
-        &mut self,
-        project: ProjectId,
-        node: &InstanceId,
-        full: Full,
-    ) -> Outcome<StoreError> {
         let (within, on) = match full.scope {
-            Scope::Project => (Some(project.as_uuid()), None),
+            Scope::Project => (Some(project.id.as_uuid()), None),
             Scope::Node => (None, Some(node.as_str())),
         };
         let holders = sqlx::query_scalar(sql::HOLDERS)

@@ -12,8 +12,17 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+mod agents;
+mod settings;
+
+pub use agents::QuietHours;
+pub use settings::{SETTINGS, Spec};
+
+use settings::{AMQP, POSTGRES};
+
 use crate::launch::{Ceiling, CeilingAction, HISTORY_LINES, RestartPolicy};
 use crate::server_url::ServerUrl;
+use crate::usage::NanoUsd;
 
 /// What a setting may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +40,10 @@ pub enum Kind {
     Text,
     /// An absolute path.
     Path,
+    /// An amount of money, in US dollars.
+    Dollars,
+    /// From one time of day to another.
+    Hours,
     /// One of some words.
     Word(&'static [&'static str]),
     /// The address of a server, of one of these schemes. It may hold a password, and is never shown with it.
@@ -45,6 +58,8 @@ impl fmt::Display for Kind {
             Self::Number { min, max } => write!(f, "a whole number from {min} to {max}"),
             Self::Text => f.write_str("a text"),
             Self::Path => f.write_str("an absolute path"),
+            Self::Dollars => f.write_str("US dollars, such as 2.50"),
+            Self::Hours => f.write_str("two times of day, such as 22:00-07:00"),
             Self::Word(words) => write!(f, "one of {}", words.join(", ")),
             Self::Server(schemes) => write!(
                 f,
@@ -54,250 +69,6 @@ impl fmt::Display for Kind {
         }
     }
 }
-
-/// One setting that exists.
-#[derive(Clone, Copy, Debug)]
-pub struct Spec {
-    /// Its key, `table.key`.
-    pub key: &'static str,
-    /// What it may hold.
-    pub kind: Kind,
-    /// Its value when nothing sets it; empty: not set.
-    pub default: &'static str,
-    /// Whether a project may set it.
-    pub in_project: bool,
-    /// What it does.
-    pub doc: &'static str,
-}
-
-const fn spec(
-    key: &'static str,
-    kind: Kind,
-    default: &'static str,
-    in_project: bool,
-    doc: &'static str,
-) -> Spec {
-    Spec {
-        key,
-        kind,
-        default,
-        in_project,
-        doc,
-    }
-}
-
-const COUNT: Kind = Kind::Number {
-    min: 0,
-    max: 100_000,
-};
-const POSTGRES: &[&str] = &["postgres", "postgresql"];
-const AMQP: &[&str] = &["amqp", "amqps"];
-const ACTION: Kind = Kind::Word(&["notify", "pause", "stop"]);
-
-/// Every setting.
-pub const SETTINGS: &[Spec] = &[
-    spec(
-        "broker.url",
-        Kind::Server(AMQP),
-        "",
-        false,
-        "the RabbitMQ broker that events are published to; not set: they stay within Stratavore",
-    ),
-    spec(
-        "ceiling.action",
-        ACTION,
-        "notify",
-        true,
-        "what happens to a runner above a ceiling",
-    ),
-    spec(
-        "ceiling.cpu_percent",
-        Kind::Number {
-            min: 1,
-            max: 100_000,
-        },
-        "",
-        true,
-        "CPU a runner's tree may use, in percent of one core",
-    ),
-    spec(
-        "ceiling.memory_mb",
-        Kind::Number {
-            min: 1,
-            max: 1 << 30,
-        },
-        "",
-        true,
-        "memory a runner's tree may use, in MB",
-    ),
-    spec(
-        "daemon.idle_minutes",
-        Kind::Number {
-            min: 1,
-            max: 1 << 20,
-        },
-        "10",
-        false,
-        "after how long without clients and runners a stratavored that a client started ends itself",
-    ),
-    spec(
-        "environment.capture",
-        Kind::Bool,
-        "true",
-        false,
-        "whether runners get the login shell's environment",
-    ),
-    spec(
-        "environment.timeout_seconds",
-        Kind::Number { min: 1, max: 120 },
-        "10",
-        false,
-        "how long the login shell may take to tell its environment",
-    ),
-    spec(
-        "heartbeat.interval_seconds",
-        Kind::Number { min: 1, max: 3600 },
-        "10",
-        false,
-        "how often an agent reports",
-    ),
-    spec(
-        "history.lines",
-        Kind::Number {
-            min: 0,
-            max: 1_000_000,
-        },
-        "10000",
-        true,
-        "lines kept of what scrolled off a runner's terminal",
-    ),
-    spec(
-        "launch.program",
-        Kind::Word(&["claude", "codex", "gemini", "opencode"]),
-        "claude",
-        true,
-        "the program a launch runs when none is named",
-    ),
-    spec(
-        "launch.restart",
-        Kind::Word(&["never", "on-failure"]),
-        "never",
-        true,
-        "whether a runner that failed is started again",
-    ),
-    spec(
-        "log.level",
-        Kind::Word(&["error", "warn", "info", "debug", "trace"]),
-        "info",
-        false,
-        "how much the hosts' logs say",
-    ),
-    spec(
-        "node.name",
-        Kind::Text,
-        "",
-        false,
-        "what this machine is called among several; not set: its host name",
-    ),
-    spec(
-        "notifications.enabled",
-        Kind::Bool,
-        "true",
-        false,
-        "whether the desktop shows notifications",
-    ),
-    spec(
-        "person",
-        Kind::Text,
-        "",
-        false,
-        "who launches from here, and is told; not set: the name of the user",
-    ),
-    spec(
-        "programs.claude",
-        Kind::Path,
-        "",
-        false,
-        "where claude is, instead of what PATH says",
-    ),
-    spec(
-        "programs.codex",
-        Kind::Path,
-        "",
-        false,
-        "where codex is, instead of what PATH says",
-    ),
-    spec(
-        "programs.gemini",
-        Kind::Path,
-        "",
-        false,
-        "where gemini is, instead of what PATH says",
-    ),
-    spec(
-        "programs.opencode",
-        Kind::Path,
-        "",
-        false,
-        "where opencode is, instead of what PATH says",
-    ),
-    spec(
-        "quota.max_runners",
-        COUNT,
-        "",
-        false,
-        "runners that may be active on this machine at once",
-    ),
-    spec(
-        "quota.project_max_runners",
-        COUNT,
-        "",
-        false,
-        "runners that may be active in a project that sets no limit of its own",
-    ),
-    spec(
-        "restart.backoff_seconds",
-        Kind::Number { min: 1, max: 300 },
-        "1",
-        true,
-        "the pause before the second attempt; it doubles after that, up to 300",
-    ),
-    spec(
-        "restart.max_attempts",
-        Kind::Number { min: 1, max: 1000 },
-        "5",
-        true,
-        "how often a runner is started in all",
-    ),
-    spec(
-        "stop.grace_seconds",
-        Kind::Number { min: 0, max: 3600 },
-        "5",
-        true,
-        "how long a stop waits before it kills",
-    ),
-    spec(
-        "store.url",
-        Kind::Server(POSTGRES),
-        "",
-        false,
-        "the PostgreSQL database that several machines share; not set: a file of this machine",
-    ),
-    spec(
-        "terminal.clipboard",
-        Kind::Word(&["ask", "allow", "refuse"]),
-        "ask",
-        false,
-        "whether a program may write to the clipboard of whoever uses its terminal; reading it is always refused",
-    ),
-    spec(
-        "terminal.notifications",
-        Kind::Word(&["show", "ignore"]),
-        "show",
-        true,
-        "whether a program's own notifications are passed on to whoever looks at its terminal",
-    ),
-];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -414,6 +185,10 @@ impl Config {
             message: error.message().to_owned(),
         })?;
         for (name, value) in table.get_ref() {
+            // A project's named launches stand in the same file, and are read by `preset::of_project`.
+            if project && name.get_ref() == "presets" {
+                continue;
+            }
             let source = Source::File(path.to_owned(), line_of(text, name.span().start));
             match value.get_ref() {
                 DeValue::Table(inner) => {
@@ -485,6 +260,8 @@ impl Config {
             }
             Kind::Text => true,
             Kind::Path => Path::new(value).is_absolute(),
+            Kind::Dollars => NanoUsd::parse(value).is_some(),
+            Kind::Hours => QuietHours::parse(value).is_some(),
             Kind::Word(words) => words.contains(&value),
             Kind::Server(schemes) => ServerUrl::new(value, schemes).is_some(),
         };
@@ -793,7 +570,7 @@ mod tests {
         for (text, part) in [
             (
                 "\n[stop]\ngrace = 3",
-                "/c/stratavore.toml:3: unknown setting \"stop.grace\"; allowed: broker.url, ceiling.action,",
+                "/c/stratavore.toml:3: unknown setting \"stop.grace\"; allowed: attention.permission_wait_seconds, attention.stalled_minutes,",
             ),
             (
                 "[stop]\ngrace_seconds = -1",

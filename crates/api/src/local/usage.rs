@@ -1,0 +1,385 @@
+//! Shows what was used and what bounds it.
+
+use chrono::{Local as Zone, NaiveDate, Offset, TimeZone};
+use stratavore_core::budget::{Amount, AtLimit, Budget, Period, Scope, Spent};
+use stratavore_core::clock::{Timestamp, to_rfc3339};
+use stratavore_core::ids::{BudgetId, RunnerId};
+use stratavore_core::usage::NanoUsd;
+use stratavore_store::{By, StoreError, UsageFilter, UsageRow};
+use stratavore_supervisor::Supervisor;
+
+use super::{find, sessions};
+use crate::failure::store_failure;
+use crate::{Code, Failure, Result, v1};
+
+/// How a sum of usage is shown: its tokens are measured, its cost is estimated by the table of prices.
+pub(super) fn usage(row: &UsageRow, program_cost: Option<NanoUsd>) -> v1::Usage {
+    let tokens = &row.tokens;
+    let writes = tokens.cache_write_5m.saturating_add(tokens.cache_write_1h);
+    let priced = tokens.total() > row.unpriced || row.messages == 0;
+    v1::Usage {
+        input_tokens: tokens.input,
+        output_tokens: tokens.output,
+        cache_creation_input_tokens: writes,
+        cache_read_input_tokens: tokens.cache_read,
+        cost_usd: priced.then(|| row.cost.dollars()),
+        cache_creation_1h_input_tokens: tokens.cache_write_1h,
+        unpriced_tokens: row.unpriced,
+        messages: row.messages,
+        label: "estimated".to_owned(),
+        program_cost_usd: program_cost.map(NanoUsd::dollars),
+    }
+}
+
+pub(super) async fn report(
+    supervisor: &Supervisor,
+    request: v1::UsageRequest,
+) -> Result<v1::UsageReport> {
+    let zone = offset(supervisor.now());
+    let by = match request.by.as_deref() {
+        None | Some("") => By::Nothing,
+        Some("day") => By::Day(zone),
+        Some("model") => By::Model,
+        Some("project") => By::Project,
+        Some("session") => By::Session,
+        Some("runner") => By::Runner,
+        Some(other) => {
+            return Err(Failure::new(
+                Code::Invalid,
+                format!("usage cannot be grouped by {other:?}"),
+            )
+            .hint("group it by day, model, project, session or runner"));
+        }
+    };
+    let project = match &request.project {
+        Some(reference) => Some(find::project(supervisor, reference).await?.id),
+        None => None,
+    };
+    let runner = match &request.runner {
+        Some(reference) => Some(find::runner(supervisor, reference).await?.runner.id),
+        None => None,
+    };
+    let session = match &request.session {
+        Some(reference) => Some(sessions::find(supervisor, reference).await?.key.id),
+        None => None,
+    };
+    let filter = UsageFilter {
+        by: By::Nothing,
+        since: request.since.as_deref().map(moment).transpose()?,
+        until: request.until.as_deref().map(moment).transpose()?,
+        project,
+        runner,
+        session,
+    };
+    let store = supervisor.store();
+    let sum = |by| {
+        store.usage(UsageFilter {
+            by,
+            ..filter.clone()
+        })
+    };
+    let total = sum(By::Nothing).await.map_err(store_failure)?;
+    let rows = match by {
+        By::Nothing => Vec::new(),
+        by => sum(by).await.map_err(store_failure)?,
+    };
+    let models = sum(By::Model).await.map_err(store_failure)?;
+    let mut shown = Vec::with_capacity(rows.len());
+    for row in rows {
+        let key = match by {
+            By::Runner => runner_name(supervisor, &row.key).await?,
+            _ => row.key.clone(),
+        };
+        shown.push(v1::UsageRow {
+            key,
+            usage: Some(usage(&row, None)),
+        });
+    }
+    let prices = supervisor.prices();
+    Ok(v1::UsageReport {
+        total: Some(usage(&total.into_iter().next().unwrap_or_default(), None)),
+        rows: shown,
+        prices_date: prices.date.to_string(),
+        prices_source: prices.source.clone(),
+        time_zone: zone_name(zone),
+        unpriced_models: models
+            .into_iter()
+            .filter(|row| row.unpriced > 0)
+            .map(|row| row.key)
+            .collect(),
+    })
+}
+
+/// Names a runner that used something; by its id where it is known no more.
+async fn runner_name(supervisor: &Supervisor, key: &str) -> Result<String> {
+    let Ok(id) = key.parse::<RunnerId>() else {
+        return Ok(key.to_owned());
+    };
+    match supervisor.store().runner(id).await {
+        Ok(view) => Ok(view.runner.name.to_string()),
+        Err(StoreError::NoRunner(_)) => Ok(key.to_owned()),
+        Err(error) => Err(store_failure(error)),
+    }
+}
+
+/// The offset of the person's time zone now, in seconds east of UTC.
+fn offset(now: Timestamp) -> i32 {
+    Zone.offset_from_utc_datetime(&now.naive_utc())
+        .fix()
+        .local_minus_utc()
+}
+
+fn zone_name(seconds: i32) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.abs() / 60;
+    format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// Reads a date, which means its beginning in the person's time zone, or a time.
+fn moment(text: &str) -> Result<Timestamp> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    text.parse::<NaiveDate>()
+        .ok()
+        .and_then(|date| date.and_hms_opt(0, 0, 0))
+        .and_then(|begins| Zone.from_local_datetime(&begins).earliest())
+        .map(|begins| begins.to_utc())
+        .ok_or_else(|| {
+            Failure::new(Code::Invalid, format!("{text:?} is no date and no time"))
+                .hint("write 2026-01-31, or 2026-01-31T12:00:00Z")
+        })
+}
+
+pub(super) async fn budgets(supervisor: &Supervisor) -> Result<v1::Budgets> {
+    let mut budgets = Vec::new();
+    for (budget, spent, began, ends) in supervisor.budgets().await.map_err(store_failure)? {
+        budgets.push(shown(supervisor, &budget, &spent, began, ends).await?);
+    }
+    Ok(v1::Budgets { budgets })
+}
+
+pub(super) async fn set_budget(
+    supervisor: &Supervisor,
+    request: v1::SetBudgetRequest,
+) -> Result<v1::Budget> {
+    let limit = limit(&request)?;
+    let period = Period::ALL
+        .into_iter()
+        .find(|period| period.as_str() == request.period)
+        .ok_or_else(|| {
+            Failure::new(
+                Code::Invalid,
+                format!("{:?} is no period of a budget", request.period),
+            )
+            .hint("use hour, day, week or month")
+        })?;
+    let at_limit = match request.at_limit.as_deref() {
+        None | Some("" | "warn") => AtLimit::Warn,
+        Some("refuse") => AtLimit::Refuse,
+        Some("deny") => AtLimit::Deny,
+        Some("pause") => AtLimit::Pause,
+        Some("stop") => AtLimit::Stop,
+        Some(other) => {
+            return Err(Failure::new(
+                Code::Invalid,
+                format!("{other:?} is nothing to do at a limit"),
+            )
+            .hint("use warn, refuse, deny, pause or stop"));
+        }
+    };
+    let scope = scope(supervisor, &request).await?;
+    let now = supervisor.now();
+    let budget = Budget {
+        id: BudgetId::new(now),
+        scope,
+        period,
+        limit,
+        at_limit,
+        set_at: now,
+    };
+    let budget = supervisor.set_budget(budget).await.map_err(store_failure)?;
+    let all = supervisor.budgets().await.map_err(store_failure)?;
+    match all.into_iter().find(|(kept, ..)| kept.id == budget.id) {
+        Some((budget, spent, began, ends)) => shown(supervisor, &budget, &spent, began, ends).await,
+        None => Err(store_failure(StoreError::NoBudget(budget.id))),
+    }
+}
+
+pub(super) async fn remove_budget(supervisor: &Supervisor, request: v1::BudgetRef) -> Result<()> {
+    let id = request.id.parse().map_err(|_| {
+        Failure::new(Code::Invalid, format!("{:?} is no budget's id", request.id))
+            .hint("list them with `stratavore budget list`")
+    })?;
+    supervisor.remove_budget(id).await.map_err(store_failure)
+}
+
+fn limit(request: &v1::SetBudgetRequest) -> Result<Amount> {
+    let invalid = |message: String| {
+        Failure::new(Code::Invalid, message).hint("give tokens, or US dollars such as 2.50")
+    };
+    match (request.tokens, request.usd) {
+        (Some(tokens), None) => Ok(Amount::Tokens(tokens)),
+        (None, Some(usd)) if usd.is_finite() && (0.0..=1e9).contains(&usd) => {
+            NanoUsd::parse(&format!("{usd:.9}"))
+                .map(Amount::Money)
+                .ok_or_else(|| invalid(format!("a budget cannot be {usd} US dollars")))
+        }
+        (None, Some(usd)) => Err(invalid(format!(
+            "a budget cannot be {usd} US dollars, only from 0 to 1000000000"
+        ))),
+        (None, None) => Err(invalid("the budget has no amount".to_owned())),
+        (Some(_), Some(_)) => Err(invalid(
+            "a budget is in tokens or in US dollars, not both; set two".to_owned(),
+        )),
+    }
+}
+
+async fn scope(supervisor: &Supervisor, request: &v1::SetBudgetRequest) -> Result<Scope> {
+    let of = request.of.as_deref().filter(|of| !of.is_empty());
+    match (request.scope.as_str(), of) {
+        ("global", None) => Ok(Scope::Global),
+        ("global", Some(of)) => Err(Failure::new(
+            Code::Invalid,
+            format!("a global budget is of all, not of {of:?}"),
+        )
+        .hint("name the scope project, runner or session")),
+        ("project", Some(of)) => Ok(Scope::Project(find::project(supervisor, of).await?.id)),
+        ("runner", Some(of)) => Ok(Scope::Runner(find::runner(supervisor, of).await?.runner.id)),
+        ("session", Some(of)) => Ok(Scope::Session(sessions::find(supervisor, of).await?.key.id)),
+        (scope @ ("project" | "runner" | "session"), None) => Err(Failure::new(
+            Code::Invalid,
+            format!("the {scope} of the budget is missing"),
+        )
+        .hint(format!("name the {scope}"))),
+        (other, _) => Err(Failure::new(
+            Code::Invalid,
+            format!("{other:?} is no scope of a budget"),
+        )
+        .hint("use global, project, runner or session")),
+    }
+}
+
+async fn shown(
+    supervisor: &Supervisor,
+    budget: &Budget,
+    spent: &Spent,
+    began: Timestamp,
+    ends: Timestamp,
+) -> Result<v1::Budget> {
+    let of = match &budget.scope {
+        Scope::Global => None,
+        Scope::Project(id) => Some(match supervisor.store().project(*id).await {
+            Ok(project) => project.name.to_string(),
+            Err(StoreError::NoProject(_)) => id.to_string(),
+            Err(error) => return Err(store_failure(error)),
+        }),
+        Scope::Runner(id) => Some(runner_name(supervisor, &id.to_string()).await?),
+        Scope::Session(id) => Some(id.clone()),
+    };
+    let (tokens, usd) = match budget.limit {
+        Amount::Tokens(tokens) => (Some(tokens), None),
+        Amount::Money(money) => (None, Some(money.dollars())),
+    };
+    Ok(v1::Budget {
+        id: budget.id.to_string(),
+        scope: budget.scope.as_str().to_owned(),
+        of,
+        period: budget.period.as_str().to_owned(),
+        tokens,
+        usd,
+        at_limit: budget.at_limit.as_str().to_owned(),
+        spent_tokens: spent.tokens.total(),
+        spent_usd: spent.cost.dollars(),
+        percent: percent(budget, spent),
+        began_at: to_rfc3339(began),
+        ends_at: to_rfc3339(ends),
+        exhausted_at: exhausted(budget, spent, began, ends, supervisor.now()).map(to_rfc3339),
+        overshoot:
+            "usage is counted when a message is complete: each running runner may still add the turn that it is in"
+                .to_owned(),
+    })
+}
+
+fn percent(budget: &Budget, spent: &Spent) -> u32 {
+    let (used, limit) = (
+        u128::from(spent.of(budget.limit)),
+        u128::from(budget.limit.number()),
+    );
+    match limit {
+        0 => 100,
+        limit => u32::try_from(used * 100 / limit).unwrap_or(u32::MAX),
+    }
+}
+
+/// When a budget will be spent at the pace of its period so far; nothing where that is not within it.
+fn exhausted(
+    budget: &Budget,
+    spent: &Spent,
+    began: Timestamp,
+    ends: Timestamp,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let (used, limit) = (spent.of(budget.limit), budget.limit.number());
+    if used == 0 || used >= limit {
+        return None;
+    }
+    let elapsed = u128::try_from((now - began).num_milliseconds()).ok()?;
+    let needed = elapsed * u128::from(limit) / u128::from(used);
+    let at = began + chrono::TimeDelta::milliseconds(i64::try_from(needed).ok()?);
+    (at < ends).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stratavore_core::usage::Tokens;
+
+    #[test]
+    fn a_budget_is_exhausted_at_the_pace_so_far_or_not_in_this_period() {
+        let at = |minute: i64| Timestamp::UNIX_EPOCH + chrono::TimeDelta::minutes(minute);
+        let budget = Budget {
+            id: BudgetId::new(at(0)),
+            scope: Scope::Global,
+            period: Period::Hour,
+            limit: Amount::Tokens(100),
+            at_limit: AtLimit::Warn,
+            set_at: at(0),
+        };
+        let spent = |tokens| Spent {
+            tokens: Tokens {
+                input: tokens,
+                ..Tokens::default()
+            },
+            cost: NanoUsd(0),
+        };
+        let exhausted = |tokens| exhausted(&budget, &spent(tokens), at(0), at(60), at(30));
+        assert_eq!(exhausted(75), Some(at(40)));
+        assert_eq!(exhausted(50), None, "at the very end is not within");
+        assert_eq!(exhausted(0), None);
+        assert_eq!(exhausted(100), None, "it is spent already");
+        assert_eq!(
+            (percent(&budget, &spent(75)), percent(&budget, &spent(250))),
+            (75, 250)
+        );
+    }
+
+    #[test]
+    fn a_budget_has_one_amount_that_can_be_counted() {
+        let request = |tokens, usd| v1::SetBudgetRequest {
+            tokens,
+            usd,
+            ..v1::SetBudgetRequest::default()
+        };
+        assert_eq!(limit(&request(Some(5), None)).unwrap(), Amount::Tokens(5));
+        assert_eq!(
+            limit(&request(None, Some(2.5))).unwrap(),
+            Amount::Money(NanoUsd(2_500_000_000))
+        );
+        for usd in [-1.0, f64::NAN, f64::INFINITY, 1e30] {
+            assert!(limit(&request(None, Some(usd))).is_err(), "{usd}");
+        }
+        assert!(limit(&request(None, None)).is_err());
+        assert!(limit(&request(Some(1), Some(1.0))).is_err());
+    }
+}

@@ -1,0 +1,250 @@
+//! What was said to Claude Code: found, resumed after it died, copied, searched, counted.
+
+use stratavore_rpc::{Code, Failure, v1};
+use stratavore_testkit::claude::PROMPT;
+use stratavore_testkit::model_api::{Answer, USAGE};
+
+use crate::support::SOON;
+use crate::world::World;
+
+fn session_of<'a>(sessions: &'a [v1::Session], id: &str) -> &'a v1::Session {
+    sessions
+        .iter()
+        .find(|session| session.id == id)
+        .expect("the session is known")
+}
+
+/// Tells whether the session of this id has a request and its answer in it.
+fn said(sessions: &[v1::Session], id: &str) -> bool {
+    sessions
+        .iter()
+        .any(|session| session.id == id && session.transcript.is_some() && session.model.is_some())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_conversation_is_resumed_whole_and_by_nobody_else() {
+    let world = World::begin().await;
+    world
+        .api
+        .answer_when("remember", Answer::text("I remember heliotrope."));
+    let runner = world.launch("first").await;
+    world.host.send("first", "remember").await;
+    world.host.shows("first", "I remember heliotrope.").await;
+    let id = world
+        .host
+        .runner("first")
+        .await
+        .session_id
+        .expect("known from its launch");
+    let sessions = world.sessions_until(|sessions| said(sessions, &id)).await;
+    let session = session_of(&sessions, &id);
+    assert_eq!(session.project.as_deref(), Some("p"));
+    assert_eq!(session.runner.as_deref(), Some("first"));
+    assert!(session.held && !session.resumable, "{session:?}");
+
+    let resume = |target: &str, name: &str| {
+        let request = v1::ResumeRequest {
+            target: target.into(),
+            name: Some(name.into()),
+            ..v1::ResumeRequest::default()
+        };
+        let client = world.host.client();
+        async move {
+            let mut client = client;
+            client
+                .resume(request)
+                .await
+                .map(|reply| reply.into_inner())
+                .map_err(Failure::from)
+        }
+    };
+    let refused = resume(&id, "second").await.unwrap_err();
+    assert_eq!(refused.code, Code::Conflict, "{refused:?}");
+    assert!(refused.message.contains("first"), "{refused:?}");
+
+    // The agent goes with everything in it, as in a crash.
+    for process in world.host.processes_of(&runner.id) {
+        // One that its parent took along is gone already.
+        let _ = process.kill();
+    }
+    world.host.state("first", "failed").await;
+    // The environment that points it at the stand-in came with the launch, and is not kept elsewhere: it is resumed the same way.
+    let request = v1::LaunchRequest {
+        resume: Some(id.clone()),
+        ..world.request("second")
+    };
+    world.host.try_launch(request).await.unwrap();
+    world.host.shows("second", PROMPT).await;
+    world.host.shows("second", "I remember heliotrope.").await;
+    let resumed = world.host.runner("second").await;
+    assert_eq!(
+        (resumed.mode.as_str(), resumed.session_id.as_deref()),
+        ("resume", Some(id.as_str()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cleared_conversation_is_another_and_a_copy_is_a_third() {
+    let world = World::begin().await;
+    world.api.answer_when("one", Answer::text("First answer."));
+    world.api.answer_when("two", Answer::text("Second answer."));
+    world.launch("r").await;
+    world.host.send("r", "one").await;
+    world.host.shows("r", "First answer.").await;
+    let before = world.host.runner("r").await.session_id.unwrap();
+    world.host.send("r", "/clear").await;
+    let moved = |runner: &v1::Runner| runner.session_id.as_ref().is_some_and(|id| *id != before);
+    let after = world.host.until("r", moved).await.session_id.unwrap();
+    world.host.send("r", "two").await;
+    world.host.shows("r", "Second answer.").await;
+    world
+        .sessions_until(|sessions| said(sessions, &before) && said(sessions, &after))
+        .await;
+
+    // That which was left is free, and a copy of it begins with what was said.
+    let request = v1::LaunchRequest {
+        fork: Some(before.clone()),
+        ..world.request("copy")
+    };
+    world.host.try_launch(request).await.unwrap();
+    world.host.shows("copy", "First answer.").await;
+    let another = |runner: &v1::Runner| {
+        runner
+            .session_id
+            .as_ref()
+            .is_some_and(|id| *id != before && *id != after)
+    };
+    let copy = world.host.until("copy", another).await;
+    assert_eq!(copy.mode, "fork");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_is_found_and_what_was_used_is_counted_once() {
+    let world = World::begin().await;
+    world
+        .api
+        .answer_when("colour", Answer::text("The colour is heliotrope."));
+    world.launch("r").await;
+    world.host.send("r", "which colour").await;
+    world.host.shows("r", "The colour is heliotrope.").await;
+    let id = world.host.runner("r").await.session_id.unwrap();
+    world.sessions_until(|sessions| said(sessions, &id)).await;
+
+    let search = |query: &str| v1::SearchSessionsRequest {
+        query: query.into(),
+        ..v1::SearchSessionsRequest::default()
+    };
+    let hits = stratavore_testkit::wait_until_async(SOON, "it is found", async || {
+        let found = world.host.client().search_sessions(search("heliotr")).await;
+        let hits = found.map_err(|error| error.to_string())?.into_inner().hits;
+        if hits.is_empty() {
+            Err(world.host.log())
+        } else {
+            Ok(hits)
+        }
+    })
+    .await;
+    assert_eq!(hits.len(), 1, "{hits:#?}");
+    assert_eq!(hits[0].session.as_ref().unwrap().id, id);
+    assert!(
+        hits[0]
+            .snippet
+            .iter()
+            .any(|part| part.found && part.text == "heliotrope")
+    );
+    let none = world
+        .host
+        .client()
+        .search_sessions(search("vermilion"))
+        .await
+        .unwrap();
+    assert!(none.into_inner().hits.is_empty());
+
+    let request = v1::ExportSessionRequest {
+        session: id.clone(),
+        format: "markdown".into(),
+    };
+    let export = world
+        .host
+        .client()
+        .export_session(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let text = String::from_utf8(export.content).unwrap();
+    assert!(
+        text.contains("which colour") && text.contains("The colour is heliotrope."),
+        "{text}"
+    );
+
+    // Every answer of the stand-in says that it used the same; however often a file repeats it, each counts once.
+    let answers = world.api.conversations().len() as u64;
+    let used = |runner: &v1::Runner| {
+        runner
+            .usage
+            .as_ref()
+            .is_some_and(|usage| usage.messages > 0)
+    };
+    let runner = world.host.until("r", used).await;
+    let usage = runner.usage.unwrap();
+    assert!(usage.messages <= answers, "{usage:?}");
+    assert_eq!(
+        usage.output_tokens,
+        USAGE.output * usage.messages,
+        "{usage:?}"
+    );
+    assert_eq!(
+        usage.cache_creation_input_tokens,
+        (USAGE.cache_write_5m + USAGE.cache_write_1h) * usage.messages
+    );
+    let request = v1::ReindexRequest {};
+    world.host.client().reindex(request).await.unwrap();
+    let report = world
+        .host
+        .client()
+        .get_usage(v1::UsageRequest::default())
+        .await
+        .unwrap();
+    let total = report.into_inner().total.unwrap();
+    assert_eq!(
+        (total.messages, total.output_tokens),
+        (usage.messages, usage.output_tokens)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_subagent_uses_counts_for_the_conversation_that_it_is_of() {
+    let world = World::begin().await;
+    let input = serde_json::json!({
+        "description": "Count sheep", "prompt": "count sheep", "subagent_type": "general-purpose",
+    });
+    world.api.answer_when(
+        "delegate",
+        Answer::Tool {
+            name: "Agent".into(),
+            input,
+        },
+    );
+    world
+        .api
+        .answer_when("count sheep", Answer::text("There are seven."));
+    world.launch("r").await;
+    world.host.send("r", "delegate").await;
+    let counted = |runner: &v1::Runner| {
+        let usage = runner.usage.clone().unwrap_or_default();
+        let idle = runner
+            .attention
+            .as_ref()
+            .is_some_and(|needs| needs.state == "idle");
+        // The call, what the subagent said, and what the conversation said of it.
+        idle && usage.messages >= 3 && usage.output_tokens == USAGE.output * usage.messages
+    };
+    world.host.until("r", counted).await;
+    let id = world.host.runner("r").await.session_id.unwrap();
+    let sessions = world.sessions_until(|sessions| said(sessions, &id)).await;
+    assert_eq!(
+        sessions.len(),
+        1,
+        "a subagent has no session of its own: {sessions:#?}"
+    );
+}

@@ -1,0 +1,361 @@
+//! One run, and what was seen of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stratavore_core::clock::{Clock, SystemClock, Timestamp};
+use stratavore_core::session::Mode;
+use stratavore_programs::{Hooks, adapter};
+use stratavore_testkit::claude::{ClaudeCode, PROMPT};
+use stratavore_testkit::closed_proxy::ClosedProxy;
+use stratavore_testkit::model_api::ModelApi;
+use stratavore_testkit::terminal::Terminal;
+use stratavore_testkit::{Process, TempHome, wait_until};
+
+/// For how long a state is held before the next: longer than the sources may differ.
+const HELD: Duration = Duration::from_secs(4);
+
+/// Until when something must have happened.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Types of rows that hold much and say nothing that is read.
+const BULKY: [&str; 5] = [
+    "attachment",
+    "file-history-snapshot",
+    "api-request",
+    "api-request-blob",
+    "api-request-shape",
+];
+
+/// What is kept of a pid file.
+const PID_FILE: [&str; 10] = [
+    "pid",
+    "procStart",
+    "sessionId",
+    "cwd",
+    "startedAt",
+    "version",
+    "kind",
+    "status",
+    "waitingFor",
+    "statusUpdatedAt",
+];
+
+/// Keeps what a hook is given, and answers a permission request when told to.
+const HOOK: &str = r#"#!/bin/sh
+name=$(date +%s%N)-$$
+cat > "$1/.$name"
+mv "$1/.$name" "$1/$name.json"
+if [ -e "$1/answering" ] && grep -q '"hook_event_name":"PermissionRequest"' "$1/$name.json"; then
+    while [ ! -e "$1/answer" ]; do sleep 0.05; done
+    cat "$1/answer"
+fi
+"#;
+
+pub(crate) struct Recording {
+    pub(crate) api: ModelApi,
+    terminal: Terminal,
+    process: Process,
+    project: PathBuf,
+    hooks: PathBuf,
+    signals: Vec<(Timestamp, Value)>,
+    moments: Vec<Value>,
+    reports: usize,
+    pid_file: String,
+    payloads: BTreeSet<PathBuf>,
+    /// How much of each transcript was read, and what was kept of it.
+    transcripts: BTreeMap<PathBuf, (usize, String)>,
+    environment: BTreeMap<String, String>,
+    claude: ClaudeCode,
+    _proxy: ClosedProxy,
+    home: TempHome,
+}
+
+impl Recording {
+    /// Starts Claude Code and waits for its prompt.
+    pub(crate) fn new() -> Self {
+        let home = TempHome::new();
+        let api = ModelApi::start().expect("the API starts");
+        let proxy = ClosedProxy::start().expect("the proxy starts");
+        let claude = ClaudeCode::install().expect("installed");
+        let mut environment = claude.prepare(&home, &api, &proxy).expect("prepared");
+        // An error is told at once, and not after ten attempts.
+        environment.insert("CLAUDE_CODE_MAX_RETRIES".to_owned(), "0".to_owned());
+        // One whose price is known, so that what it cost can be compared.
+        environment.insert("ANTHROPIC_MODEL".to_owned(), "claude-opus-5".to_owned());
+        let project = home.project("demo");
+        let hooks = home.path().join("hooks");
+        fs::create_dir(&hooks).expect("made");
+        fs::write(hooks.join("hook.sh"), HOOK).expect("written");
+        let (terminal, process) = start(&claude, &environment, &project, &hooks, &Mode::New);
+        let mut recording = Self {
+            api,
+            terminal,
+            process,
+            project,
+            hooks,
+            signals: Vec::new(),
+            moments: Vec::new(),
+            reports: 0,
+            pid_file: String::new(),
+            payloads: BTreeSet::new(),
+            transcripts: BTreeMap::new(),
+            environment,
+            claude,
+            _proxy: proxy,
+            home,
+        };
+        recording.began();
+        recording.shows(PROMPT);
+        recording
+    }
+
+    /// Waits for a fact, and takes down meanwhile what every source says.
+    pub(crate) fn until(&mut self, what: &str, mut fact: impl FnMut(&Self) -> bool) {
+        wait_until(SOON, what, || {
+            self.listen();
+            if fact(self) {
+                Ok(())
+            } else {
+                Err(format!("\n{}", self.terminal.screen()))
+            }
+        });
+    }
+
+    pub(crate) fn shows(&mut self, text: &str) {
+        self.until(text, |it| it.terminal.screen().contains(text));
+    }
+
+    pub(crate) fn hides(&mut self, text: &str) {
+        self.until(text, |it| !it.terminal.screen().contains(text));
+    }
+
+    /// Takes down that this is true now, and stays true for a while.
+    pub(crate) fn true_now(&mut self, need: &str, subject: Option<&str>) {
+        let from = SystemClock.now();
+        let mut until = from;
+        self.until("the time that a state is held", |_| {
+            until = SystemClock.now();
+            (until - from).to_std().is_ok_and(|held| held >= HELD)
+        });
+        let from = from.to_rfc3339();
+        let until = until.to_rfc3339();
+        self.moments
+            .push(json!({ "from": from, "until": until, "need": need, "subject": subject }));
+    }
+
+    pub(crate) fn ask(&mut self, request: &str) {
+        self.types(request);
+        self.shows(request);
+        self.types("\r");
+    }
+
+    pub(crate) fn types(&mut self, keys: &str) {
+        self.terminal.type_text(keys);
+    }
+
+    /// Presses Enter until a dialog takes it: it ignores what comes in its first moments.
+    pub(crate) fn enters(&mut self, dialog: &str) {
+        self.terminal.type_until_gone("\r", dialog, SOON);
+        self.listen();
+    }
+
+    /// Makes permission requests wait for [`Recording::answers`].
+    pub(crate) fn hook_waits(&mut self) {
+        fs::write(self.hooks.join("answering"), "").expect("written");
+    }
+
+    pub(crate) fn answers(&mut self, text: &str) {
+        fs::write(self.hooks.join("partial"), text).expect("written");
+        fs::rename(self.hooks.join("partial"), self.hooks.join("answer")).expect("moved");
+    }
+
+    pub(crate) fn project(&self) -> &Path {
+        &self.project
+    }
+
+    /// Returns the session that the pid file names.
+    pub(crate) fn session(&self) -> String {
+        let file: Value = serde_json::from_str(&self.pid_file).expect("a pid file");
+        file["sessionId"].as_str().expect("a session").to_owned()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("killed");
+        self.terminal.wait_exit(SOON);
+        self.listen();
+    }
+
+    pub(crate) fn exit(&mut self) {
+        self.types("/exit\r");
+        self.terminal.wait_exit(SOON);
+        self.listen();
+    }
+
+    /// Starts it again after it has ended.
+    pub(crate) fn begin(&mut self, mode: &Mode) {
+        let (terminal, process) = start(
+            &self.claude,
+            &self.environment,
+            &self.project,
+            &self.hooks,
+            mode,
+        );
+        self.terminal = terminal;
+        self.process = process;
+        self.reports = 0;
+        self.pid_file = String::new();
+        self.began();
+        self.shows(PROMPT);
+    }
+
+    fn began(&mut self) {
+        let process = json!({ "source": "process", "pid": self.process.pid, "started_ticks": self.process.start_time });
+        self.signals.push((SystemClock.now(), process));
+    }
+
+    fn listen(&mut self) {
+        let now = SystemClock.now();
+        for report in self.terminal.reports().into_iter().skip(self.reports) {
+            self.reports += 1;
+            let report = json!({ "source": "terminal", "report": self.clean(&report) });
+            self.signals.push((now, report));
+        }
+        let config = ClaudeCode::config(&self.home);
+        let file = adapter("claude")
+            .pid_file(&config, self.process.pid)
+            .expect("a pid file");
+        if let Ok(text) = fs::read_to_string(file)
+            && text != self.pid_file
+            // A file that is being written is read again.
+            && text.ends_with('}')
+        {
+            let whole: Value = serde_json::from_str(&self.clean(&text)).expect("JSON");
+            // The others name the machine, or are long.
+            let mut file = json!({});
+            for key in PID_FILE {
+                if !whole[key].is_null() {
+                    file[key] = whole[key].clone();
+                }
+            }
+            let file = json!({ "source": "pid-file", "file": file.to_string() });
+            self.signals.push((now, file));
+            self.pid_file = text;
+        }
+        for entry in fs::read_dir(&self.hooks).expect("listed").flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|it| it == "json") && self.payloads.insert(path.clone())
+            {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let nanos = name.split('-').next().and_then(|it| it.parse().ok());
+                let text = fs::read_to_string(&path).expect("read");
+                let payload: Value = serde_json::from_str(&self.clean(&text)).expect("JSON");
+                self.signals.push((
+                    Timestamp::from_timestamp_nanos(nanos.expect("a time")),
+                    json!({ "source": "hook", "payload": payload }),
+                ));
+            }
+        }
+        for transcript in adapter("claude").transcripts(&config).expect("listed") {
+            self.read(now, &transcript.path);
+        }
+    }
+
+    fn read(&mut self, now: Timestamp, path: &Path) {
+        let Ok(text) = fs::read_to_string(path) else {
+            return;
+        };
+        let (read, mut kept) = self.transcripts.remove(path).unwrap_or_default();
+        let end = text.rfind('\n').map_or(0, |end| end + 1).max(read);
+        for row in text[read..end].lines() {
+            let parsed: Value = serde_json::from_str(row).expect("JSON");
+            if !BULKY.contains(&parsed["type"].as_str().unwrap_or_default()) {
+                kept.push_str(&self.clean(row));
+                kept.push('\n');
+            }
+        }
+        if end > read {
+            let name = self.name(path);
+            let rows = json!({ "source": "transcript", "path": name, "to": kept.len() });
+            self.signals.push((now, rows));
+        }
+        self.transcripts.insert(path.to_owned(), (end, kept));
+    }
+
+    fn name(&self, path: &Path) -> String {
+        let config = ClaudeCode::config(&self.home);
+        let path = path.strip_prefix(config).expect("in the home");
+        self.clean(&path.to_string_lossy())
+    }
+
+    /// Takes this machine out of a text.
+    fn clean(&self, text: &str) -> String {
+        let root = self.home.path().to_string_lossy().into_owned();
+        let flat: String = root
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        text.replace(&root, "/corpus")
+            .replace(&flat, "-corpus")
+            .replace(&self.api.url(), "http://127.0.0.1:1")
+    }
+
+    /// Writes all that was taken down.
+    pub(crate) fn write(mut self, place: &Path) {
+        self.listen();
+        if place.exists() {
+            fs::remove_dir_all(place).expect("removed");
+        }
+        fs::create_dir_all(place).expect("made");
+        self.signals.sort_by_key(|(at, _)| *at);
+        let mut lines = String::new();
+        for (at, signal) in &self.signals {
+            let mut signal = signal.clone();
+            signal["at"] = json!(at.to_rfc3339());
+            lines.push_str(&signal.to_string());
+            lines.push('\n');
+        }
+        fs::write(place.join("signals.jsonl"), lines).expect("written");
+        let truth = json!({ "moments": self.moments });
+        let truth = serde_json::to_string_pretty(&truth).expect("written") + "\n";
+        fs::write(place.join("truth.json"), truth).expect("written");
+        for (path, (_, kept)) in &self.transcripts {
+            let file = place.join(self.name(path));
+            fs::create_dir_all(file.parent().expect("a directory")).expect("made");
+            fs::write(file, kept).expect("written");
+        }
+    }
+}
+
+fn start(
+    claude: &ClaudeCode,
+    environment: &BTreeMap<String, String>,
+    project: &Path,
+    hooks: &Path,
+    mode: &Mode,
+) -> (Terminal, Process) {
+    let adapter = adapter("claude");
+    let mut argv = claude.argv();
+    let beginning = adapter
+        .begin(mode, uuid::Uuid::new_v4(), &argv[1..])
+        .expect("it begins so");
+    argv.splice(1..1, beginning.args);
+    let words = [
+        "/bin/sh".to_owned(),
+        hooks.join("hook.sh").to_string_lossy().into_owned(),
+        hooks.to_string_lossy().into_owned(),
+    ];
+    let argv = adapter.with_hooks(
+        argv,
+        &Hooks {
+            command: words.into(),
+            permission_wait_seconds: 120,
+        },
+    );
+    let terminal = Terminal::start_listening(argv, environment, project, (100, 40));
+    let process = terminal.process().expect("alive");
+    (terminal, process)
+}

@@ -1,0 +1,219 @@
+//! Rows of a transcript, as far as they are understood.
+
+use serde::Deserialize;
+use serde_json::Value;
+use stratavore_core::clock::Timestamp;
+use stratavore_core::session::{PASSAGE_MAX, Role};
+use stratavore_core::usage::Tokens;
+
+/// A row. What is not named here is not looked at.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Row {
+    /// Its kind: `user`, `assistant`, `system`, `cost-state` …
+    pub(super) r#type: String,
+    pub(super) session_id: Option<String>,
+    pub(super) timestamp: Option<String>,
+    pub(super) cwd: Option<String>,
+    pub(super) uuid: Option<String>,
+    pub(super) request_id: Option<String>,
+    #[serde(default)]
+    pub(super) is_sidechain: Option<bool>,
+    #[serde(default)]
+    pub(super) is_meta: Option<bool>,
+    #[serde(default)]
+    pub(super) is_compact_summary: Option<bool>,
+    #[serde(default)]
+    pub(super) is_api_error_message: Option<bool>,
+    pub(super) error: Option<Value>,
+    pub(super) message: Option<Message>,
+    pub(super) custom_title: Option<String>,
+    pub(super) ai_title: Option<String>,
+    pub(super) summary: Option<String>,
+    #[serde(rename = "totalCostUSD")]
+    pub(super) total_cost_usd: Option<f64>,
+    pub(super) forked_from: Option<ForkedFrom>,
+}
+
+/// Where a branch of a conversation began.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ForkedFrom {
+    pub(super) session_id: String,
+}
+
+/// What was said to the model or by it.
+#[derive(Deserialize)]
+pub(super) struct Message {
+    pub(super) id: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) usage: Option<Usage>,
+    #[serde(default)]
+    pub(super) content: Value,
+}
+
+/// What a message used.
+#[derive(Deserialize)]
+pub(super) struct Usage {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    pub(super) speed: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+impl Row {
+    /// Understands a row; what is no text in UTF-8 loses only the letters that are none.
+    pub(super) fn read(line: &[u8]) -> Option<Self> {
+        serde_json::from_slice(line).ok().or_else(|| {
+            let text = String::from_utf8_lossy(line);
+            matches!(text, std::borrow::Cow::Owned(_))
+                .then(|| serde_json::from_str(&text).ok())
+                .flatten()
+        })
+    }
+
+    pub(super) fn at(&self) -> Option<Timestamp> {
+        let at = chrono::DateTime::parse_from_rfc3339(self.timestamp.as_deref()?).ok()?;
+        Some(at.to_utc())
+    }
+
+    /// Tells whether it is of a conversation that the model led with itself.
+    pub(super) fn is_of_a_subagent(&self) -> bool {
+        self.is_sidechain == Some(true)
+    }
+
+    /// Returns what a person asked for, where this row is that.
+    pub(super) fn request(&self) -> Option<String> {
+        let by_person = self.r#type == "user"
+            && self.is_meta != Some(true)
+            && self.is_compact_summary != Some(true)
+            && !self.is_of_a_subagent();
+        let content = &self.message.as_ref()?.content;
+        let text = match content {
+            Value::String(text) => text.clone(),
+            Value::Array(blocks) => {
+                if blocks.iter().any(|block| block["type"] == "tool_result") {
+                    return None;
+                }
+                texts(blocks)
+            }
+            _ => return None,
+        };
+        let text = text.trim();
+        // Commands of the program itself, and what it writes in a person's name.
+        let written = [
+            "<command-",
+            "<local-command-",
+            "<bash-",
+            "<task-notification>",
+            "<system-reminder>",
+            "[Request interrupted by user",
+            "Caveat: The messages below",
+        ];
+        (by_person && !text.is_empty() && !written.iter().any(|start| text.starts_with(start)))
+            .then(|| text.to_owned())
+    }
+
+    /// Returns what is said in it, to be found again.
+    pub(super) fn passage(&self) -> Option<(Role, String)> {
+        if self.is_meta == Some(true) || self.is_compact_summary == Some(true) {
+            return None;
+        }
+        let content = &self.message.as_ref()?.content;
+        let blocks = content.as_array().map_or(&[][..], Vec::as_slice);
+        let mut text = match content {
+            Value::String(text) => text.clone(),
+            _ => texts(blocks),
+        };
+        let mut role = match self.r#type.as_str() {
+            "assistant" => Role::Assistant,
+            "user" => Role::User,
+            _ => return None,
+        };
+        if text.trim().is_empty() {
+            role = Role::Tool;
+            text = blocks
+                .iter()
+                .filter_map(tool)
+                .collect::<Vec<_>>()
+                .join("\n");
+        } else if role == Role::User && !self.is_of_a_subagent() && self.request().is_none() {
+            return None;
+        }
+        let text = text.trim();
+        (!text.is_empty()).then(|| (role, cut(text).to_owned()))
+    }
+}
+
+impl Usage {
+    /// Counts tokens by kind. Nothing: it says neither what was read nor what was written.
+    pub(super) fn tokens(&self) -> Option<Tokens> {
+        if self.input_tokens.is_none() && self.output_tokens.is_none() {
+            return None;
+        }
+        let (cache_write_5m, cache_write_1h) = match &self.cache_creation {
+            Some(split) => (
+                split.ephemeral_5m_input_tokens.unwrap_or(0),
+                split.ephemeral_1h_input_tokens.unwrap_or(0),
+            ),
+            None => (self.cache_creation_input_tokens.unwrap_or(0), 0),
+        };
+        Some(Tokens {
+            input: self.input_tokens.unwrap_or(0),
+            output: self.output_tokens.unwrap_or(0),
+            cache_write_5m,
+            cache_write_1h,
+            cache_read: self.cache_read_input_tokens.unwrap_or(0),
+        })
+    }
+}
+
+/// Joins the texts of a message.
+pub(super) fn texts(blocks: &[Value]) -> String {
+    blocks
+        .iter()
+        .filter(|block| block["type"] == "text")
+        .filter_map(|block| block["text"].as_str())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Returns what a tool was asked, or said.
+fn tool(block: &Value) -> Option<String> {
+    match block["type"].as_str()? {
+        "tool_use" => {
+            let input = match &block["input"] {
+                Value::Object(input) => input
+                    .values()
+                    .map(|value| {
+                        value
+                            .as_str()
+                            .map_or_else(|| value.to_string(), str::to_owned)
+                    })
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                other => other.to_string(),
+            };
+            Some(format!("{} {input}", block["name"].as_str().unwrap_or("")))
+        }
+        "tool_result" => match &block["content"] {
+            Value::String(text) => Some(text.clone()),
+            Value::Array(blocks) => Some(texts(blocks)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Cuts a passage.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(PASSAGE_MAX)]
+}

@@ -1,0 +1,108 @@
+//! OpenCode.
+
+use stratavore_core::session::Mode;
+
+use crate::{Adapter, Beginning, Support, Unsupported};
+
+/// Knows how OpenCode is begun. What it keeps is a database of its own, which is not read.
+pub(crate) struct OpenCode;
+
+/// Options by which a person chooses the conversation.
+const CHOICES: [&str; 5] = ["-c", "--continue", "-s", "--session", "--fork"];
+
+impl Adapter for OpenCode {
+    fn begin(
+        &self,
+        mode: &Mode,
+        _fresh: uuid::Uuid,
+        args: &[String],
+    ) -> Result<Beginning, Unsupported> {
+        let chosen = args.iter().find(|arg| {
+            CHOICES.contains(&arg.split_once('=').map_or(arg.as_str(), |(name, _)| name))
+        });
+        if let Some(chosen) = chosen.filter(|_| *mode != Mode::New) {
+            return Err(Unsupported {
+                message: format!(
+                    "{chosen} among the arguments says otherwise than the mode {}",
+                    mode.as_str()
+                ),
+                hint: format!("leave out {chosen}, or launch with mode new"),
+            });
+        }
+        let (args, session): (&[&str], _) = match mode {
+            Mode::New => (&[], None),
+            Mode::Continue => (&["--continue"], None),
+            Mode::Resume(id) => (&["--session", id], Some(id.clone())),
+            Mode::Fork(id) => (&["--session", id, "--fork"], None),
+        };
+        if let Some(id) = mode.session()
+            && !id.starts_with("ses_")
+        {
+            return Err(Unsupported {
+                message: format!(
+                    "{id:?} is no id of a session of OpenCode, which begins with ses_"
+                ),
+                hint: "list the sessions that there are: opencode session list".to_owned(),
+            });
+        }
+        Ok(Beginning {
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            session,
+        })
+    }
+
+    fn supports(&self, _version: &str) -> Vec<Support> {
+        let seen = |what, supported, detail: &str| Support {
+            what,
+            supported,
+            detail: detail.to_owned(),
+        };
+        vec![
+            seen("resume", true, "continue, resume ID, fork ID"),
+            seen("hooks", false, "it is given none"),
+            seen("terminal reports", false, "it tells nothing of its state"),
+            seen(
+                "transcripts",
+                false,
+                "it keeps them in a database of its own, which is not read",
+            ),
+            seen(
+                "usage",
+                false,
+                "it keeps it in a database of its own, which is not read",
+            ),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mode_has_its_arguments_and_conflicts_are_refused_by_name() {
+        let begin = |mode: &Mode, args: &[&str]| {
+            let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
+            OpenCode.begin(mode, uuid::Uuid::nil(), &args)
+        };
+        let id = || "ses_1".to_owned();
+        assert_eq!(begin(&Mode::New, &["-c"]), Ok(Beginning::default()));
+        assert_eq!(
+            begin(&Mode::Continue, &[]).expect("begun").args,
+            ["--continue"]
+        );
+        let resumed = begin(&Mode::Resume(id()), &[]).expect("begun");
+        assert_eq!(
+            (resumed.args.join(" "), resumed.session),
+            ("--session ses_1".to_owned(), Some(id()))
+        );
+        let forked = begin(&Mode::Fork(id()), &[]).expect("begun");
+        assert_eq!(
+            (forked.args.join(" "), forked.session),
+            ("--session ses_1 --fork".to_owned(), None)
+        );
+        let conflict = begin(&Mode::Continue, &["--session=x"]).expect_err("refused");
+        assert!(conflict.message.starts_with("--session=x "));
+        assert!(begin(&Mode::Resume("--help".to_owned()), &[]).is_err());
+    }
+}

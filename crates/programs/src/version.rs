@@ -1,0 +1,36 @@
+//! Versions, as programs print them.
+
+/// Tells whether a version, such as `2.1.330 (Claude Code)` or `codex-cli 0.169.0`, is this or a later one. What holds no
+/// version is not.
+pub(crate) fn at_least(version: &str, least: (u32, u32, u32)) -> bool {
+    version
+        .split_whitespace()
+        .find_map(parse)
+        .is_some_and(|version| version >= least)
+}
+
+fn parse(word: &str) -> Option<(u32, u32, u32)> {
+    let word = word.trim_start_matches('v');
+    let (core, _) = word.split_once(['-', '+']).unwrap_or((word, ""));
+    let mut parts = core.split('.').map(str::parse);
+    let major = parts.next()?.ok()?;
+    let minor = parts.next()?.ok()?;
+    let patch = parts.next().and_then(Result::ok).unwrap_or(0);
+    Some((major, minor, patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_least;
+
+    #[test]
+    fn versions_are_compared_by_number_and_nonsense_is_none() {
+        let least = (2, 1, 330);
+        assert!(at_least("2.1.330 (Claude Code)", least));
+        assert!(at_least("claude v2.2.0-beta.1", least));
+        assert!(at_least("10.0", least));
+        assert!(!at_least("2.1.99 (Claude Code)", least));
+        assert!(!at_least("unknown", least));
+        assert!(!at_least("", least));
+    }
+}

@@ -1,0 +1,90 @@
+//! Of usage. Sums do not go beyond 64 bits: what does not fit is the greatest number.
+
+macro_rules! sum {
+    ($what:literal, $sum:expr) => {
+        concat!(
+            "least(coalesce(",
+            $sum,
+            ", 0), 9223372036854775807)::bigint AS ",
+            $what
+        )
+    };
+}
+
+/// The columns of `SumRow`.
+macro_rules! sums {
+    () => {
+        concat!(
+            sum!("input", "sum(u.input)"),
+            ", ",
+            sum!("output", "sum(u.output)"),
+            ", ",
+            sum!("cache_write_5m", "sum(u.cache_write_5m)"),
+            ", ",
+            sum!("cache_write_1h", "sum(u.cache_write_1h)"),
+            ", ",
+            sum!("cache_read", "sum(u.cache_read)"),
+            ", ",
+            sum!("cost", "sum(u.cost_nanos)")
+        )
+    };
+}
+
+/// Usage in groups, for filters by time ($1, $2), project ($3), runner ($4) and session ($5).
+macro_rules! grouped {
+    ($key:literal, $join:literal, $group:literal) => {
+        concat!(
+            "SELECT ",
+            $key,
+            " AS key, count(*) AS messages, ",
+            sum!(
+                "unpriced",
+                "sum(u.input::numeric + u.output + u.cache_write_5m + u.cache_write_1h + u.cache_read) \
+                 FILTER (WHERE u.cost_nanos IS NULL)"
+            ),
+            ", ",
+            sums!(),
+            " FROM token_usage u ",
+            $join,
+            " WHERE ($1::timestamptz IS NULL OR u.at >= $1) AND ($2::timestamptz IS NULL OR u.at < $2) \
+             AND ($3::uuid IS NULL OR u.project_id = $3) AND ($4::uuid IS NULL OR u.runner_id = $4) \
+             AND ($5::text IS NULL OR u.session = $5)",
+            $group
+        )
+    };
+}
+
+/// What a message costs by rates, at most the greatest number.
+macro_rules! cost {
+    () => {
+        "least(input::numeric * $2 + output::numeric * $3 + cache_write_5m::numeric * $4 \
+         + cache_write_1h::numeric * $5 + cache_read::numeric * $6, 9223372036854775807)::bigint"
+    };
+}
+
+statements! {
+    TOGETHER = grouped!("''::text", "", "");
+    /// By days of a time zone that is $6 seconds east.
+    BY_DAY = grouped!(
+        "to_char((u.at AT TIME ZONE 'UTC') + $6::bigint * interval '1 second', 'YYYY-MM-DD')", "", " GROUP BY 1"
+    );
+    BY_MODEL = grouped!("u.model", "", " GROUP BY u.model");
+    BY_PROJECT = grouped!("p.name", "LEFT JOIN projects p ON p.id = u.project_id", " GROUP BY p.id");
+    BY_SESSION = grouped!("u.session", "", " GROUP BY u.session");
+    BY_RUNNER = grouped!("u.runner_id::text", "", " GROUP BY u.runner_id");
+
+    /// One that is known stays as it was.
+    USE = "INSERT INTO token_usage (program, node, project_id, runner_id, message, session, model, at, input, output, \
+           cache_write_5m, cache_write_1h, cache_read, cost_nanos) \
+           SELECT $1, $2, $3, $4, e.message, e.session, e.model, e.at, e.input, e.output, e.cache_write_5m, \
+           e.cache_write_1h, e.cache_read, e.cost_nanos \
+           FROM UNNEST($5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::bigint[], $10::bigint[], $11::bigint[], \
+           $12::bigint[], $13::bigint[], $14::bigint[]) WITH ORDINALITY \
+           AS e (message, session, model, at, input, output, cache_write_5m, cache_write_1h, cache_read, cost_nanos, n) \
+           ORDER BY e.n ON CONFLICT (program, message) DO NOTHING";
+    MODELS = "SELECT DISTINCT model FROM token_usage ORDER BY model";
+    PRICE = concat!(
+        "UPDATE token_usage SET cost_nanos = ", cost!(), " WHERE model = $1 AND cost_nanos IS DISTINCT FROM ", cost!()
+    );
+    UNPRICE = "UPDATE token_usage SET cost_nanos = NULL WHERE model = $1 AND cost_nanos IS NOT NULL";
+}

@@ -1,0 +1,42 @@
+//! Of budgets. There are a handful.
+
+macro_rules! budget_columns {
+    () => {
+        "b.id, b.scope, b.project_id, b.runner_id, b.session, b.period, b.unit, b.amount, b.at_limit, b.set_at"
+    };
+}
+
+/// Budgets of a scope with what was used since their hour (?1), day, week or month (?4) began. Where ?5 is true, only those
+/// that hold launches back.
+macro_rules! spent {
+    ($scope:literal, $usage:literal, $subject:literal) => {
+        concat!(
+            "SELECT ", budget_columns!(), ", ", sums!(), " FROM token_budgets b LEFT JOIN token_usage u \
+             ON u.at >= CASE b.period WHEN 'hour' THEN ?1 WHEN 'day' THEN ?2 WHEN 'week' THEN ?3 ELSE ?4 END", $usage,
+            " WHERE b.scope = '", $scope, "' AND (NOT ?5 OR b.at_limit <> 'warn')", $subject, " GROUP BY b.id"
+        )
+    };
+}
+
+statements! {
+    SPENT_OF_ALL = spent!("global", "", "");
+    SPENT_OF_PROJECTS = spent!(
+        "project", " AND u.project_id = b.project_id", " AND (?6 IS NULL OR b.project_id = ?6)"
+    );
+    SPENT_OF_RUNNERS = spent!("runner", " AND u.runner_id = b.runner_id", " AND (?6 IS NULL OR b.runner_id = ?6)");
+    SPENT_OF_SESSIONS = spent!("session", " AND u.session = b.session", " AND (?6 IS NULL OR b.session = ?6)");
+    ACTIVE = concat!("SELECT count(*) FROM runners WHERE state IN ", holding!());
+    ACTIVE_IN = concat!("SELECT count(*) FROM runners WHERE project_id = ?1 AND state IN ", holding!());
+
+    GET = concat!("SELECT ", budget_columns!(), " FROM token_budgets b WHERE b.id = ?1");
+    /// Of what is set anew, the id stays.
+    SET = "INSERT INTO token_budgets (id, scope, project_id, runner_id, session, period, unit, amount, at_limit, set_at) \
+           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+           ON CONFLICT (scope, coalesce(project_id, runner_id, session, ''), unit, period) DO UPDATE SET \
+           amount = excluded.amount, at_limit = excluded.at_limit, set_at = excluded.set_at RETURNING id";
+    REMOVE = "DELETE FROM token_budgets WHERE id = ?1";
+    WARN = "INSERT INTO budget_warnings (budget_id, since, percent, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+    LAST_WARNED = "SELECT max(since) FROM budget_warnings WHERE budget_id = ?1";
+    /// Those of a share that is not reached any more.
+    UNWARN = "DELETE FROM budget_warnings WHERE budget_id = ?1 AND percent > ?2";
+}

@@ -1,0 +1,238 @@
+//! Knows what each runner of this host needs of a person.
+//!
+//! Reports, hooks and heartbeats come through a runner's link; pid files are looked at here, once a second while there is
+//! one to look at. `core::attention::judge` decides; what changes is shown at once, and what a person is to be told becomes
+//! the event `runner.attention`, once for each time that a state comes about, whatever becomes of the host meanwhile.
+
+mod decide;
+mod kept;
+mod watch;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use stratavore_core::attention::Attention;
+use stratavore_core::clock::Timestamp;
+use stratavore_core::ids::{BudgetId, RunnerId};
+use stratavore_core::runner::Runner;
+use stratavore_wire::{HookAnswer, Hooked, Message};
+use tracing::{debug, warn};
+
+pub use decide::DecideError;
+pub use watch::Asking;
+pub(crate) use watch::{Step, Terms, Watch};
+
+use crate::link::Link;
+use crate::supervisor::{Change, Inner, Supervisor};
+
+/// How often pid files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// No pid file is longer.
+const PID_FILE_MAX: u64 = 64 * 1024;
+
+/// Begins to watch an attempt.
+pub(crate) fn begin(inner: &Inner, runner: &Runner, attempt: u32) -> Watch {
+    let dir = inner.places.attempt_dir(runner.id, attempt);
+    let session = runner.launch.session.clone();
+    let program = &runner.launch.program;
+    Watch::new(program, attempt, session, kept::read(&dir))
+}
+
+/// Finds where a runner's program keeps its things, which may have to wait for the login shell.
+pub(crate) async fn find_home(inner: Arc<Inner>, runner: Runner, link: Arc<Link>) {
+    let environment = tokio::select! {
+        environment = inner.environment() => environment.variables_of(&runner.launch),
+        () = inner.cancel.cancelled() => return,
+    };
+    let adapter = link.watch().adapter;
+    let Some(home) = adapter.home(&stratavore_programs::lookup(&environment)) else {
+        return;
+    };
+    link.watch().lives_in(home.clone());
+    inner.sessions.lives_in(&runner.launch.program, home);
+    let session = link.watch().session.clone();
+    if let Some(session) = session {
+        inner.sessions.held(runner.id, session);
+    }
+}
+
+impl Inner {
+    pub(crate) fn attention_terms(&self) -> Terms {
+        Terms {
+            stalled_after: self.config.stalled_after(),
+            turn_done_after: self.config.turn_done_after(),
+        }
+    }
+
+    /// Takes what one of a runner's sources says, and does what follows. `heard` returns whether the session changed.
+    pub(crate) fn attend(
+        self: &Arc<Self>,
+        id: RunnerId,
+        link: &Link,
+        heard: impl FnOnce(&mut Watch) -> bool,
+    ) {
+        let now = self.clock.now();
+        let (news, step, session) = {
+            let mut watch = link.watch();
+            let asking = watch.asking.clone();
+            let news = heard(&mut watch);
+            let mut step = watch.judge(now, self.attention_terms());
+            step.changed |= watch.asking != asking || news;
+            (news, step, watch.session.clone())
+        };
+        if step.changed {
+            self.changed(Change::Runner(id));
+        }
+        for hook in &step.release {
+            let answer = HookAnswer {
+                id: *hook,
+                output: String::new(),
+            };
+            link.tell(Message::HookAnswer(answer));
+        }
+        if let (true, Some(session)) = (news, session) {
+            self.sessions.held(id, session);
+        }
+        if step.edge.is_some() || step.keep.is_some() {
+            self.tracker
+                .spawn(tell(Arc::clone(self), id, link.attempt, step));
+        }
+    }
+
+    /// Takes a hook that a runner's program ran.
+    pub(crate) fn hooked(
+        self: &Arc<Self>,
+        id: RunnerId,
+        link: &Link,
+        hooked: &Hooked,
+        at: Timestamp,
+    ) {
+        let adapter = link.watch().adapter;
+        let hook = serde_json::from_str::<Value>(&hooked.payload)
+            .map_err(|error| error.to_string())
+            .and_then(|payload| adapter.hook(&payload, at));
+        match hook {
+            Ok(mut hook) => {
+                if !hooked.waits {
+                    // The program does not listen, or no longer: it can be answered in its terminal alone.
+                    hook.ask = None;
+                }
+                let rows = hook.transcript.clone();
+                let wait = self.config.permission_wait();
+                self.attend(id, link, |watch| watch.hooked(hooked.id, hook, at, wait));
+                if let Some(path) = rows {
+                    self.sessions.touched(path);
+                }
+            }
+            // It was a process of this runner's, but no hook of its program: it says nothing.
+            Err(reason) => debug!(runner = %id, reason, "a hook makes no sense"),
+        }
+    }
+
+    /// Remembers, over restarts of the host, that a runner was paused for a budget.
+    pub(crate) fn paused_for(&self, runner: &Runner, budget: Option<BudgetId>) {
+        let dir = self.places.attempt_dir(runner.id, runner.state.attempt());
+        let mut kept = kept::read(&dir);
+        if kept.paused_for == budget {
+            return;
+        }
+        kept.paused_for = budget;
+        if let Some(link) = self.links().get(&runner.id) {
+            link.watch().paused_for(budget);
+        }
+        if let Err(error) = kept::write(&dir, &kept) {
+            warn!(runner = %runner.id, %error, "cannot keep that a budget paused a runner");
+        }
+    }
+
+    /// Tells which budget paused a runner, if one did.
+    pub(crate) fn is_paused_for(&self, runner: &Runner) -> Option<BudgetId> {
+        kept::read(&self.places.attempt_dir(runner.id, runner.state.attempt())).paused_for
+    }
+}
+
+/// Records an edge, and keeps that it was told: in this order, so that a crash in between tells it twice rather than never.
+async fn tell(inner: Arc<Inner>, id: RunnerId, attempt: u32, step: Step) {
+    if let Some(fact) = step.edge {
+        match inner.store.note(id, fact, inner.clock.now()).await {
+            Ok(()) => inner.changed(Change::Notices),
+            Err(error) => {
+                warn!(runner = %id, error = &error as &dyn std::error::Error, "cannot note what a runner needs");
+                return;
+            }
+        }
+    }
+    if let Some(kept) = step.keep {
+        let dir = inner.places.attempt_dir(id, attempt);
+        let written = tokio::task::spawn_blocking(move || kept::write(&dir, &kept)).await;
+        if let Ok(Err(error)) = written {
+            warn!(runner = %id, %error, "cannot keep what a person was told");
+        }
+    }
+}
+
+/// Looks at pid files, and judges anew what time alone changes.
+pub(crate) async fn watch(inner: Arc<Inner>) {
+    loop {
+        // Without runners there is nothing to look at, and an idle host costs nothing.
+        let idle = inner.links().is_empty();
+        tokio::select! {
+            () = inner.cancel.cancelled() => return,
+            () = inner.linked.notified(), if idle => {}
+            () = tokio::time::sleep(LOOK), if !idle => {}
+        }
+        let links: Vec<(RunnerId, Arc<Link>)> = inner
+            .links()
+            .iter()
+            .map(|(id, link)| (*id, Arc::clone(link)))
+            .collect();
+        for (id, link) in links {
+            let (file, due) = {
+                let watch = link.watch();
+                let now = inner.clock.now();
+                let due = watch.reconsider_at(link.judged_at(), inner.attention_terms());
+                (watch.pid_file(), due.is_some_and(|due| due <= now))
+            };
+            let bytes = file.as_deref().map(read_pid_file);
+            let now = inner.clock.now();
+            if let Some(bytes) = bytes {
+                inner.attend(id, &link, |watch| watch.pid_file_is(bytes, now));
+            } else if due {
+                inner.attend(id, &link, |_| false);
+            }
+            link.judged(now);
+        }
+    }
+}
+
+fn read_pid_file(path: &Path) -> Option<Vec<u8>> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).ok()?;
+    let mut bytes = Vec::new();
+    file.take(PID_FILE_MAX).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+impl Supervisor {
+    /// Returns what a runner needs of a person now; nothing for one that does not run, or runs elsewhere.
+    #[must_use]
+    pub fn attention(&self, runner: &Runner) -> Option<Attention> {
+        self.link_of(runner)?.watch().judged.clone()
+    }
+
+    /// Returns the permission that a runner's program waits for, where it can be given from here.
+    #[must_use]
+    pub fn asking(&self, runner: &Runner) -> Option<Asking> {
+        let now = self.now();
+        let asking = self.link_of(runner)?.watch().asking.first().cloned()?;
+        (asking.until > now).then_some(asking)
+    }
+
+    fn link_of(&self, runner: &Runner) -> Option<Arc<Link>> {
+        let links = self.inner.links();
+        let link = links.get(&runner.id)?;
+        (link.attempt == runner.state.attempt()).then(|| Arc::clone(link))
+    }
+}

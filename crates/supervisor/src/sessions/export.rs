@@ -1,0 +1,154 @@
+//! Gives a session's transcript: as its program wrote it, or as Markdown.
+
+use std::path::Path;
+
+use stratavore_core::clock::to_rfc3339;
+use stratavore_core::session::{Passage, Role, Session, SessionKey};
+use stratavore_programs::{Transcript, adapter};
+
+use super::archive::{self, ArchiveError};
+use crate::supervisor::Supervisor;
+
+/// How a transcript is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Markdown,
+    /// As its program wrote it.
+    Jsonl,
+}
+
+/// Why a session could not be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// Its files are on another node.
+    #[error("the session {session} is on the node {node}; it can be exported only there")]
+    Elsewhere {
+        /// Which.
+        session: String,
+        /// Where.
+        node: String,
+    },
+    /// Neither the transcript nor a copy can be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+}
+
+impl Supervisor {
+    /// Gives a session's transcript, from its program's file, else from the copy that was kept.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub async fn export_session(
+        &self,
+        key: &SessionKey,
+        format: Format,
+    ) -> Result<Vec<u8>, ExportError> {
+        let session = self
+            .inner
+            .store
+            .session(key)
+            .await
+            .map_err(ArchiveError::from)?;
+        if session.key.node != *self.inner.store.instance() {
+            return Err(ExportError::Elsewhere {
+                node: self.node_name(&session.key.node),
+                session: session.key.id,
+            });
+        }
+        let read = tokio::task::spawn_blocking(move || export(&session, format));
+        read.await.unwrap_or_else(|error| {
+            Err(ExportError::Archive(ArchiveError::File {
+                operation: "read",
+                path: key.id.clone().into(),
+                source: std::io::Error::other(error),
+            }))
+        })
+    }
+}
+
+fn export(session: &Session, format: Format) -> Result<Vec<u8>, ExportError> {
+    let bytes = read(session)?;
+    match format {
+        Format::Jsonl => Ok(bytes),
+        Format::Markdown => {
+            let transcript = Transcript {
+                path: session.transcript.clone().unwrap_or_default().into(),
+                session: Some(session.key.id.clone()),
+                subagent: false,
+            };
+            let whole = bytes
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |end| end + 1);
+            let passages = adapter(&session.key.program)
+                .reader(&transcript, None)
+                .map(|mut reader| reader.take(0, &bytes[..whole]).passages)
+                .unwrap_or_default();
+            Ok(markdown(session, &passages).into_bytes())
+        }
+    }
+}
+
+fn read(session: &Session) -> Result<Vec<u8>, ArchiveError> {
+    if let Some(path) = &session.transcript
+        && let Ok(bytes) = std::fs::read(path)
+    {
+        return Ok(bytes);
+    }
+    let Some((copy, checksum)) = &session.archive else {
+        return Err(ArchiveError::NoTranscript {
+            session: session.key.id.clone(),
+        });
+    };
+    archive::expand(Path::new(copy), checksum)
+}
+
+fn markdown(session: &Session, passages: &[Passage]) -> String {
+    let mut text = format!(
+        "# {}\n\n{} session {}, in {}, {} to {}\n",
+        session.title.as_deref().unwrap_or("Untitled"),
+        session.key.program,
+        session.key.id,
+        session.cwd,
+        to_rfc3339(session.began_at),
+        to_rfc3339(session.updated_at)
+    );
+    for passage in passages {
+        let who = match passage.role {
+            Role::User => "You",
+            Role::Assistant => "Assistant",
+            Role::Tool => "Tool",
+        };
+        let said = if passage.role == Role::Tool {
+            fenced(&passage.text)
+        } else {
+            passage.text.clone()
+        };
+        text.push_str(&format!(
+            "\n## {who}, {}\n\n{said}\n",
+            to_rfc3339(passage.at)
+        ));
+    }
+    text
+}
+
+/// Fences a text that may hold fences itself.
+fn fenced(text: &str) -> String {
+    let mut fence = "```".to_owned();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    format!("{fence}\n{text}\n{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_is_longer_than_any_within() {
+        assert_eq!(fenced("a"), "```\na\n```");
+        assert_eq!(fenced("````x"), "`````\n````x\n`````");
+    }
+}

@@ -1,0 +1,175 @@
+//! Reads what was appended to a transcript, in pieces that end with rows.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// How much is read before it is kept.
+const PIECE: usize = 4 << 20;
+/// A longer row is passed over: no program means one.
+const ROW_MAX: usize = 128 << 20;
+
+/// Rows, as they stand in the file.
+pub(super) struct Piece {
+    /// Where they begin.
+    pub(super) offset: u64,
+    /// The rows, each ended by a newline. Empty: a row that is too long was passed over.
+    pub(super) rows: Vec<u8>,
+    /// Where the next piece begins.
+    pub(super) end: u64,
+}
+
+/// Names a file for as long as it exists: its device and inode.
+pub(super) fn identity(metadata: &std::fs::Metadata) -> String {
+    format!("{}:{}", metadata.dev(), metadata.ino())
+}
+
+/// An open transcript.
+pub(super) struct Open {
+    file: BufReader<File>,
+    offset: u64,
+    /// Which file it is.
+    pub(super) identity: String,
+    /// Its length when it was opened.
+    pub(super) length: u64,
+}
+
+impl Open {
+    /// Opens a transcript. What is no file (a pipe of that name would never end) is refused.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+            .open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        }
+        Ok(Self {
+            file: BufReader::with_capacity(1 << 16, file),
+            offset: 0,
+            identity: identity(&metadata),
+            length: metadata.len(),
+        })
+    }
+
+    /// Goes on from there.
+    pub(super) fn from(&mut self, offset: u64) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.offset = offset;
+        Ok(())
+    }
+
+    /// Returns the next whole rows; nothing where only a part of one is left, which the program is still writing.
+    pub(super) fn next(&mut self) -> io::Result<Option<Piece>> {
+        let offset = self.offset;
+        let mut rows = Vec::new();
+        loop {
+            let begins = rows.len();
+            let read = (&mut self.file)
+                .take(ROW_MAX as u64)
+                .read_until(b'\n', &mut rows)?;
+            if rows.last() == Some(&b'\n') && read > 0 {
+                self.offset += read as u64;
+                if rows.len() >= PIECE {
+                    break;
+                }
+                continue;
+            }
+            if read == ROW_MAX {
+                rows.truncate(begins);
+                if begins > 0 {
+                    // What comes before it is kept first.
+                    self.file.seek(SeekFrom::Start(self.offset))?;
+                    break;
+                }
+                return Ok(self.pass(read as u64)?.then_some(Piece {
+                    offset,
+                    rows: Vec::new(),
+                    end: self.offset,
+                }));
+            }
+            rows.truncate(begins);
+            break;
+        }
+        Ok((!rows.is_empty()).then_some(Piece {
+            offset,
+            rows,
+            end: self.offset,
+        }))
+    }
+
+    /// Passes over the rest of a row, and tells whether it ends.
+    fn pass(&mut self, read: u64) -> io::Result<bool> {
+        let mut passed = read;
+        loop {
+            let buffer = self.file.fill_buf()?;
+            if buffer.is_empty() {
+                return Ok(false);
+            }
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(buffer.len(), |end| end + 1);
+            self.file.consume(taken);
+            passed += taken as u64;
+            if end.is_some() {
+                self.offset += passed;
+                return Ok(true);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.jsonl");
+        std::fs::write(&path, text).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn rows_come_whole_and_a_part_of_one_waits() {
+        let (_dir, path) = file(b"{1}\n{2}\n{3");
+        let mut open = Open::at(&path).unwrap();
+        let piece = open.next().unwrap().unwrap();
+        assert_eq!(
+            (piece.offset, piece.end, piece.rows.as_slice()),
+            (0, 8, b"{1}\n{2}\n".as_slice())
+        );
+        assert!(open.next().unwrap().is_none());
+        std::fs::write(&path, b"{1}\n{2}\n{3}\n").unwrap();
+        let mut open = Open::at(&path).unwrap();
+        open.from(8).unwrap();
+        let piece = open.next().unwrap().unwrap();
+        assert_eq!(
+            (piece.offset, piece.end, piece.rows.as_slice()),
+            (8, 12, b"{3}\n".as_slice())
+        );
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_passed_over_and_the_next_one_is_read() {
+        let mut text = b"{1}\n".to_vec();
+        text.resize(text.len() + ROW_MAX + 10, b'x');
+        text.extend_from_slice(b"\n{2}\n");
+        let (_dir, path) = file(&text);
+        let mut open = Open::at(&path).unwrap();
+        assert_eq!(open.next().unwrap().unwrap().rows, b"{1}\n");
+        assert_eq!(open.next().unwrap().unwrap().rows, b"");
+        let last = open.next().unwrap().unwrap();
+        assert_eq!(
+            (last.rows.as_slice(), last.end),
+            (b"{2}\n".as_slice(), text.len() as u64)
+        );
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Open::at(dir.path()).is_err());
+    }
+}
