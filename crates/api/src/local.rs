@@ -14,6 +14,7 @@ mod view;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::TimeZone;
 use futures::stream::{self, BoxStream, StreamExt};
 use stratavore_core::clock::{Timestamp, to_rfc3339};
 use stratavore_core::config::Config;
@@ -99,15 +100,6 @@ impl Local {
                 .count(),
         )
         .unwrap_or(u32::MAX))
-    }
-
-    /// Lists the active runners of this node: `all` of a person at one machine are never those of a whole team.
-    async fn active_here(&self) -> Result<Vec<Runner>> {
-        let active = self.supervisor.active(None).await.map_err(store_failure)?;
-        let runners = active.into_iter().map(|view| view.runner);
-        Ok(runners
-            .filter(|runner| self.supervisor.is_ours(runner))
-            .collect())
     }
 
     fn node_views(&self, nodes: Vec<NodeView>) -> Vec<v1::Node> {
@@ -402,7 +394,9 @@ impl Api for Local {
                     .map_err(store_failure)?;
                 active.into_iter().map(|view| view.runner).collect()
             }
-            Some(Target::All(true)) => self.active_here().await?,
+            Some(Target::All(true)) => {
+                self.supervisor.active_here().await.map_err(store_failure)?
+            }
             Some(Target::All(false)) | None => {
                 return Err(Failure::new(Code::Invalid, "nothing to stop was named")
                     .hint("name a runner, a project, or all"));
@@ -689,7 +683,7 @@ impl Api for Local {
     }
 
     async fn prune(&self, request: v1::PruneRequest) -> Result<v1::Pruned> {
-        let before = moment(&request.before)?;
+        let before = moment(&request.before, &chrono::Utc)?;
         let store = self.supervisor.store();
         let pruned = store.prune(before, self.supervisor.now()).await;
         let pruned = pruned.map_err(store_failure)?;
@@ -734,7 +728,7 @@ impl Api for Local {
 
     async fn shutdown(&self, request: v1::ShutdownRequest) -> Result<()> {
         if request.stop_runners {
-            let targets = self.active_here().await?;
+            let targets = self.supervisor.active_here().await.map_err(store_failure)?;
             self.stop_all(targets, None, true).await?;
         }
         // Nobody listens any more: it is ending already.
@@ -743,12 +737,13 @@ impl Api for Local {
     }
 }
 
-/// Reads a date, which means its beginning in UTC, or a time.
-fn moment(text: &str) -> Result<Timestamp> {
+/// Reads a date, which means its beginning in a time zone, or a time.
+fn moment<Z: TimeZone>(text: &str, zone: &Z) -> Result<Timestamp> {
     let date = text.parse::<chrono::NaiveDate>().ok();
     let begins = date.and_then(|date| date.and_hms_opt(0, 0, 0));
     begins
-        .map(|begins| begins.and_utc())
+        .and_then(|begins| zone.from_local_datetime(&begins).earliest())
+        .map(|begins| begins.to_utc())
         .or_else(|| text.parse().ok())
         .ok_or_else(|| {
             Failure::new(Code::Invalid, format!("{text:?} is no date and no time"))

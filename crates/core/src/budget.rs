@@ -176,6 +176,15 @@ pub enum AtLimit {
 }
 
 impl AtLimit {
+    /// Every one, the mildest first.
+    pub const ALL: [Self; 5] = [
+        Self::Warn,
+        Self::Refuse,
+        Self::Deny,
+        Self::Pause,
+        Self::Stop,
+    ];
+
     /// Returns its word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

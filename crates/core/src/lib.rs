@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod fact;
+pub mod hex;
 pub mod ids;
 pub mod launch;
 pub mod name;

@@ -141,16 +141,8 @@ async fn check(inner: &Arc<Inner>) -> Result<(), StoreError> {
         }
     }
     let before = std::mem::replace(&mut *inner.budgets.spent(), spent.clone());
-    let runners = inner
-        .store
-        .runners(stratavore_store::RunnerFilter {
-            node: Some(inner.store.instance().clone()),
-            ..stratavore_store::RunnerFilter::unended()
-        })
-        .await?;
-    for view in runners {
-        let runner = view.runner;
-        let link = inner.links().get(&runner.id).cloned();
+    for runner in inner.active_here().await? {
+        let link = inner.link_of(&runner);
         let session = match &link {
             Some(link) => link.watch().session.clone(),
             None => runner.launch.session.clone(),

@@ -16,6 +16,7 @@ use stratavore_store::{NewRunner, RunnerView, StoreError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::file;
 use crate::nodes::{Where, least_loaded};
 use crate::supervisor::{Change, Supervisor};
 use crate::worktree::{self, WorktreeError};
@@ -213,11 +214,9 @@ impl Supervisor {
     /// Refuses to go on with the latest session of a directory while a runner of the same program works there: the latest is
     /// likely its own.
     async fn must_be_alone(&self, launch: &Launch) -> Result<(), LaunchError> {
-        let active = self.active(None).await?;
-        let other = active.into_iter().map(|view| view.runner).find(|runner| {
-            self.is_ours(runner)
-                && runner.launch.program == launch.program
-                && runner.launch.cwd == launch.cwd
+        let active = self.active_here().await?;
+        let other = active.into_iter().find(|runner| {
+            runner.launch.program == launch.program && runner.launch.cwd == launch.cwd
         });
         match other {
             None => Ok(()),
@@ -298,28 +297,11 @@ impl Supervisor {
 pub(crate) async fn project_file(directory: &str) -> Option<(PathBuf, String)> {
     let path = Path::new(directory).join(PROJECT_FILE);
     let file = path.clone();
-    let read = tokio::task::spawn_blocking(move || read_settings(&file));
+    let read = tokio::task::spawn_blocking(move || file::read(&file, MAX_SETTINGS));
     match tokio::time::timeout(SETTINGS_WITHIN, read).await {
-        Ok(Ok(Some(text))) => Some((path, text)),
+        Ok(Ok(Ok(bytes))) => String::from_utf8(bytes).ok().map(|text| (path, text)),
         _ => None,
     }
-}
-
-/// Reads a project's settings: a repository may hold anything under that name.
-fn read_settings(path: &Path) -> Option<String> {
-    use std::io::Read;
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut text = String::new();
-    file.take(MAX_SETTINGS).read_to_string(&mut text).ok()?;
-    Some(text)
 }
 
 /// Makes a request whole: fills in what is configured, and refuses what no program can be executed with.

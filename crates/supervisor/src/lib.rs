@@ -27,6 +27,7 @@ pub mod bus;
 mod descriptors;
 mod doctor;
 mod environment;
+mod file;
 mod follow;
 mod heartbeat;
 mod launch;

@@ -45,8 +45,6 @@ pub(crate) struct Link {
     heard: Mutex<Instant>,
     live: Mutex<Live>,
     watch: Mutex<Watch>,
-    /// When its attention was judged last by time alone.
-    judged_at: Mutex<Timestamp>,
     /// Who waits to be told whether an answer to a hook was in time.
     answering: Mutex<HashMap<u64, oneshot::Sender<bool>>>,
     /// Why the agent refuses prompts and tools, as it was told last; nothing: it was not told yet.
@@ -81,20 +79,6 @@ impl Link {
 
     pub(crate) fn watch(&self) -> MutexGuard<'_, Watch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn judged_at(&self) -> Timestamp {
-        *self
-            .judged_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn judged(&self, now: Timestamp) {
-        *self
-            .judged_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     /// Waits to hear whether the answer to a hook was in time.
@@ -153,7 +137,6 @@ pub(crate) fn begin(
         heard: Mutex::new(Instant::now()),
         live: Mutex::default(),
         watch: Mutex::new(watch),
-        judged_at: Mutex::new(inner.clock.now()),
         answering: Mutex::default(),
         gate: Mutex::default(),
     });

@@ -8,7 +8,7 @@ use stratavore_core::ids::RunnerId;
 use stratavore_core::places::Places;
 use stratavore_core::plan::{Action, Attempt, OVERDUE, plan};
 use stratavore_core::runner::{Effect, Runner, State};
-use stratavore_store::{RunnerFilter, StoreError};
+use stratavore_store::StoreError;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
@@ -188,12 +188,7 @@ async fn kill_agent(inner: &Arc<Inner>, id: RunnerId, attempt: u32) -> bool {
 async fn observe_all(
     inner: &Arc<Inner>,
 ) -> Result<(Vec<Runner>, BTreeMap<RunnerId, Attempt>), StoreError> {
-    let filter = RunnerFilter {
-        node: Some(inner.store.instance().clone()),
-        ..RunnerFilter::unended()
-    };
-    let views = inner.store.runners(filter).await?;
-    let mut runners: Vec<Runner> = views.into_iter().map(|view| view.runner).collect();
+    let mut runners = inner.active_here().await?;
     let boot_id = process::boot_id();
     let mut observed = BTreeMap::new();
     for runner in &runners {

@@ -398,6 +398,15 @@ impl Supervisor {
         self.inner.store.runners(filter).await
     }
 
+    /// Lists this node's runners that hold a place or wait for one: `all` of a person at one machine are never those of a whole
+    /// team.
+    ///
+    /// # Errors
+    /// As [`Store::runners`].
+    pub async fn active_here(&self) -> Result<Vec<Runner>, StoreError> {
+        self.inner.active_here().await
+    }
+
     /// Starts again every runner that was interrupted, or forgets them; either way they are offered no more.
     ///
     /// # Errors
@@ -471,11 +480,7 @@ impl Supervisor {
     /// Returns what a runner's agent said last of what is true now, while there is a connection to it.
     #[must_use]
     pub fn live(&self, runner: &Runner) -> Option<Live> {
-        self.inner
-            .links()
-            .get(&runner.id)
-            .filter(|link| link.attempt == runner.state.attempt())
-            .map(|link| link.live())
+        self.inner.link_of(runner).map(|link| link.live())
     }
 
     /// Returns where the recording of a runner's newest attempt is, if its launch asked for one.
@@ -520,8 +525,7 @@ impl Inner {
 
     /// Makes an agent agree with what its runner is to be by now.
     pub(crate) fn steer(&self, runner: &Runner) {
-        let link = self.links().get(&runner.id).cloned();
-        if let Some(link) = link.filter(|link| link.attempt == runner.state.attempt()) {
+        if let Some(link) = self.link_of(runner) {
             link.agree(&runner.state, None);
         }
     }
@@ -532,6 +536,30 @@ impl Inner {
 
     pub(crate) fn links(&self) -> MutexGuard<'_, HashMap<RunnerId, Arc<Link>>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the connection to the agent of an attempt, if there is one.
+    fn link(&self, id: RunnerId, attempt: u32) -> Option<Arc<Link>> {
+        let links = self.links();
+        links
+            .get(&id)
+            .filter(|link| link.attempt == attempt)
+            .cloned()
+    }
+
+    /// Returns the connection to the agent of a runner's present attempt, if there is one.
+    pub(crate) fn link_of(&self, runner: &Runner) -> Option<Arc<Link>> {
+        self.link(runner.id, runner.state.attempt())
+    }
+
+    /// Lists this node's runners that hold a place or wait for one.
+    pub(crate) async fn active_here(&self) -> Result<Vec<Runner>, StoreError> {
+        let filter = RunnerFilter {
+            node: Some(self.store.instance().clone()),
+            ..RunnerFilter::unended()
+        };
+        let views = self.store.runners(filter).await?;
+        Ok(views.into_iter().map(|view| view.runner).collect())
     }
 
     pub(crate) fn spawning(&self) -> MutexGuard<'_, HashSet<RunnerId>> {
@@ -665,12 +693,7 @@ impl Inner {
     }
 
     fn tell_agent(&self, id: RunnerId, attempt: u32, message: Message) {
-        let link = self
-            .links()
-            .get(&id)
-            .filter(|link| link.attempt == attempt)
-            .cloned();
-        match link {
+        match self.link(id, attempt) {
             Some(link) => link.tell(message),
             // Not connected: the next pass adopts the agent and makes it agree with the runner's state.
             None => self.nudge.notify_one(),

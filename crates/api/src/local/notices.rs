@@ -1,6 +1,5 @@
 //! Gives the notices that a person is owed, in words; those that settings turn off, or that are over, are owed no more.
 
-use chrono::Timelike;
 use stratavore_core::attention::Need;
 use stratavore_core::clock::to_rfc3339;
 use stratavore_core::config::Config;
@@ -17,10 +16,7 @@ use crate::{Result, v1};
 
 /// Claims what a consumer is to show now. In quiet hours that is nothing: it is claimed after them.
 pub(super) async fn claim(supervisor: &Supervisor, consumer: &str) -> Result<v1::Notifications> {
-    let time = supervisor.now().with_timezone(&chrono::Local).time();
-    if let Some(quiet) = supervisor.config().quiet_hours()
-        && quiet.hold(time.with_nanosecond(0).unwrap_or(time))
-    {
+    if supervisor.is_quiet() {
         return Ok(v1::Notifications::default());
     }
     let notices = supervisor

@@ -1,6 +1,6 @@
 //! Shows what was used and what bounds it.
 
-use chrono::{Local as Zone, NaiveDate, Offset, TimeZone};
+use chrono::{Local as Zone, Offset, TimeZone};
 use stratavore_core::budget::{Amount, AtLimit, Budget, Period, Scope, Spent};
 use stratavore_core::clock::{Timestamp, to_rfc3339};
 use stratavore_core::ids::{BudgetId, RunnerId};
@@ -8,7 +8,7 @@ use stratavore_core::usage::NanoUsd;
 use stratavore_store::{By, StoreError, UsageFilter, UsageRow};
 use stratavore_supervisor::Supervisor;
 
-use super::{find, sessions};
+use super::{find, moment, sessions};
 use crate::failure::store_failure;
 use crate::{Code, Failure, Result, v1};
 
@@ -65,8 +65,16 @@ pub(super) async fn report(
     };
     let filter = UsageFilter {
         by: By::Nothing,
-        since: request.since.as_deref().map(moment).transpose()?,
-        until: request.until.as_deref().map(moment).transpose()?,
+        since: request
+            .since
+            .as_deref()
+            .map(|text| moment(text, &Zone))
+            .transpose()?,
+        until: request
+            .until
+            .as_deref()
+            .map(|text| moment(text, &Zone))
+            .transpose()?,
         project,
         runner,
         session,
@@ -78,12 +86,12 @@ pub(super) async fn report(
             ..filter.clone()
         })
     };
-    let total = sum(By::Nothing).await.map_err(store_failure)?;
+    let models = sum(By::Model).await.map_err(store_failure)?;
     let rows = match by {
         By::Nothing => Vec::new(),
+        By::Model => models.clone(),
         by => sum(by).await.map_err(store_failure)?,
     };
-    let models = sum(By::Model).await.map_err(store_failure)?;
     let mut shown = Vec::with_capacity(rows.len());
     for row in rows {
         let key = match by {
@@ -97,7 +105,7 @@ pub(super) async fn report(
     }
     let prices = supervisor.prices();
     Ok(v1::UsageReport {
-        total: Some(usage(&total.into_iter().next().unwrap_or_default(), None)),
+        total: Some(usage(&total(&models), None)),
         rows: shown,
         prices_date: prices.date.to_string(),
         prices_source: prices.source.clone(),
@@ -107,6 +115,17 @@ pub(super) async fn report(
             .filter(|row| row.unpriced > 0)
             .map(|row| row.key)
             .collect(),
+    })
+}
+
+/// Adds groups up.
+fn total(rows: &[UsageRow]) -> UsageRow {
+    rows.iter().fold(UsageRow::default(), |mut total, row| {
+        total.messages = total.messages.saturating_add(row.messages);
+        total.tokens += row.tokens;
+        total.cost = NanoUsd(total.cost.0.saturating_add(row.cost.0));
+        total.unpriced = total.unpriced.saturating_add(row.unpriced);
+        total
     })
 }
 
@@ -135,22 +154,6 @@ fn zone_name(seconds: i32) -> String {
     format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// Reads a date, which means its beginning in the person's time zone, or a time.
-fn moment(text: &str) -> Result<Timestamp> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    text.parse::<NaiveDate>()
-        .ok()
-        .and_then(|date| date.and_hms_opt(0, 0, 0))
-        .and_then(|begins| Zone.from_local_datetime(&begins).earliest())
-        .map(|begins| begins.to_utc())
-        .ok_or_else(|| {
-            Failure::new(Code::Invalid, format!("{text:?} is no date and no time"))
-                .hint("write 2026-01-31, or 2026-01-31T12:00:00Z")
-        })
-}
-
 pub(super) async fn budgets(supervisor: &Supervisor) -> Result<v1::Budgets> {
     let mut budgets = Vec::new();
     for (budget, spent, began, ends) in supervisor.budgets().await.map_err(store_failure)? {
@@ -175,18 +178,17 @@ pub(super) async fn set_budget(
             .hint("use hour, day, week or month")
         })?;
     let at_limit = match request.at_limit.as_deref() {
-        None | Some("" | "warn") => AtLimit::Warn,
-        Some("refuse") => AtLimit::Refuse,
-        Some("deny") => AtLimit::Deny,
-        Some("pause") => AtLimit::Pause,
-        Some("stop") => AtLimit::Stop,
-        Some(other) => {
-            return Err(Failure::new(
-                Code::Invalid,
-                format!("{other:?} is nothing to do at a limit"),
-            )
-            .hint("use warn, refuse, deny, pause or stop"));
-        }
+        None | Some("") => AtLimit::default(),
+        Some(word) => AtLimit::ALL
+            .into_iter()
+            .find(|at_limit| at_limit.as_str() == word)
+            .ok_or_else(|| {
+                Failure::new(
+                    Code::Invalid,
+                    format!("{word:?} is nothing to do at a limit"),
+                )
+                .hint("use warn, refuse, deny, pause or stop")
+            })?,
     };
     let scope = scope(supervisor, &request).await?;
     let now = supervisor.now();

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use stratavore_core::hex::hex;
 use uuid::Uuid;
 
 use super::{Key, Seal};
@@ -111,12 +112,7 @@ impl Key {
     }
 
     fn line(&self) -> String {
-        let digits: String = self
-            .secret
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("{FORMAT} {} {digits}\n", self.id)
+        format!("{FORMAT} {} {}\n", self.id, hex(&self.secret))
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use stratavore_core::budget::{Amount, Budget, Scope, Spent};
+use stratavore_core::hex::hex;
 use stratavore_core::ids::{BudgetId, InstanceId, ProjectId, RunnerId};
 use stratavore_core::preset::Preset;
 use stratavore_core::session::{PASSAGE_MAX, Passage, Session, SessionKey};
@@ -211,10 +212,7 @@ pub(crate) fn ordered(mut entries: Vec<(Entry, Option<NanoUsd>)>) -> Vec<(Entry,
         let take = |text: &mut String| cleaned(std::mem::take(text));
         let message = take(&mut entry.message);
         entry.message = if message.len() > NAME_MAX {
-            Sha256::digest(message.as_bytes())
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect()
+            hex(&Sha256::digest(message.as_bytes()))
         } else {
             message
         };

@@ -60,7 +60,7 @@ impl Supervisor {
         let over = || DecideError::Over { runner: name() };
         let asking = self.asking(runner).filter(|asking| asking.id == ask);
         let asking = asking.ok_or_else(over)?;
-        let link = self.link_of(runner).ok_or_else(over)?;
+        let link = self.inner.link_of(runner).ok_or_else(over)?;
         let output = link.watch().adapter.answer(&asking.event, &verdict);
         let output = output.ok_or_else(over)?;
         let (taken, told) = oneshot::channel();

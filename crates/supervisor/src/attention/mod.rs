@@ -8,7 +8,6 @@ mod decide;
 mod kept;
 mod watch;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +20,11 @@ use stratavore_wire::{HookAnswer, Hooked, Message};
 use tracing::{debug, warn};
 
 pub use decide::DecideError;
+use kept::Kept;
 pub use watch::Asking;
 pub(crate) use watch::{Step, Terms, Watch};
 
+use crate::file;
 use crate::link::Link;
 use crate::supervisor::{Change, Inner, Supervisor};
 
@@ -134,14 +135,14 @@ impl Inner {
     /// Remembers, over restarts of the host, that a runner was paused for a budget.
     pub(crate) fn paused_for(&self, runner: &Runner, budget: Option<BudgetId>) {
         let dir = self.places.attempt_dir(runner.id, runner.state.attempt());
-        let mut kept = kept::read(&dir);
-        if kept.paused_for == budget {
-            return;
-        }
-        kept.paused_for = budget;
-        if let Some(link) = self.links().get(&runner.id) {
-            link.watch().paused_for(budget);
-        }
+        let set = |kept: &mut Kept| {
+            kept.paused_for = budget;
+            kept.clone()
+        };
+        let kept = match self.link_of(runner) {
+            Some(link) => set(link.watch().kept()),
+            None => set(&mut kept::read(&dir)),
+        };
         if let Err(error) = kept::write(&dir, &kept) {
             warn!(runner = %runner.id, %error, "cannot keep that a budget paused a runner");
         }
@@ -149,7 +150,12 @@ impl Inner {
 
     /// Tells which budget paused a runner, if one did.
     pub(crate) fn is_paused_for(&self, runner: &Runner) -> Option<BudgetId> {
-        kept::read(&self.places.attempt_dir(runner.id, runner.state.attempt())).paused_for
+        match self.link_of(runner) {
+            Some(link) => link.watch().kept().paused_for,
+            None => {
+                kept::read(&self.places.attempt_dir(runner.id, runner.state.attempt())).paused_for
+            }
+        }
     }
 }
 
@@ -189,50 +195,40 @@ pub(crate) async fn watch(inner: Arc<Inner>) {
             .map(|(id, link)| (*id, Arc::clone(link)))
             .collect();
         for (id, link) in links {
+            let now = inner.clock.now();
             let (file, due) = {
                 let watch = link.watch();
-                let now = inner.clock.now();
-                let due = watch.reconsider_at(link.judged_at(), inner.attention_terms());
-                (watch.pid_file(), due.is_some_and(|due| due <= now))
+                let due = watch.is_due(now, inner.attention_terms());
+                (watch.pid_file(), due)
             };
-            let bytes = file.as_deref().map(read_pid_file);
-            let now = inner.clock.now();
-            if let Some(bytes) = bytes {
+            if let Some(path) = file {
+                let bytes = file::read(&path, PID_FILE_MAX).ok();
                 inner.attend(id, &link, |watch| watch.pid_file_is(bytes, now));
             } else if due {
                 inner.attend(id, &link, |_| false);
             }
-            link.judged(now);
         }
     }
-}
-
-fn read_pid_file(path: &Path) -> Option<Vec<u8>> {
-    use std::io::Read;
-    let file = std::fs::File::open(path).ok()?;
-    let mut bytes = Vec::new();
-    file.take(PID_FILE_MAX).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
 }
 
 impl Supervisor {
     /// Returns what a runner needs of a person now; nothing for one that does not run, or runs elsewhere.
     #[must_use]
     pub fn attention(&self, runner: &Runner) -> Option<Attention> {
-        self.link_of(runner)?.watch().judged.clone()
+        self.inner.link_of(runner)?.watch().judged.clone()
     }
 
     /// Returns the permission that a runner's program waits for, where it can be given from here.
     #[must_use]
     pub fn asking(&self, runner: &Runner) -> Option<Asking> {
         let now = self.now();
-        let asking = self.link_of(runner)?.watch().asking.first().cloned()?;
+        let asking = self
+            .inner
+            .link_of(runner)?
+            .watch()
+            .asking
+            .first()
+            .cloned()?;
         (asking.until > now).then_some(asking)
-    }
-
-    fn link_of(&self, runner: &Runner) -> Option<Arc<Link>> {
-        let links = self.inner.links();
-        let link = links.get(&runner.id)?;
-        (link.attempt == runner.state.attempt()).then(|| Arc::clone(link))
     }
 }

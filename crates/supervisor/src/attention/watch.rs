@@ -6,7 +6,6 @@ use std::time::Duration;
 use stratavore_core::attention::{self, Attention, Evidence, Need, Said, Source};
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
-use stratavore_core::ids::BudgetId;
 use stratavore_programs::{Adapter, Ask, Hook, PidFile, ProcessId};
 
 use super::kept::{Kept, Told};
@@ -49,10 +48,10 @@ pub(crate) struct Watch {
     /// What its pid file was when it was read last.
     pid_file: Option<Vec<u8>>,
     pub(crate) session: Option<String>,
-    pub(crate) transcript: Option<PathBuf>,
     /// The permissions that are waited for, the oldest first: it is the one that the dialog shows.
     pub(crate) asking: Vec<Asking>,
     pub(crate) judged: Option<Attention>,
+    judged_at: Option<Timestamp>,
     kept: Kept,
 }
 
@@ -79,9 +78,9 @@ impl Watch {
             home: None,
             pid_file: None,
             session,
-            transcript: None,
             asking: Vec::new(),
             judged: None,
+            judged_at: None,
             kept,
         }
     }
@@ -137,9 +136,6 @@ impl Watch {
                 until: at + chrono::TimeDelta::from_std(wait).unwrap_or_default(),
             });
         }
-        if hook.transcript.is_some() && !hook.subagent {
-            self.transcript = hook.transcript;
-        }
         self.holds(hook.session)
     }
 
@@ -189,7 +185,6 @@ impl Watch {
             return false;
         }
         self.session = session;
-        self.transcript = None;
         true
     }
 
@@ -197,19 +192,24 @@ impl Watch {
         self.home = Some(home);
     }
 
-    /// Returns when to judge again though nobody says anything.
-    pub(crate) fn reconsider_at(&self, now: Timestamp, terms: Terms) -> Option<Timestamp> {
-        attention::reconsider_at(&self.evidence, now, terms.stalled_after)
+    /// Tells whether to judge again though nobody said anything since.
+    pub(crate) fn is_due(&self, now: Timestamp, terms: Terms) -> bool {
+        self.judged_at.is_some_and(|judged_at| {
+            attention::reconsider_at(&self.evidence, judged_at, terms.stalled_after)
+                .is_some_and(|due| due <= now)
+        })
     }
 
-    pub(crate) fn paused_for(&mut self, budget: Option<BudgetId>) {
-        self.kept.paused_for = budget;
+    /// Returns what is kept of the attempt.
+    pub(crate) fn kept(&mut self) -> &mut Kept {
+        &mut self.kept
     }
 
     /// Judges anew.
     pub(crate) fn judge(&mut self, now: Timestamp, terms: Terms) -> Step {
         let judged = attention::judge(&self.evidence, now, terms.stalled_after);
         let before = self.judged.replace(judged.clone());
+        self.judged_at = Some(now);
         let changed = before.as_ref() != Some(&judged);
         let mut step = Step {
             changed,

@@ -9,6 +9,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
+use stratavore_core::hex::hex;
 use stratavore_core::session::{Session, SessionKey};
 use stratavore_store::{SessionFilter, StoreError};
 use tracing::warn;
@@ -233,14 +234,6 @@ pub(super) fn expand(path: &Path, kept: &str) -> Result<Vec<u8>, ArchiveError> {
         });
     }
     Ok(bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

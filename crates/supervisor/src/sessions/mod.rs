@@ -163,11 +163,9 @@ impl Supervisor {
         &self,
         session: &str,
     ) -> Result<Option<stratavore_core::runner::Runner>, StoreError> {
-        let active = self.active(None).await?;
+        let active = self.active_here().await?;
         Ok(active
             .into_iter()
-            .map(|view| view.runner)
-            .filter(|runner| self.is_ours(runner))
             .find(|runner| self.session_of(runner).as_deref() == Some(session)))
     }
 }

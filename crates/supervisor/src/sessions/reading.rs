@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use crate::file;
 
 /// How much is read before it is kept.
 const PIECE: usize = 4 << 20;
@@ -36,16 +38,10 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Opens a transcript. What is no file (a pipe of that name would never end) is refused.
+    /// Opens a transcript.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-            .open(path)?;
+        let file = file::open(path)?;
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
-        }
         Ok(Self {
             file: BufReader::with_capacity(1 << 16, file),
             offset: 0,
