@@ -23,8 +23,9 @@ pub trait Sessions {
     /// Tells how far every transcript of this node was read, by path.
     async fn transcripts(&self) -> Result<Vec<Reading>>;
 
-    /// Keeps what was read of one transcript, all or nothing, and returns how much of its usage was new. An entry counts once,
-    /// whichever file or node had it first. The session's runner, project, parent and archive are kept where the digest has none.
+    /// Keeps what was read of one transcript, all or nothing, and returns how many entries of usage it changed. A message
+    /// counts once, with the most that any file says of it, for the session that had it first. The session's runner, project,
+    /// parent and archive are kept where the digest has none.
     ///
     /// # Errors
     /// [`crate::StoreError::StaleReading`] when the transcript was not read up to where the digest begins.

@@ -48,7 +48,7 @@ impl Budgets {
 
     /// Tells an agent what its program is denied by now.
     pub(crate) fn gate(&self, inner: &Inner, runner: &Runner, link: &Link) {
-        let session = link.watch().session.clone();
+        let session = link.watch().session().map(str::to_owned);
         let reason = self
             .spent()
             .iter()
@@ -144,7 +144,7 @@ async fn check(inner: &Arc<Inner>) -> Result<(), StoreError> {
     for runner in inner.active_here().await? {
         let link = inner.link_of(&runner);
         let session = match &link {
-            Some(link) => link.watch().session.clone(),
+            Some(link) => link.watch().session().map(str::to_owned),
             None => runner.launch.session.clone(),
         };
         if let Some(link) = &link {
@@ -184,7 +184,7 @@ async fn restrain(
     } else if state == StateName::Running && paused_for != Some(budget.id) {
         // A person who lets it go on all the same is not overruled again in this period.
         inner.tell(runner.id, Input::Pause).await;
-        inner.paused_for(runner, Some(budget.id));
+        inner.paused_for(runner, Some(budget.id)).await;
     }
 }
 
@@ -193,7 +193,7 @@ async fn let_go(inner: &Arc<Inner>, runner: &Runner, paused_for: Option<BudgetId
     if paused_for.is_none() {
         return;
     }
-    inner.paused_for(runner, None);
+    inner.paused_for(runner, None).await;
     if runner.state.name() == StateName::Paused {
         inner.tell(runner.id, Input::Continue).await;
     }

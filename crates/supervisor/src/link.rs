@@ -45,6 +45,8 @@ pub(crate) struct Link {
     heard: Mutex<Instant>,
     live: Mutex<Live>,
     watch: Mutex<Watch>,
+    /// Held by whoever writes what is kept of the attempt.
+    pub(crate) keeping: tokio::sync::Mutex<()>,
     /// Who waits to be told whether an answer to a hook was in time.
     answering: Mutex<HashMap<u64, oneshot::Sender<bool>>>,
     /// Why the agent refuses prompts and tools, as it was told last; nothing: it was not told yet.
@@ -117,14 +119,16 @@ impl Link {
 }
 
 /// Begins to keep in touch, as a task of its own. `agent`: the adopted one; one that is launched tells it when it accepts.
+/// `resumed`: the session that an attempt after the first goes on with.
 pub(crate) fn begin(
     inner: &Arc<Inner>,
     runner: &Runner,
     attempt: u32,
     connection: Connection,
     agent: Option<u32>,
+    resumed: Option<String>,
 ) -> Arc<Link> {
-    let mut watch = attention::begin(inner, runner, attempt);
+    let mut watch = attention::begin(inner, runner, attempt, resumed);
     if let (Some(process), Some(at)) = (runner.state.process(), runner.state.started_at())
         && runner.state.attempt() == attempt
     {
@@ -137,6 +141,7 @@ pub(crate) fn begin(
         heard: Mutex::new(Instant::now()),
         live: Mutex::default(),
         watch: Mutex::new(watch),
+        keeping: tokio::sync::Mutex::default(),
         answering: Mutex::default(),
         gate: Mutex::default(),
     });

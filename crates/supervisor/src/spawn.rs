@@ -13,18 +13,19 @@ use stratavore_core::ids::RunnerId;
 use stratavore_core::launch::{CeilingAction, RUNNER_VARIABLE};
 use stratavore_core::places::MAX_SOCKET_PATH;
 use stratavore_core::runner::{Input, Runner};
-use stratavore_core::session::Mode;
+use stratavore_core::session::{Mode, SessionKey};
 use stratavore_programs::Hooks;
-use stratavore_store::SessionFilter;
+use stratavore_store::StoreError;
 use stratavore_wire::client::{Connection, ConnectionError};
 use stratavore_wire::frame::MAX_FRAME;
 use stratavore_wire::{FrameError, Hello, HookPolicy, LaunchSpec, Message, Role, SpawnFailure};
 use tokio::process::Command;
+use tokio::sync::MutexGuard;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::supervisor::Inner;
-use crate::{descriptors, link, observe};
+use crate::{attention, descriptors, link, observe};
 
 /// Names a runner to what runs in it.
 const NAME_VARIABLE: &str = "STRATAVORE_RUNNER_NAME";
@@ -111,12 +112,22 @@ fn last_said(words: &str) -> String {
 /// Starts an agent for an attempt and links to it. What goes wrong is told to the runner.
 pub(crate) async fn attempt(inner: Arc<Inner>, runner: Runner, attempt: u32) {
     let id = runner.id;
-    let result = start(&inner, &runner, attempt).await;
-    match result {
-        Ok(connection) => {
+    let result = async {
+        let resumed = resumed(&inner, &runner, attempt).await?;
+        let session = resumed.as_ref().map(|resumed| resumed.session.as_str());
+        let connection = start(&inner, &runner, attempt, session).await?;
+        Ok::<_, SpawnError>((connection, resumed))
+    };
+    match result.await {
+        Ok((connection, resumed)) => {
             // From here on the link stands for the attempt: it is set before `spawning` is cleared.
-            link::begin(&inner, &runner, attempt, connection, None);
+            let session = resumed.as_ref().map(|resumed| resumed.session.clone());
+            let link = link::begin(&inner, &runner, attempt, connection, None, session);
             inner.spawning_ended(id);
+            if resumed.is_some() {
+                // Before anybody else may look who holds what; the attempt after this one looks here.
+                inner.keep(id, &link).await;
+            }
         }
         Err(error) => {
             inner.spawning_ended(id);
@@ -132,8 +143,13 @@ pub(crate) async fn attempt(inner: Arc<Inner>, runner: Runner, attempt: u32) {
     }
 }
 
-async fn start(inner: &Inner, runner: &Runner, attempt: u32) -> Result<Connection, SpawnError> {
-    let spec = compose(inner, runner, attempt).await?;
+async fn start(
+    inner: &Inner,
+    runner: &Runner,
+    attempt: u32,
+    resumed: Option<&str>,
+) -> Result<Connection, SpawnError> {
+    let spec = compose(inner, runner, attempt, resumed).await?;
     let agent = find_agent()?;
     let failed = |source: io::Error| SpawnError::Start {
         agent: agent.clone(),
@@ -188,7 +204,12 @@ pub(crate) fn software() -> String {
     concat!("stratavore ", env!("CARGO_PKG_VERSION")).to_owned()
 }
 
-async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchSpec, SpawnError> {
+async fn compose(
+    inner: &Inner,
+    runner: &Runner,
+    attempt: u32,
+    resumed: Option<&str>,
+) -> Result<LaunchSpec, SpawnError> {
     let socket = inner
         .places
         .agent_socket(inner.store.instance(), runner.id, attempt);
@@ -212,7 +233,7 @@ async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchS
         instance_id: inner.store.instance().to_string(),
         project: runner.project.to_string(),
         program: runner.launch.program.clone(),
-        argv: words(inner, runner, attempt).await?,
+        argv: words(inner, runner, resumed)?,
         hooks: HookPolicy {
             permission_wait_ms: u64::try_from(config.permission_wait().as_millis())
                 .unwrap_or(u64::MAX),
@@ -232,14 +253,14 @@ async fn compose(inner: &Inner, runner: &Runner, attempt: u32) -> Result<LaunchS
 }
 
 /// Returns the words that an attempt executes: what begins or resumes its session, what a person gave, our hooks.
-async fn words(inner: &Inner, runner: &Runner, attempt: u32) -> Result<Vec<String>, SpawnError> {
+fn words(inner: &Inner, runner: &Runner, resumed: Option<&str>) -> Result<Vec<String>, SpawnError> {
     let launch = &runner.launch;
     let adapter = stratavore_programs::adapter(&launch.program);
     let Some((executable, args)) = launch.argv.split_first() else {
         return Ok(Vec::new());
     };
-    let mode = match last_session(inner, runner, attempt).await {
-        Some(session) => Mode::Resume(session),
+    let mode = match resumed {
+        Some(session) => Mode::Resume(session.to_owned()),
         None => launch.mode.clone(),
     };
     let fresh = launch.session.as_deref().and_then(|id| id.parse().ok());
@@ -264,28 +285,58 @@ async fn words(inner: &Inner, runner: &Runner, attempt: u32) -> Result<Vec<Strin
     Ok(adapter.with_hooks(words, &hooks))
 }
 
+/// A session that an attempt goes on with. As long as this is held nobody else can begin to.
+struct Resumed<'a> {
+    session: String,
+    _alone: MutexGuard<'a, ()>,
+}
+
 /// Returns the session that an earlier attempt held, which the next goes on with; nothing where nothing was said in it yet.
-async fn last_session(inner: &Inner, runner: &Runner, attempt: u32) -> Option<String> {
+async fn resumed<'a>(
+    inner: &'a Inner,
+    runner: &Runner,
+    attempt: u32,
+) -> Result<Option<Resumed<'a>>, SpawnError> {
     if attempt <= 1 {
-        return None;
+        return Ok(None);
     }
-    let filter = SessionFilter {
-        runner: Some(runner.id),
-        limit: Some(1),
-        ..SessionFilter::default()
+    let alone = inner.resuming.lock().await;
+    let cannot_tell = |error: StoreError| SpawnError::Session {
+        message: format!("cannot tell which session to go on with: {error}"),
+        hint: "start it again".to_owned(),
     };
-    let session = inner
-        .store
-        .sessions(filter)
-        .await
-        .ok()?
-        .into_iter()
-        .next()?;
-    let transcript = session.transcript?;
-    tokio::fs::try_exists(&transcript)
-        .await
-        .unwrap_or(false)
-        .then_some(session.key.id)
+    let Some(session) = attention::last_session(inner, runner, attempt - 1) else {
+        return Ok(None);
+    };
+    let key = SessionKey {
+        node: inner.store.instance().clone(),
+        program: runner.launch.program.clone(),
+        id: session.clone(),
+    };
+    let transcript = match inner.store.session(&key).await {
+        Ok(known) => known.transcript,
+        Err(StoreError::NoSession { .. }) => None,
+        Err(error) => return Err(cannot_tell(error)),
+    };
+    let Some(transcript) = transcript else {
+        return Ok(None);
+    };
+    if !tokio::fs::try_exists(&transcript).await.unwrap_or(false) {
+        return Ok(None);
+    }
+    match inner.holder(&session).await.map_err(cannot_tell)? {
+        Some(holder) if holder.id != runner.id => Err(SpawnError::Session {
+            message: format!(
+                "cannot go on with the session {session}, for the runner {} holds it now",
+                holder.name
+            ),
+            hint: "go on there, or end that runner and start this one again".to_owned(),
+        }),
+        _ => Ok(Some(Resumed {
+            session,
+            _alone: alone,
+        })),
+    }
 }
 
 /// Makes a directory and those above it that nobody but the user may enter.
@@ -420,7 +471,7 @@ pub(crate) async fn adopt(inner: &Arc<Inner>, runner: &Runner, attempt: u32) -> 
             .await;
     }
     let agent_pid = welcome.agent_pid.unsigned_abs();
-    let link = link::begin(inner, runner, attempt, connection, Some(agent_pid));
+    let link = link::begin(inner, runner, attempt, connection, Some(agent_pid), None);
     // What a person asked for while there was no link was told to nobody. What is asked for from here on finds the link,
     // and what is asked for between the look and the telling is seen by the next look.
     let (mut frozen, mut told) = (Some(welcome.frozen), None);

@@ -281,6 +281,7 @@ impl Supervisor {
     pub async fn add_project(&self, new: NewProject) -> Result<Project, StoreError> {
         let project = self.inner.store.add_project(new, self.now()).await?;
         self.inner.changed(Change::Project(project.id));
+        self.inner.sessions.projects_changed();
         Ok(project)
     }
 

@@ -4,7 +4,9 @@ use stratavore_rpc::{Code, Failure, v1};
 use stratavore_testkit::claude::PROMPT;
 use stratavore_testkit::model_api::{Answer, USAGE};
 
-use crate::support::SOON;
+use stratavore_testkit::{TempHome, wait_until_async};
+
+use crate::support::{Host, SOON, reference};
 use crate::world::World;
 
 fn session_of<'a>(sessions: &'a [v1::Session], id: &str) -> &'a v1::Session {
@@ -81,6 +83,17 @@ async fn a_killed_conversation_is_resumed_whole_and_by_nobody_else() {
         (resumed.mode.as_str(), resumed.session_id.as_deref()),
         ("resume", Some(id.as_str()))
     );
+
+    // The first would go on where it was, and may not: another does that now.
+    let refused = world.host.client().restart(reference(&runner.id)).await;
+    let refused = Failure::from(refused.unwrap_err());
+    assert!(
+        refused.message.contains("second") && refused.message.contains(&id),
+        "{refused:?}"
+    );
+    world.host.state("first", "failed").await;
+    let still = world.host.runner("second").await;
+    assert_eq!(still.state, "running");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,5 +259,59 @@ async fn what_a_subagent_uses_counts_for_the_conversation_that_it_is_of() {
         sessions.len(),
         1,
         "a subagent has no session of its own: {sessions:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_used_before_its_directory_became_a_project_counts_for_it() {
+    const ID: &str = "7b0c2f34-8a51-4f0e-9d55-0a2b6c1d3e4f";
+    let home = TempHome::new();
+    let directory = home.project("elsewhere");
+    let transcripts = home.home().join(".claude/projects/elsewhere");
+    std::fs::create_dir_all(&transcripts).unwrap();
+    let row = serde_json::json!({
+        "type": "assistant", "uuid": "u", "timestamp": "2026-11-01T10:00:00.000Z", "sessionId": ID, "cwd": directory,
+        "requestId": "request", "message": {
+            "id": "message", "model": "claude-opus-5", "role": "assistant",
+            "content": [{"type": "text", "text": "Said outside."}],
+            "usage": {"input_tokens": 3, "output_tokens": 40},
+        },
+    });
+    std::fs::write(transcripts.join(format!("{ID}.jsonl")), format!("{row}\n")).unwrap();
+    let host = Host::in_home(home).await;
+    let used = async |wanted: &str| {
+        wait_until_async(SOON, "the usage to be where it belongs", async || {
+            let request = v1::UsageRequest {
+                by: Some("project".into()),
+                ..v1::UsageRequest::default()
+            };
+            let report = host.client().get_usage(request).await;
+            let rows = report.map_err(|error| error.to_string())?.into_inner().rows;
+            let whole = |row: &v1::UsageRow| {
+                row.key == wanted
+                    && row
+                        .usage
+                        .as_ref()
+                        .is_some_and(|usage| usage.output_tokens == 40)
+            };
+            match rows.as_slice() {
+                [row] if whole(row) => Ok(()),
+                _ => Err(format!("{rows:#?}")),
+            }
+        })
+        .await;
+    };
+    used("").await;
+    host.add_project("elsewhere", None).await;
+    used("elsewhere").await;
+    let sessions = host
+        .client()
+        .list_sessions(v1::ListSessionsRequest::default())
+        .await
+        .unwrap();
+    let sessions = sessions.into_inner().sessions;
+    assert_eq!(
+        session_of(&sessions, ID).project.as_deref(),
+        Some("elsewhere")
     );
 }

@@ -155,6 +155,7 @@ macro_rules! conformance {
             usage {
                 a_message_counts_once_whichever_file_has_it
                 usage_is_summed_in_groups
+                usage_goes_where_its_session_does
                 what_has_no_price_is_told_apart
                 sums_beyond_64_bits_are_the_greatest_number
                 a_hundred_thousand_messages_sum_right

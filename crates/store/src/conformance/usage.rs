@@ -53,7 +53,16 @@ pub async fn a_message_counts_once_whichever_file_has_it(store: Arc<dyn Store>) 
         entries: vec![entry("m2", 70), entry("m3", 1)],
         ..world.first("s2", 9)
     };
-    assert_eq!(world.digest(fork).await, 1);
+    assert_eq!(
+        world.digest(fork).await,
+        2,
+        "one is new, of one more is said"
+    );
+    let less = Digest {
+        entries: vec![entry("m2", 8)],
+        ..world.then("s2", 9, 12)
+    };
+    assert_eq!(world.digest(less).await, 0, "the most that is said counts");
     let mut other = Digest {
         entries: vec![entry("m1", 100)],
         ..world.first("s3", 9)
@@ -61,8 +70,77 @@ pub async fn a_message_counts_once_whichever_file_has_it(store: Arc<dyn Store>) 
     other.session.key.program = "codex".into();
     assert_eq!(world.digest(other).await, 1, "another program's message");
     let total = total(&world).await;
-    assert_eq!((total.messages, total.tokens.input), (4, 5 + 7 + 1 + 100));
-    assert_eq!(total.cost, NanoUsd(113));
+    assert_eq!((total.messages, total.tokens.input), (4, 6 + 70 + 1 + 100));
+    assert_eq!(total.cost, NanoUsd(177));
+}
+
+pub async fn usage_goes_where_its_session_does(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let project = world.project("api", None).await;
+    let other = world.project("web", None).await;
+    let runner = world.launch(&other).await;
+    let used = |session: &str, message: &str, seconds, tokens| {
+        let mut used = entry(message, tokens);
+        used.0.session = session.to_owned();
+        used.0.at = at(seconds);
+        used
+    };
+    for session in ["s1", "s2"] {
+        let digest = Digest {
+            entries: vec![
+                used(session, &format!("{session}-early"), 0, 1),
+                used(session, &format!("{session}-late"), 60, 20),
+            ],
+            ..world.first(session, 9)
+        };
+        world.digest(digest).await;
+    }
+    assert_eq!(by(&world, By::Project).await, keyed(&[("", 42)]));
+
+    // Their directory became a project.
+    let placed = |session: &str| Session {
+        project: Some(project.id),
+        ..world.a_session(session)
+    };
+    world.store.put_session(placed("s1")).await.unwrap();
+    assert_eq!(
+        by(&world, By::Project).await,
+        keyed(&[("", 21), ("api", 21)])
+    );
+
+    // It turned out who held it: what was used since that runner came is its own, and its project's.
+    let held = Session {
+        project: Some(other.id),
+        runner: Some(runner.id),
+        ..world.a_session("s2")
+    };
+    world.store.put_session(held).await.unwrap();
+    let of = |runner| UsageFilter {
+        runner: Some(runner),
+        ..UsageFilter::default()
+    };
+    assert_eq!(rows(&world, of(runner.id)).await, keyed(&[("", 20)]));
+    assert_eq!(
+        by(&world, By::Project).await,
+        keyed(&[("api", 21), ("web", 21)])
+    );
+
+    // A runner's session stays its project's, wherever it works, and so does what it uses.
+    let on = Digest {
+        session: placed("s2"),
+        runner: Some(runner.id),
+        entries: vec![used("s2", "s2-on", 61, 300)],
+        ..world.then("s2", 9, 12)
+    };
+    world.digest(on).await;
+    world.store.put_session(placed("s2")).await.unwrap();
+    let session = world.store.session(&world.key("s2")).await.unwrap();
+    assert_eq!(session.project, Some(other.id));
+    assert_eq!(rows(&world, of(runner.id)).await, keyed(&[("", 320)]));
+    assert_eq!(
+        by(&world, By::Project).await,
+        keyed(&[("web", 321), ("api", 21)])
+    );
 }
 
 pub async fn usage_is_summed_in_groups(store: Arc<dyn Store>) {

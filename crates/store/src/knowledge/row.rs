@@ -1,5 +1,7 @@
 //! Rows of what is kept of the programs' files, alike for both databases.
 
+use std::cmp::Reverse;
+
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use stratavore_core::budget::{Amount, Budget, Scope, Spent};
@@ -17,6 +19,14 @@ use crate::{By, Hit, Reading, Result, StoreError, UsageRow};
 
 /// The longest name that a file may give a message, a model or a session, in bytes: they are in indexes.
 const NAME_MAX: usize = 512;
+
+/// Where a session belongs.
+#[derive(PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct Placed {
+    pub(crate) number: i64,
+    pub(crate) project_id: Option<Uuid>,
+    pub(crate) runner_id: Option<Uuid>,
+}
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct SessionRow {
@@ -205,8 +215,8 @@ impl HitRow {
     }
 }
 
-/// What was used, as it can be kept: in the order of the messages, so that two that write the same ones do not wait for each
-/// other in a circle.
+/// What was used, as it can be kept: each message once, with the most that is said of it, and in their order, so that two that
+/// write the same ones do not wait for each other in a circle.
 pub(crate) fn ordered(mut entries: Vec<(Entry, Option<NanoUsd>)>) -> Vec<(Entry, Option<NanoUsd>)> {
     for (entry, _) in &mut entries {
         let take = |text: &mut String| cleaned(std::mem::take(text));
@@ -219,7 +229,12 @@ pub(crate) fn ordered(mut entries: Vec<(Entry, Option<NanoUsd>)>) -> Vec<(Entry,
         entry.session = cut(take(&mut entry.session), NAME_MAX);
         entry.model = cut(take(&mut entry.model), NAME_MAX);
     }
-    entries.sort_by(|(one, _), (two, _)| one.message.cmp(&two.message));
+    let rank = |entry: &Entry| Reverse(entry.tokens.total());
+    entries.sort_by(|(one, _), (two, _)| {
+        let by_message = one.message.cmp(&two.message);
+        by_message.then_with(|| rank(one).cmp(&rank(two)))
+    });
+    entries.dedup_by(|(one, _), (two, _)| one.message == two.message);
     entries
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Kept {
     pub(crate) told: Option<Told>,
     /// Since when the present turn runs.
     pub(crate) turn_since: Option<Timestamp>,
+    /// The session that it holds.
+    pub(crate) session: Option<String>,
     /// The spent budget that paused it.
     pub(crate) paused_for: Option<BudgetId>,
 }

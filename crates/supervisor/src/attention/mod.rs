@@ -33,12 +33,23 @@ const LOOK: Duration = Duration::from_secs(1);
 /// No pid file is longer.
 const PID_FILE_MAX: u64 = 64 * 1024;
 
-/// Begins to watch an attempt.
-pub(crate) fn begin(inner: &Inner, runner: &Runner, attempt: u32) -> Watch {
-    let dir = inner.places.attempt_dir(runner.id, attempt);
-    let session = runner.launch.session.clone();
-    let program = &runner.launch.program;
-    Watch::new(program, attempt, session, kept::read(&dir))
+/// Begins to watch an attempt. `resumed`: the session that it goes on with.
+pub(crate) fn begin(
+    inner: &Inner,
+    runner: &Runner,
+    attempt: u32,
+    resumed: Option<String>,
+) -> Watch {
+    let mut kept = kept::read(&inner.places.attempt_dir(runner.id, attempt));
+    let known = resumed.or(kept.session.take());
+    kept.session = known.or_else(|| runner.launch.session.clone());
+    Watch::new(&runner.launch.program, attempt, kept)
+}
+
+/// Returns the session that an attempt of a runner held last.
+pub(crate) fn last_session(inner: &Inner, runner: &Runner, attempt: u32) -> Option<String> {
+    let kept = kept::read(&inner.places.attempt_dir(runner.id, attempt));
+    kept.session.or_else(|| runner.launch.session.clone())
 }
 
 /// Finds where a runner's program keeps its things, which may have to wait for the login shell.
@@ -53,7 +64,7 @@ pub(crate) async fn find_home(inner: Arc<Inner>, runner: Runner, link: Arc<Link>
     };
     link.watch().lives_in(home.clone());
     inner.sessions.lives_in(&runner.launch.program, home);
-    let session = link.watch().session.clone();
+    let session = link.watch().session().map(str::to_owned);
     if let Some(session) = session {
         inner.sessions.held(runner.id, session);
     }
@@ -71,7 +82,7 @@ impl Inner {
     pub(crate) fn attend(
         self: &Arc<Self>,
         id: RunnerId,
-        link: &Link,
+        link: &Arc<Link>,
         heard: impl FnOnce(&mut Watch) -> bool,
     ) {
         let now = self.clock.now();
@@ -81,7 +92,8 @@ impl Inner {
             let news = heard(&mut watch);
             let mut step = watch.judge(now, self.attention_terms());
             step.changed |= watch.asking != asking || news;
-            (news, step, watch.session.clone())
+            step.keep |= news;
+            (news, step, watch.session().map(str::to_owned))
         };
         if step.changed {
             self.changed(Change::Runner(id));
@@ -96,9 +108,9 @@ impl Inner {
         if let (true, Some(session)) = (news, session) {
             self.sessions.held(id, session);
         }
-        if step.edge.is_some() || step.keep.is_some() {
+        if step.edge.is_some() || step.keep {
             self.tracker
-                .spawn(tell(Arc::clone(self), id, link.attempt, step));
+                .spawn(tell(Arc::clone(self), id, Arc::clone(link), step));
         }
     }
 
@@ -106,7 +118,7 @@ impl Inner {
     pub(crate) fn hooked(
         self: &Arc<Self>,
         id: RunnerId,
-        link: &Link,
+        link: &Arc<Link>,
         hooked: &Hooked,
         at: Timestamp,
     ) {
@@ -133,18 +145,35 @@ impl Inner {
     }
 
     /// Remembers, over restarts of the host, that a runner was paused for a budget.
-    pub(crate) fn paused_for(&self, runner: &Runner, budget: Option<BudgetId>) {
+    pub(crate) async fn paused_for(&self, runner: &Runner, budget: Option<BudgetId>) {
+        if let Some(link) = self.link_of(runner) {
+            link.watch().kept().paused_for = budget;
+            self.keep(runner.id, &link).await;
+            return;
+        }
         let dir = self.places.attempt_dir(runner.id, runner.state.attempt());
-        let set = |kept: &mut Kept| {
-            kept.paused_for = budget;
-            kept.clone()
-        };
-        let kept = match self.link_of(runner) {
-            Some(link) => set(link.watch().kept()),
-            None => set(&mut kept::read(&dir)),
+        let kept = Kept {
+            paused_for: budget,
+            ..kept::read(&dir)
         };
         if let Err(error) = kept::write(&dir, &kept) {
             warn!(runner = %runner.id, %error, "cannot keep that a budget paused a runner");
+        }
+    }
+
+    /// Keeps what is true of an attempt now.
+    pub(crate) async fn keep(&self, id: RunnerId, link: &Link) {
+        let _in_turn = link.keeping.lock().await;
+        self.keep_in_turn(id, link).await;
+    }
+
+    /// Keeps what is true of an attempt now. Whoever calls this holds its `keeping`.
+    async fn keep_in_turn(&self, id: RunnerId, link: &Link) {
+        let dir = self.places.attempt_dir(id, link.attempt);
+        let kept = link.watch().kept().clone();
+        let written = tokio::task::spawn_blocking(move || kept::write(&dir, &kept)).await;
+        if let Ok(Err(error)) = written {
+            warn!(runner = %id, %error, "cannot keep what a person was told");
         }
     }
 
@@ -160,7 +189,8 @@ impl Inner {
 }
 
 /// Records an edge, and keeps that it was told: in this order, so that a crash in between tells it twice rather than never.
-async fn tell(inner: Arc<Inner>, id: RunnerId, attempt: u32, step: Step) {
+async fn tell(inner: Arc<Inner>, id: RunnerId, link: Arc<Link>, step: Step) {
+    let _in_turn = link.keeping.lock().await;
     if let Some(fact) = step.edge {
         match inner.store.note(id, fact, inner.clock.now()).await {
             Ok(()) => inner.changed(Change::Notices),
@@ -170,12 +200,8 @@ async fn tell(inner: Arc<Inner>, id: RunnerId, attempt: u32, step: Step) {
             }
         }
     }
-    if let Some(kept) = step.keep {
-        let dir = inner.places.attempt_dir(id, attempt);
-        let written = tokio::task::spawn_blocking(move || kept::write(&dir, &kept)).await;
-        if let Ok(Err(error)) = written {
-            warn!(runner = %id, %error, "cannot keep what a person was told");
-        }
+    if step.keep {
+        inner.keep_in_turn(id, &link).await;
     }
 }
 

@@ -47,7 +47,6 @@ pub(crate) struct Watch {
     home: Option<PathBuf>,
     /// What its pid file was when it was read last.
     pid_file: Option<Vec<u8>>,
-    pub(crate) session: Option<String>,
     /// The permissions that are waited for, the oldest first: it is the one that the dialog shows.
     pub(crate) asking: Vec<Asking>,
     pub(crate) judged: Option<Attention>,
@@ -63,13 +62,13 @@ pub(crate) struct Step {
     /// What a person is to be told.
     pub(crate) edge: Option<Fact>,
     /// Whether what is kept beside the attempt changed.
-    pub(crate) keep: Option<Kept>,
+    pub(crate) keep: bool,
     /// Hooks that wait for what was answered in the terminal.
     pub(crate) release: Vec<u64>,
 }
 
 impl Watch {
-    pub(crate) fn new(program: &str, attempt: u32, session: Option<String>, kept: Kept) -> Self {
+    pub(crate) fn new(program: &str, attempt: u32, kept: Kept) -> Self {
         Self {
             attempt,
             adapter: stratavore_programs::adapter(program),
@@ -77,7 +76,6 @@ impl Watch {
             process: None,
             home: None,
             pid_file: None,
-            session,
             asking: Vec::new(),
             judged: None,
             judged_at: None,
@@ -181,10 +179,10 @@ impl Watch {
     }
 
     fn holds(&mut self, session: Option<String>) -> bool {
-        if session.is_none() || session == self.session {
+        if session.is_none() || session == self.kept.session {
             return false;
         }
-        self.session = session;
+        self.kept.session = session;
         true
     }
 
@@ -198,6 +196,11 @@ impl Watch {
             attention::reconsider_at(&self.evidence, judged_at, terms.stalled_after)
                 .is_some_and(|due| due <= now)
         })
+    }
+
+    /// Returns the session that it holds.
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.kept.session.as_deref()
     }
 
     /// Returns what is kept of the attempt.
@@ -245,7 +248,7 @@ impl Watch {
         if matches!(judged.need, Need::Idle | Need::Errored | Need::RateLimited) {
             self.kept.turn_since = None;
         }
-        step.keep = (self.kept != kept).then(|| self.kept.clone());
+        step.keep = self.kept != kept;
         step
     }
 

@@ -13,7 +13,7 @@ use stratavore_core::program::PROGRAMS;
 use stratavore_core::session::{Session, SessionKey};
 use stratavore_core::usage::NanoUsd;
 use stratavore_programs::{Findings, Reader, Transcript, adapter};
-use stratavore_store::{Digest, Reading, StoreError};
+use stratavore_store::{Digest, Reading, SessionFilter, StoreError};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -65,7 +65,8 @@ struct Index {
     homes: HashSet<(String, PathBuf)>,
     /// The transcripts that there are, by session.
     files: HashMap<String, (String, Transcript)>,
-    projects: Vec<(PathBuf, ProjectId)>,
+    /// Which directories are projects; nothing until the store has told.
+    projects: Option<Vec<(PathBuf, ProjectId)>>,
     looked_at: Option<Instant>,
     changing: bool,
     /// What could not be read, so that it is said once.
@@ -115,7 +116,7 @@ impl Index {
             readings: None,
             homes: HashSet::new(),
             files: HashMap::new(),
-            projects: Vec::new(),
+            projects: None,
             looked_at: None,
             changing: false,
             unreadable: HashSet::new(),
@@ -143,6 +144,9 @@ impl Index {
                 }
             }
             Some(Word::Held(runner, session)) => self.hold(runner, session).await,
+            Some(Word::Projects) => {
+                self.look_at_all().await;
+            }
             Some(Word::Touched(path)) => {
                 self.look_at_path(&path).await;
             }
@@ -173,7 +177,7 @@ impl Index {
             .inner
             .links()
             .values()
-            .filter_map(|link| link.watch().session.clone())
+            .filter_map(|link| link.watch().session().map(str::to_owned))
             .collect();
         for session in held {
             if let Some((program, transcript)) = self.files.get(&session).cloned() {
@@ -188,17 +192,9 @@ impl Index {
     async fn look_at_all(&mut self) -> Scanned {
         self.looked_at = Some(Instant::now());
         self.changing = false;
-        match self.inner.store.projects(true).await {
-            Ok(projects) => {
-                self.projects = projects
-                    .into_iter()
-                    .map(|project| (PathBuf::from(project.path), project.id))
-                    .collect();
-            }
-            Err(error) => {
-                debug!(error = &error as &dyn std::error::Error, "cannot index now");
-                return Scanned::default();
-            }
+        if let Err(error) = self.learn_projects().await {
+            debug!(error = &error as &dyn std::error::Error, "cannot index now");
+            return Scanned::default();
         }
         let mut scanned = Scanned::default();
         let mut seen = HashSet::new();
@@ -233,6 +229,40 @@ impl Index {
             archive::archive_changed(&self.inner).await;
         }
         scanned
+    }
+
+    /// Learns which directories are projects. Where that changed, sessions that no runner holds go to the project that they lie
+    /// in now, and what they used goes with them.
+    async fn learn_projects(&mut self) -> Result<(), StoreError> {
+        let store = &self.inner.store;
+        let projects = store.projects(true).await?;
+        let places: Vec<(PathBuf, ProjectId)> = projects
+            .into_iter()
+            .map(|project| (PathBuf::from(project.path), project.id))
+            .collect();
+        if self.projects.as_ref() == Some(&places) {
+            return Ok(());
+        }
+        let mut moved = false;
+        for session in store.sessions(SessionFilter::default()).await? {
+            let place = project_of(&places, Path::new(&session.cwd));
+            let ours = session.key.node == *store.instance() && session.runner.is_none();
+            if ours && place.is_some() && place != session.project {
+                let session = Session {
+                    project: place,
+                    ..session
+                };
+                store.put_session(session).await?;
+                moved = true;
+            }
+        }
+        self.projects = Some(places);
+        if moved {
+            self.inner.changed(Change::Sessions);
+            self.inner.changed(Change::Usage);
+            self.inner.budgets.used();
+        }
+        Ok(())
     }
 
     async fn forget_gone(&mut self, seen: &HashSet<String>) {
@@ -395,7 +425,10 @@ impl Index {
                     program: program.to_owned(),
                     id,
                 },
-                project: self.project_of(Path::new(&cwd)),
+                project: project_of(
+                    self.projects.as_deref().unwrap_or_default(),
+                    Path::new(&cwd),
+                ),
                 cwd,
                 title: memory.title.clone().filter(|_| main),
                 model: memory.model.clone().filter(|_| main),
@@ -413,15 +446,6 @@ impl Index {
             entries,
             runner,
         }
-    }
-
-    /// Returns the project in whose directory something is: the innermost.
-    fn project_of(&self, cwd: &Path) -> Option<ProjectId> {
-        self.projects
-            .iter()
-            .filter(|(path, _)| cwd.starts_with(path))
-            .max_by_key(|(path, _)| path.components().count())
-            .map(|(_, project)| *project)
     }
 
     /// Tells the runner that holds a session what its transcript says of the last turn.
@@ -496,6 +520,15 @@ impl Index {
         }
         Ok(self.readings.get_or_insert_default())
     }
+}
+
+/// Returns the project in whose directory something is: the innermost.
+fn project_of(places: &[(PathBuf, ProjectId)], cwd: &Path) -> Option<ProjectId> {
+    places
+        .iter()
+        .filter(|(path, _)| cwd.starts_with(path))
+        .max_by_key(|(path, _)| path.components().count())
+        .map(|(_, project)| *project)
 }
 
 /// Why a transcript was not read further.

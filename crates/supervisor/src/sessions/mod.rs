@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stratavore_core::ids::RunnerId;
+use stratavore_core::runner::Runner;
 use stratavore_core::session::{Session, SessionKey};
 use stratavore_store::{Hit, SearchQuery, SessionFilter, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -24,7 +25,7 @@ pub use export::{ExportError, Format};
 pub(crate) use index::run;
 pub use known::Known;
 
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Inner, Supervisor};
 
 /// What the index is told.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ enum Word {
     Held(RunnerId, String),
     /// A transcript may have grown.
     Touched(PathBuf),
+    /// Another directory is a project now.
+    Projects,
     /// Look at everything now, and say when that is done.
     Scan(oneshot::Sender<Scanned>),
     /// Forget what was read, and read it again.
@@ -86,6 +89,11 @@ impl Sessions {
     /// Learns that a transcript may have grown.
     pub(crate) fn touched(&self, path: PathBuf) {
         self.tell(Word::Touched(path));
+    }
+
+    /// Learns that another directory is a project.
+    pub(crate) fn projects_changed(&self) {
+        self.tell(Word::Projects);
     }
 
     /// Returns who holds a session, or held it last.
@@ -147,22 +155,29 @@ impl Supervisor {
 
     /// Returns the session that a runner holds, as far as it is known without asking the store.
     #[must_use]
-    pub fn session_of(&self, runner: &stratavore_core::runner::Runner) -> Option<String> {
-        let links = self.inner.links();
-        let live = links
-            .get(&runner.id)
-            .and_then(|link| link.watch().session.clone());
-        live.or_else(|| runner.launch.session.clone())
+    pub fn session_of(&self, runner: &Runner) -> Option<String> {
+        self.inner.session_of(runner)
     }
 
     /// Returns the runner that holds a session now.
     ///
     /// # Errors
     /// As [`stratavore_store::Store::runners`].
-    pub async fn holder(
-        &self,
-        session: &str,
-    ) -> Result<Option<stratavore_core::runner::Runner>, StoreError> {
+    pub async fn holder(&self, session: &str) -> Result<Option<Runner>, StoreError> {
+        self.inner.holder(session).await
+    }
+}
+
+impl Inner {
+    fn session_of(&self, runner: &Runner) -> Option<String> {
+        let links = self.links();
+        let live = links
+            .get(&runner.id)
+            .and_then(|link| link.watch().session().map(str::to_owned));
+        live.or_else(|| runner.launch.session.clone())
+    }
+
+    pub(crate) async fn holder(&self, session: &str) -> Result<Option<Runner>, StoreError> {
         let active = self.active_here().await?;
         Ok(active
             .into_iter()

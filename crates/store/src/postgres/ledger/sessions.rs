@@ -3,10 +3,11 @@
 use sqlx::PgConnection;
 use stratavore_core::session::{Passage, Session};
 use stratavore_core::usage::{Entry, NanoUsd};
+use uuid::Uuid;
 
 use super::{Ledger, Node, Scope};
 use crate::Digest;
-use crate::knowledge::row::{Known, columns, kept, ordered, said};
+use crate::knowledge::row::{Known, Placed, columns, kept, ordered, said};
 use crate::knowledge::words::{cleaned, lexemes};
 use crate::moment::Moment;
 use crate::postgres::sql::{session as sql, usage};
@@ -46,20 +47,29 @@ impl Ledger<'_> {
             .bind(cleaned(reading.memory))
             .fetch_one(&mut *transaction)
             .await?;
+        let program = cleaned(digest.session.key.program.clone());
+        let placed = put(&mut transaction, digest.session).await?;
+        say(&mut transaction, placed.number, transcript, digest.passages).await?;
+        let runner = digest.runner.map(|id| id.as_uuid());
+        let held: Option<Uuid> = sqlx::query_scalar(usage::PROJECT_OF)
+            .bind(runner)
+            .fetch_optional(&mut *transaction)
+            .await?;
         let used = Used {
-            program: cleaned(digest.session.key.program.clone()),
-            project: digest.session.project.map(|id| id.as_uuid()),
-            runner: digest.runner.map(|id| id.as_uuid()),
+            program,
+            project: held.or(placed.project_id),
+            runner,
         };
-        let session = put(&mut transaction, digest.session).await?;
-        say(&mut transaction, session, transcript, digest.passages).await?;
         let new = used.keep(&mut transaction, here, digest.entries).await?;
         transaction.commit().await?;
         Ok(new)
     }
 
     pub(in crate::postgres) async fn put_session(&mut self, session: Session) -> Outcome<()> {
-        put(self.connection, session).await.map(drop)
+        let mut transaction = self.begin(&[]).await?;
+        put(&mut transaction, session).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     pub(in crate::postgres) async fn transcripts_gone(
@@ -102,14 +112,21 @@ impl Ledger<'_> {
     }
 }
 
-/// Keeps a session and returns its number.
-async fn put(connection: &mut PgConnection, session: Session) -> Outcome<i64> {
+/// Keeps a session, and gives what was used in it to whom it belongs now.
+async fn put(connection: &mut PgConnection, session: Session) -> Outcome<Placed> {
     let session = kept(session);
     let (archive, sum) = session.archive.unzip();
-    Ok(sqlx::query_scalar(sql::PUT)
-        .bind(session.key.node.to_string())
-        .bind(session.key.program)
-        .bind(session.key.id)
+    let key = session.key;
+    let before: Option<Placed> = sqlx::query_as(sql::PLACE)
+        .bind(key.node.as_str())
+        .bind(&key.program)
+        .bind(&key.id)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let placed: Placed = sqlx::query_as(sql::PUT)
+        .bind(key.node.as_str())
+        .bind(&key.program)
+        .bind(&key.id)
         .bind(session.project.map(|id| id.as_uuid()))
         .bind(session.cwd)
         .bind(session.title)
@@ -123,8 +140,24 @@ async fn put(connection: &mut PgConnection, session: Session) -> Outcome<i64> {
         .bind(session.program_cost.map(|cost| signed(cost.0)))
         .bind(archive)
         .bind(sum)
-        .fetch_one(connection)
-        .await?)
+        .fetch_one(&mut *connection)
+        .await?;
+    if before.as_ref() != Some(&placed) {
+        let owners = [
+            (usage::CLAIM, placed.runner_id),
+            (usage::MOVE, placed.project_id),
+        ];
+        for (statement, owner) in owners {
+            sqlx::query(statement)
+                .bind(key.node.as_str())
+                .bind(&key.program)
+                .bind(&key.id)
+                .bind(owner)
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    Ok(placed)
 }
 
 /// Keeps passages of a transcript.
@@ -163,8 +196,8 @@ pub(in crate::postgres) async fn say(
 /// Whose usage it is.
 struct Used {
     program: String,
-    project: Option<uuid::Uuid>,
-    runner: Option<uuid::Uuid>,
+    project: Option<Uuid>,
+    runner: Option<Uuid>,
 }
 
 impl Used {

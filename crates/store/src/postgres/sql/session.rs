@@ -9,11 +9,14 @@ macro_rules! session_columns {
 }
 
 statements! {
-    /// What is absent stays as it was.
+    PLACE = "SELECT number, project_id, runner_id FROM sessions WHERE node = $1 AND program = $2 AND id = $3";
+    /// What is absent stays as it was. A runner's session is its project's, wherever its directory is.
     PUT = "INSERT INTO sessions AS s (node, program, id, project_id, cwd, title, model, began_at, updated_at, requests, \
            parent, runner_id, transcript, program_cost, archive, archive_sha256) \
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
-           ON CONFLICT (node, program, id) DO UPDATE SET project_id = coalesce(excluded.project_id, s.project_id), \
+           ON CONFLICT (node, program, id) DO UPDATE SET project_id = CASE \
+           WHEN excluded.runner_id IS NULL AND s.runner_id IS NOT NULL THEN coalesce(s.project_id, excluded.project_id) \
+           ELSE coalesce(excluded.project_id, s.project_id) END, \
            cwd = coalesce(nullif(excluded.cwd, ''), s.cwd), title = coalesce(excluded.title, s.title), \
            model = coalesce(excluded.model, s.model), began_at = least(excluded.began_at, s.began_at), \
            updated_at = greatest(excluded.updated_at, s.updated_at), requests = greatest(excluded.requests, s.requests), \
@@ -21,7 +24,7 @@ statements! {
            transcript = coalesce(excluded.transcript, s.transcript), \
            program_cost = coalesce(excluded.program_cost, s.program_cost), \
            archive = coalesce(excluded.archive, s.archive), \
-           archive_sha256 = coalesce(excluded.archive_sha256, s.archive_sha256) RETURNING number";
+           archive_sha256 = coalesce(excluded.archive_sha256, s.archive_sha256) RETURNING number, project_id, runner_id";
     GET = concat!("SELECT ", session_columns!(), " FROM sessions s WHERE s.node = $1 AND s.program = $2 AND s.id = $3");
     /// A limit of null is none.
     LIST = concat!(

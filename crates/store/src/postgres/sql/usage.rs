@@ -73,7 +73,7 @@ statements! {
     BY_SESSION = grouped!("u.session", "", " GROUP BY u.session");
     BY_RUNNER = grouped!("u.runner_id::text", "", " GROUP BY u.runner_id");
 
-    /// One that is known stays as it was.
+    /// Of one that is known the most counts.
     USE = "INSERT INTO token_usage (program, node, project_id, runner_id, message, session, model, at, input, output, \
            cache_write_5m, cache_write_1h, cache_read, cost_nanos) \
            SELECT $1, $2, $3, $4, e.message, e.session, e.model, e.at, e.input, e.output, e.cache_write_5m, \
@@ -81,7 +81,19 @@ statements! {
            FROM UNNEST($5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::bigint[], $10::bigint[], $11::bigint[], \
            $12::bigint[], $13::bigint[], $14::bigint[]) WITH ORDINALITY \
            AS e (message, session, model, at, input, output, cache_write_5m, cache_write_1h, cache_read, cost_nanos, n) \
-           ORDER BY e.n ON CONFLICT (program, message) DO NOTHING";
+           ORDER BY e.n ON CONFLICT (program, message) DO UPDATE SET model = excluded.model, \
+           input = excluded.input, output = excluded.output, cache_write_5m = excluded.cache_write_5m, \
+           cache_write_1h = excluded.cache_write_1h, cache_read = excluded.cache_read, cost_nanos = excluded.cost_nanos \
+           WHERE excluded.input + excluded.output + excluded.cache_write_5m + excluded.cache_write_1h + excluded.cache_read \
+           > token_usage.input + token_usage.output + token_usage.cache_write_5m + token_usage.cache_write_1h + token_usage.cache_read";
+    /// What was used in a session since a runner came, before it was known who holds it.
+    CLAIM = "UPDATE token_usage SET runner_id = $4, project_id = (SELECT project_id FROM runners WHERE id = $4) \
+             WHERE node = $1 AND program = $2 AND session = $3 AND runner_id IS NULL \
+             AND at >= (SELECT created_at FROM runners WHERE id = $4)";
+    /// What was used outside of Stratavore belongs where its session does.
+    MOVE = "UPDATE token_usage SET project_id = $4 WHERE $4::uuid IS NOT NULL AND node = $1 AND program = $2 AND session = $3 \
+            AND runner_id IS NULL AND project_id IS DISTINCT FROM $4";
+    PROJECT_OF = "SELECT project_id FROM runners WHERE id = $1";
     MODELS = "SELECT DISTINCT model FROM token_usage ORDER BY model";
     PRICE = concat!(
         "UPDATE token_usage SET cost_nanos = ", cost!(), " WHERE model = $1 AND cost_nanos IS DISTINCT FROM ", cost!()

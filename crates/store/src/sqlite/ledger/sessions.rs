@@ -1,13 +1,13 @@
 //! Sessions: keeping what was read of their transcripts.
 
 use serde_json::{Value, json};
-use stratavore_core::ids::{ProjectId, RunnerId};
 use stratavore_core::session::{Passage, Session};
 use stratavore_core::usage::{Entry, NanoUsd};
+use uuid::Uuid;
 
 use super::{Ledger, Outcome};
 use crate::Digest;
-use crate::knowledge::row::{Known, columns, kept, ordered, said};
+use crate::knowledge::row::{Known, Placed, columns, kept, ordered, said};
 use crate::row::{json as text, signed};
 use crate::sqlite::sql::{session as sql, usage};
 
@@ -40,21 +40,33 @@ impl Ledger {
             .bind(&reading.memory)
             .fetch_one(&mut self.connection)
             .await?;
-        let (project, program) = (digest.session.project, digest.session.key.program.clone());
-        let session = self.put_session(digest.session).await?;
-        self.say(session, transcript, digest.passages).await?;
-        self.use_tokens(&program, project, digest.runner, digest.entries)
+        let program = digest.session.key.program.clone();
+        let placed = self.put_session(digest.session).await?;
+        self.say(placed.number, transcript, digest.passages).await?;
+        let runner = digest.runner.map(|id| id.as_uuid());
+        let held: Option<Uuid> = sqlx::query_scalar(usage::PROJECT_OF)
+            .bind(runner)
+            .fetch_optional(&mut self.connection)
+            .await?;
+        self.use_tokens(&program, held.or(placed.project_id), runner, digest.entries)
             .await
     }
 
-    /// Keeps a session and returns its number.
-    pub(in crate::sqlite) async fn put_session(&mut self, session: Session) -> Outcome<i64> {
+    /// Keeps a session, and gives what was used in it to whom it belongs now.
+    pub(in crate::sqlite) async fn put_session(&mut self, session: Session) -> Outcome<Placed> {
         let session = kept(session);
         let (archive, sum) = session.archive.unzip();
-        Ok(sqlx::query_scalar(sql::PUT)
-            .bind(session.key.node.as_str())
-            .bind(session.key.program)
-            .bind(session.key.id)
+        let key = session.key;
+        let before: Option<Placed> = sqlx::query_as(sql::PLACE)
+            .bind(key.node.as_str())
+            .bind(&key.program)
+            .bind(&key.id)
+            .fetch_optional(&mut self.connection)
+            .await?;
+        let placed: Placed = sqlx::query_as(sql::PUT)
+            .bind(key.node.as_str())
+            .bind(&key.program)
+            .bind(&key.id)
             .bind(session.project.map(|id| id.as_uuid()))
             .bind(session.cwd)
             .bind(session.title)
@@ -69,7 +81,23 @@ impl Ledger {
             .bind(archive)
             .bind(sum)
             .fetch_one(&mut self.connection)
-            .await?)
+            .await?;
+        if before.as_ref() != Some(&placed) {
+            let owners = [
+                (usage::CLAIM, placed.runner_id),
+                (usage::MOVE, placed.project_id),
+            ];
+            for (statement, owner) in owners {
+                sqlx::query(statement)
+                    .bind(key.node.as_str())
+                    .bind(&key.program)
+                    .bind(&key.id)
+                    .bind(owner)
+                    .execute(&mut self.connection)
+                    .await?;
+            }
+        }
+        Ok(placed)
     }
 
     async fn say(&mut self, session: i64, transcript: i64, passages: Vec<Passage>) -> Outcome<()> {
@@ -109,8 +137,8 @@ impl Ledger {
     async fn use_tokens(
         &mut self,
         program: &str,
-        project: Option<ProjectId>,
-        runner: Option<RunnerId>,
+        project: Option<Uuid>,
+        runner: Option<Uuid>,
         entries: Vec<(Entry, Option<NanoUsd>)>,
     ) -> Outcome<u64> {
         let mut new = 0;
@@ -120,8 +148,8 @@ impl Ledger {
                 .bind(text("usage", &rows)?)
                 .bind(program)
                 .bind(self.instance.as_str())
-                .bind(project.map(|id| id.as_uuid()))
-                .bind(runner.map(|id| id.as_uuid()))
+                .bind(project)
+                .bind(runner)
                 .execute(&mut self.connection)
                 .await?;
             new += inserted.rows_affected();

@@ -93,12 +93,24 @@ pub(in crate::sqlite) const GROUPED: [[&str; 4]; 6] = [
 ];
 
 statements! {
-    /// One row for each message in a JSON array of `[message, session, model, at, five kinds of tokens, cost]`. One that is
-    /// known stays as it was.
+    /// One row for each message in a JSON array of `[message, session, model, at, five kinds of tokens, cost]`. Of one
+    /// that is known the most counts.
     USE = "INSERT INTO token_usage (program, node, project_id, runner_id, message, session, model, at, input, output, \
            cache_write_5m, cache_write_1h, cache_read, cost_nanos) SELECT ?2, ?3, ?4, ?5, value ->> 0, value ->> 1, \
            value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9 \
-           FROM json_each(?1) WHERE true ON CONFLICT (program, message) DO NOTHING";
+           FROM json_each(?1) WHERE true ON CONFLICT (program, message) DO UPDATE SET model = excluded.model, \
+           input = excluded.input, output = excluded.output, cache_write_5m = excluded.cache_write_5m, \
+           cache_write_1h = excluded.cache_write_1h, cache_read = excluded.cache_read, cost_nanos = excluded.cost_nanos \
+           WHERE excluded.input + excluded.output + excluded.cache_write_5m + excluded.cache_write_1h + excluded.cache_read \
+           > token_usage.input + token_usage.output + token_usage.cache_write_5m + token_usage.cache_write_1h + token_usage.cache_read";
+    /// What was used in a session since a runner came, before it was known who holds it.
+    CLAIM = "UPDATE token_usage SET runner_id = ?4, project_id = (SELECT project_id FROM runners WHERE id = ?4) \
+             WHERE node = ?1 AND program = ?2 AND session = ?3 AND runner_id IS NULL \
+             AND at >= (SELECT created_at FROM runners WHERE id = ?4)";
+    /// What was used outside of Stratavore belongs where its session does.
+    MOVE = "UPDATE token_usage SET project_id = ?4 WHERE ?4 IS NOT NULL AND node = ?1 AND program = ?2 AND session = ?3 \
+            AND runner_id IS NULL AND project_id IS NOT ?4";
+    PROJECT_OF = "SELECT project_id FROM runners WHERE id = ?1";
     MODELS = "SELECT DISTINCT model FROM token_usage";
     PRICE = concat!(
         "UPDATE token_usage SET cost_nanos = ", cost!(), " WHERE model = ?1 AND cost_nanos IS NOT ", cost!()
