@@ -373,6 +373,7 @@ impl Inner {
         tokio::select! {
             outcome = self.pass_on(remote) => outcome,
             outcome = self.keep_learning(remote, after) => outcome,
+            gone = gone(remote) => Err(gone),
         }
     }
 
@@ -478,6 +479,26 @@ macro_rules! known {
             answer => answer,
         }
     };
+}
+
+/// Returns why the database went away, as soon as its own connection finds out: though nobody asks it for anything.
+async fn gone(remote: &dyn Store) -> StoreError {
+    let mut availability = remote.availability();
+    // It may be the last to find out that the database is back.
+    let back = availability.wait_for(|known| *known == Availability::Here);
+    if back.await.is_err() {
+        return StoreError::Closed;
+    }
+    match availability
+        .wait_for(|known| *known != Availability::Here)
+        .await
+        .as_deref()
+    {
+        Ok(Availability::Away { reason, .. }) => StoreError::Away {
+            reason: reason.clone(),
+        },
+        _ => StoreError::Closed,
+    }
 }
 
 #[async_trait]
