@@ -87,6 +87,7 @@ impl Desktop {
     pub fn new(
         autostart: Autostart,
         emulator: Emulator,
+        pause: Pause,
         surroundings: Arc<dyn Surroundings>,
     ) -> Self {
         Self {
@@ -98,7 +99,7 @@ impl Desktop {
             emulator,
             presence: watch::Sender::new(None),
             lock: ScreenLock::default(),
-            pause: Pause::default(),
+            pause,
             mailbox: Mailbox::default(),
             shown: Mutex::default(),
             surroundings,
@@ -209,17 +210,11 @@ impl Desktop {
     ///
     /// # Errors
     /// The screen is locked; or what the host said: it was answered, or something else is asked by now.
-    pub async fn decide(&self, runner: &str, ask: &str, allow: bool) -> Result<(), Failure> {
+    pub async fn decide(&self, answer: v1::DecideRequest) -> Result<(), Failure> {
         if let Some(obstacle) = self.lock.obstacle().await {
             return Err(Failure::new(Code::Conflict, obstacle)
                 .hint("unlock it, and answer in the tray or in the runner's terminal"));
         }
-        let answer = v1::DecideRequest {
-            runner: runner.to_owned(),
-            ask: ask.to_owned(),
-            allow,
-            reason: None,
-        };
         self.slot.api().await?.decide(answer).await
     }
 

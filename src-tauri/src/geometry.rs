@@ -1,9 +1,11 @@
 //! The window's size and place, remembered per data directory.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::memory;
 
 /// Below this the window cannot be used.
 pub const SMALLEST: (f64, f64) = (480.0, 320.0);
@@ -52,10 +54,8 @@ impl Geometry {
     /// Reads what was remembered; the default when nothing usable was.
     #[must_use]
     pub fn load(path: &Path) -> Self {
-        let read = std::fs::read(path)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Self>(&text).ok());
-        read.filter(|geometry| geometry.width.is_finite() && geometry.height.is_finite())
+        memory::load::<Self>(path)
+            .filter(|geometry| geometry.width.is_finite() && geometry.height.is_finite())
             .unwrap_or_default()
     }
 
@@ -64,10 +64,7 @@ impl Geometry {
     /// # Errors
     /// The file could not be written.
     pub fn store(&self, path: &Path) -> io::Result<()> {
-        let mut aside = PathBuf::from(path);
-        aside.set_extension("new");
-        std::fs::write(&aside, serde_json::to_vec(self)?)?;
-        std::fs::rename(aside, path)
+        memory::store(path, self)
     }
 
     /// Fits it to the screens there are now: one may have been unplugged.

@@ -33,6 +33,7 @@ pub mod geometry;
 pub mod hosting;
 pub mod lock;
 pub mod mailbox;
+mod memory;
 pub mod notifications;
 pub mod open_terminal;
 pub mod presence;

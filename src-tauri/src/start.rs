@@ -129,6 +129,7 @@ fn build(parts: Parts, stop: &CancellationToken) -> anyhow::Result<App> {
             let desktop = Arc::new(Desktop::new(
                 parts.autostart.clone(),
                 parts.emulator.clone(),
+                notifications::Pause::remembered(parts.places.data_dir.join("pause.json")),
                 Arc::new(shell),
             ));
             app.manage(desktop.clone());

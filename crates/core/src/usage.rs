@@ -91,7 +91,7 @@ pub struct Entry {
     pub tokens: Tokens,
 }
 
-/// What a million tokens of each kind cost, in billionths of a US dollar for one.
+/// What a token of each kind costs, in billionths of a US dollar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
     /// Input.
@@ -107,18 +107,52 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Returns what tokens cost.
+    const fn cost(&self, tokens: &Tokens) -> u64 {
+        tokens
+            .input
+            .saturating_mul(self.input)
+            .saturating_add(tokens.output.saturating_mul(self.output))
+            .saturating_add(tokens.cache_write_5m.saturating_mul(self.cache_write_5m))
+            .saturating_add(tokens.cache_write_1h.saturating_mul(self.cache_write_1h))
+            .saturating_add(tokens.cache_read.saturating_mul(self.cache_read))
+    }
+}
+
+/// Of so many tokens of a kind in one message the rest may have a rate of its own, as LiteLLM's tables have it and ccusage counts it.
+pub const STEP: u64 = 200_000;
+
+/// What a model costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// For the first [`STEP`] tokens of a kind in a message.
+    pub base: Rates,
+    /// For the rest.
+    pub above: Rates,
+}
+
+impl Price {
+    /// Returns a price that is the same for every token.
     #[must_use]
-    pub const fn cost(&self, tokens: &Tokens) -> NanoUsd {
-        NanoUsd(
-            tokens
-                .input
-                .saturating_mul(self.input)
-                .saturating_add(tokens.output.saturating_mul(self.output))
-                .saturating_add(tokens.cache_write_5m.saturating_mul(self.cache_write_5m))
-                .saturating_add(tokens.cache_write_1h.saturating_mul(self.cache_write_1h))
-                .saturating_add(tokens.cache_read.saturating_mul(self.cache_read)),
-        )
+    pub const fn flat(rates: Rates) -> Self {
+        Self {
+            base: rates,
+            above: rates,
+        }
+    }
+
+    /// Returns what the tokens of one message cost.
+    #[must_use]
+    pub fn cost(&self, tokens: &Tokens) -> NanoUsd {
+        let part = |of: fn(u64) -> u64| Tokens {
+            input: of(tokens.input),
+            output: of(tokens.output),
+            cache_write_5m: of(tokens.cache_write_5m),
+            cache_write_1h: of(tokens.cache_write_1h),
+            cache_read: of(tokens.cache_read),
+        };
+        let first = self.base.cost(&part(|count| count.min(STEP)));
+        let rest = self.above.cost(&part(|count| count.saturating_sub(STEP)));
+        NanoUsd(first.saturating_add(rest))
     }
 }
 
@@ -129,8 +163,8 @@ pub struct Prices {
     pub date: chrono::NaiveDate,
     /// Where it is from: `built in`, or a file.
     pub source: String,
-    /// Rates by model.
-    pub models: BTreeMap<String, Rates>,
+    /// By model.
+    pub models: BTreeMap<String, Price>,
 }
 
 /// What is wrong with a table of prices.
@@ -162,6 +196,24 @@ struct Dollars {
     cache_write_5m: Option<f64>,
     cache_write_1h: Option<f64>,
     cache_read: Option<f64>,
+    above_200k: Option<Box<Dollars>>,
+}
+
+impl Dollars {
+    /// Returns the rates, or the kind whose rate is none.
+    fn rates(&self) -> Result<Rates, (&'static str, f64)> {
+        let rate = |kind, given: Option<f64>, usual: f64| {
+            let dollars = given.unwrap_or(self.input * usual);
+            nanos(dollars).ok_or((kind, dollars))
+        };
+        Ok(Rates {
+            input: rate("input", Some(self.input), 1.0)?,
+            output: rate("output", Some(self.output), 1.0)?,
+            cache_write_5m: rate("cache_write_5m", self.cache_write_5m, 1.25)?,
+            cache_write_1h: rate("cache_write_1h", self.cache_write_1h, 2.0)?,
+            cache_read: rate("cache_read", self.cache_read, 0.1)?,
+        })
+    }
 }
 
 impl Prices {
@@ -177,7 +229,8 @@ impl Prices {
 
     /// Reads a table, in TOML: `date = "2026-11-01"`, and for each model `[models."NAME"]` with dollars for a million tokens:
     /// `input`, `output`, `cache_write_5m`, `cache_write_1h`, `cache_read`. What is not given of the cache costs what the
-    /// provider's usual multiples of `input` make it: 1.25, 2, and 0.1.
+    /// provider's usual multiples of `input` make it: 1.25, 2, and 0.1. `[models."NAME".above_200k]`, of the same form, is for what
+    /// a message has of a kind above 200,000 tokens.
     ///
     /// # Errors
     /// [`BadPrices`] for what is no such table, or has a price that is negative or no number.
@@ -195,30 +248,16 @@ impl Prices {
         })?;
         let mut models = BTreeMap::new();
         for (model, dollars) in table.models {
-            let rate = |kind: &str, dollars: f64| {
-                nanos(dollars).ok_or_else(|| {
+            let rates = |dollars: &Dollars| {
+                dollars.rates().map_err(|(kind, dollars)| {
                     bad(format!(
                         "{model}: {kind} is {dollars}, but must be dollars for a million tokens, from 0 to 1000000"
                     ))
                 })
             };
-            let rates = Rates {
-                input: rate("input", dollars.input)?,
-                output: rate("output", dollars.output)?,
-                cache_write_5m: rate(
-                    "cache_write_5m",
-                    dollars.cache_write_5m.unwrap_or(dollars.input * 1.25),
-                )?,
-                cache_write_1h: rate(
-                    "cache_write_1h",
-                    dollars.cache_write_1h.unwrap_or(dollars.input * 2.0),
-                )?,
-                cache_read: rate(
-                    "cache_read",
-                    dollars.cache_read.unwrap_or(dollars.input * 0.1),
-                )?,
-            };
-            models.insert(model, rates);
+            let base = rates(&dollars)?;
+            let above = dollars.above_200k.as_deref().map_or(Ok(base), rates)?;
+            models.insert(model, Price { base, above });
         }
         Ok(Self {
             date,
@@ -230,7 +269,7 @@ impl Prices {
     /// Returns what a model costs: by its name, else by its name without the date that ends it. Nothing for a model that the
     /// table lacks: what it costs is unknown, not zero.
     #[must_use]
-    pub fn rates(&self, model: &str) -> Option<&Rates> {
+    pub fn price(&self, model: &str) -> Option<&Price> {
         self.models.get(model).or_else(|| {
             let (family, date) = model.rsplit_once('-')?;
             let dated = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());

@@ -94,8 +94,8 @@ fn by_session(ledger: &BTreeMap<String, Entry>) -> BTreeMap<String, (Tokens, Nan
     for entry in ledger.values() {
         let (tokens, cost) = sums.entry(entry.session.clone()).or_default();
         *tokens += entry.tokens;
-        if let Some(rates) = prices.rates(&entry.model) {
-            cost.0 += rates.cost(&entry.tokens).0;
+        if let Some(price) = prices.price(&entry.model) {
+            cost.0 += price.cost(&entry.tokens).0;
         }
     }
     sums
@@ -201,15 +201,18 @@ fn every_price_of_claude_is_theirs() {
     models.push("claude-sonnet-4-5-20250929".to_owned());
     models.push("a-model-without-a-price".to_owned());
     for model in models {
-        for speed in ["standard", "fast"] {
+        // What is above 200,000 of a kind has a price of its own with some.
+        for (speed, more) in [("standard", 0), ("standard", 250_000), ("fast", 0)] {
             if speed == "fast" && !prices.models.contains_key(&format!("{model}-fast")) {
                 continue;
             }
             number += 1;
             let usage = json!({
-                "input_tokens": 101, "output_tokens": 203, "cache_read_input_tokens": 30_007,
-                "cache_creation_input_tokens": 12_000 + number,
-                "cache_creation": { "ephemeral_5m_input_tokens": 7_000, "ephemeral_1h_input_tokens": 5_000 + number },
+                "input_tokens": 101 + more, "output_tokens": 203 + more, "cache_read_input_tokens": 30_007 + more,
+                "cache_creation_input_tokens": 12_000 + number + 2 * more,
+                "cache_creation": {
+                    "ephemeral_5m_input_tokens": 7_000 + more, "ephemeral_1h_input_tokens": 5_000 + number + more,
+                },
                 "speed": speed,
             });
             let session = uuid::Uuid::from_u128(number).to_string();

@@ -154,5 +154,5 @@ pub(super) async fn answer_interrupted(desktop: Shared<'_>, start: bool) -> Repl
 /// Gives or refuses the permission that a runner waits for.
 #[tauri::command]
 pub(super) async fn decide(desktop: Shared<'_>, request: v1::DecideRequest) -> Reply<()> {
-    desktop.slot.api().await?.decide(request).await
+    desktop.decide(request).await
 }

@@ -251,9 +251,15 @@ impl<'a> Teller<'a> {
                 match (key.as_str(), &shown.runner, &shown.ask) {
                     (ALLOW | DENY, Some(runner), Some(ask)) if shown.card.offers(&key) => {
                         let (desktop, allow) = (self.desktop.clone(), key == ALLOW);
-                        let (runner, ask) = (runner.clone(), ask.clone());
+                        let runner = runner.clone();
+                        let answer = v1::DecideRequest {
+                            runner: runner.clone(),
+                            ask: ask.clone(),
+                            allow,
+                            reason: None,
+                        };
                         self.answers.push(Box::pin(async move {
-                            let outcome = desktop.decide(&runner, &ask, allow).await;
+                            let outcome = desktop.decide(answer).await;
                             Answered {
                                 runner,
                                 allow,

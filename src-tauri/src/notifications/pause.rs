@@ -1,8 +1,13 @@
 //! A time in which nothing is notified, because a person wants quiet.
 
+use std::path::PathBuf;
+
 use chrono::{Days, TimeZone};
 use stratavore_core::clock::Timestamp;
 use tokio::sync::watch;
+use tracing::warn;
+
+use crate::memory;
 
 /// When "tomorrow" begins: not at midnight, when a person may still be up.
 const MORNING: u32 = 8;
@@ -52,32 +57,43 @@ impl Length {
     }
 }
 
-/// Until when nothing is notified. What is owed meanwhile is left with the host, and told afterwards.
+/// Until when nothing is notified, remembered when the desktop ends. What is owed meanwhile is left with the host, and told
+/// afterwards.
 #[derive(Debug)]
-pub struct Pause(watch::Sender<Option<Timestamp>>);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(watch::Sender::new(None))
-    }
+pub struct Pause {
+    until: watch::Sender<Option<Timestamp>>,
+    memory: PathBuf,
 }
 
 impl Pause {
+    /// Goes on with the pause that is remembered in this file, if one is.
+    #[must_use]
+    pub fn remembered(memory: PathBuf) -> Self {
+        let until = memory::load::<Option<Timestamp>>(&memory).flatten();
+        Self {
+            until: watch::Sender::new(until),
+            memory,
+        }
+    }
+
     /// Pauses until a moment, or no longer.
     pub fn set(&self, until: Option<Timestamp>) {
-        self.0.send_replace(until);
+        self.until.send_replace(until);
+        if let Err(error) = memory::store(&self.memory, &until) {
+            warn!(path = %self.memory.display(), %error, "cannot remember that notifications are paused");
+        }
     }
 
     /// Tells when it ends, if it has not.
     #[must_use]
     pub fn until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.0.borrow().filter(|until| *until > now)
+        self.until.borrow().filter(|until| *until > now)
     }
 
     /// Follows what is set.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Option<Timestamp>> {
-        self.0.subscribe()
+        self.until.subscribe()
     }
 }
 
@@ -109,14 +125,23 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_over_at_its_end() {
-        let pause = Pause::default();
+    fn a_pause_is_over_at_its_end_and_not_before_though_the_desktop_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = directory.path().join("pause.json");
+        let pause = Pause::remembered(memory.clone());
         let end = at("2026-03-01T22:30:00Z");
         assert_eq!(pause.until(end), None);
         pause.set(Some(end));
         assert_eq!(pause.until(at("2026-03-01T22:29:59Z")), Some(end));
         assert_eq!(pause.until(end), None);
+        let next = Pause::remembered(memory.clone());
+        assert_eq!(next.until(at("2026-03-01T22:29:59Z")), Some(end));
+        std::fs::write(&memory, "soon").unwrap();
+        let lost = Pause::remembered(memory.clone());
+        assert_eq!(lost.until(at("2026-03-01T22:29:59Z")), None);
         pause.set(None);
+        let none = Pause::remembered(memory);
+        assert_eq!(none.until(at("2026-03-01T22:29:59Z")), None);
         assert_eq!(pause.until(at("2026-03-01T22:29:59Z")), None);
     }
 }

@@ -24,6 +24,16 @@ pub async fn act(desktop: &Desktop, action: Action, clock: &dyn Clock) {
     }
 }
 
+/// Answers what a runner asks for, without a reason: a menu has no place to write one.
+fn answer(runner: String, ask: String, allow: bool) -> v1::DecideRequest {
+    v1::DecideRequest {
+        runner,
+        ask,
+        allow,
+        reason: None,
+    }
+}
+
 async fn attempt(desktop: &Desktop, action: Action, clock: &dyn Clock) -> Result<(), Failure> {
     let in_project = |project: String| v1::LaunchRequest {
         project,
@@ -32,8 +42,8 @@ async fn attempt(desktop: &Desktop, action: Action, clock: &dyn Clock) -> Result
     match action {
         Action::Attach(runner) => desktop.show(Some(Letter::Attach(runner)), None),
         Action::OpenInTerminal(runner) => desktop.emulator.open(&runner).await?,
-        Action::Allow { runner, ask } => desktop.decide(&runner, &ask, true).await?,
-        Action::Deny { runner, ask } => desktop.decide(&runner, &ask, false).await?,
+        Action::Allow { runner, ask } => desktop.decide(answer(runner, ask, true)).await?,
+        Action::Deny { runner, ask } => desktop.decide(answer(runner, ask, false)).await?,
         Action::Open => desktop.show(None, None),
         Action::LaunchInWindow(project) => desktop.show(Some(Letter::Launch(project)), None),
         Action::PauseNotifications(length) => {

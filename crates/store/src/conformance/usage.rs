@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stratavore_core::ids::{ProjectId, RunnerId};
 use stratavore_core::session::Session;
-use stratavore_core::usage::{Entry, NanoUsd, Prices, Rates, Tokens};
+use stratavore_core::usage::{Entry, NanoUsd, Price, Prices, Rates, STEP, Tokens};
 
 use super::reading::{at, entry};
 use super::world::World;
@@ -363,14 +363,18 @@ fn prices(models: &[(&str, u64)]) -> Prices {
         output: rate * 5,
         cache_write_5m: rate + 1,
         cache_write_1h: rate + 2,
-        cache_read: 0,
+        cache_read: rate + 3,
+    };
+    let price = |rate| Price {
+        base: rates(rate),
+        above: rates(rate * 2),
     };
     Prices {
         date: chrono::NaiveDate::MIN,
         source: "here".into(),
         models: models
             .iter()
-            .map(|(model, rate)| ((*model).to_owned(), rates(*rate)))
+            .map(|(model, rate)| ((*model).to_owned(), price(*rate)))
             .collect::<BTreeMap<_, _>>(),
     }
 }
@@ -382,7 +386,8 @@ pub async fn new_prices_change_what_differs_and_tell_how_many(store: Arc<dyn Sto
         output: 20,
         cache_write_5m: 30,
         cache_write_1h: 40,
-        cache_read: 50,
+        // Of which ten cost what is above the step.
+        cache_read: STEP + 10,
     };
     let used = |message: &str, model: &str| {
         let mut entry = entry(message, 0);
@@ -405,7 +410,10 @@ pub async fn new_prices_change_what_differs_and_tell_how_many(store: Arc<dyn Sto
     let each = table.models["opus"].cost(&tokens).0;
     assert_eq!(world.store.reprice(table.clone()).await.unwrap(), 3);
     let row = total(&world).await;
-    assert_eq!((row.cost, row.unpriced), (NanoUsd(3 * each), 150));
+    assert_eq!(
+        (row.cost, row.unpriced),
+        (NanoUsd(3 * each), tokens.total())
+    );
     assert_eq!(world.store.reprice(table).await.unwrap(), 0, "none differs");
     let dated = prices(&[("opus", 100), ("opus-20260101", 1)]);
     let other = dated.models["opus-20260101"].cost(&tokens).0;
@@ -414,5 +422,5 @@ pub async fn new_prices_change_what_differs_and_tell_how_many(store: Arc<dyn Sto
     let none = prices(&[]);
     assert_eq!(world.store.reprice(none).await.unwrap(), 3);
     let row = total(&world).await;
-    assert_eq!((row.cost, row.unpriced), (NanoUsd(0), 600));
+    assert_eq!((row.cost, row.unpriced), (NanoUsd(0), 4 * tokens.total()));
 }

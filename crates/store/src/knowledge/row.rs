@@ -9,7 +9,7 @@ use stratavore_core::hex::hex;
 use stratavore_core::ids::{BudgetId, InstanceId, ProjectId, RunnerId};
 use stratavore_core::preset::Preset;
 use stratavore_core::session::{PASSAGE_MAX, Passage, Session, SessionKey};
-use stratavore_core::usage::{Entry, NanoUsd, Tokens};
+use stratavore_core::usage::{Entry, NanoUsd, Price, Tokens};
 use uuid::Uuid;
 
 use super::words::{cleaned, cut};
@@ -236,6 +236,26 @@ pub(crate) fn ordered(mut entries: Vec<(Entry, Option<NanoUsd>)>) -> Vec<(Entry,
     });
     entries.dedup_by(|(one, _), (two, _)| one.message == two.message);
     entries
+}
+
+/// The rates of each kind in the order of the columns: those for the first tokens, then those above.
+pub(crate) fn rates(price: &Price) -> [i64; 10] {
+    let [base, above] = [&price.base, &price.above].map(|rates| {
+        columns(&Tokens {
+            input: rates.input,
+            output: rates.output,
+            cache_write_5m: rates.cache_write_5m,
+            cache_write_1h: rates.cache_write_1h,
+            cache_read: rates.cache_read,
+        })
+    });
+    std::array::from_fn(|place| {
+        if place < 5 {
+            base[place]
+        } else {
+            above[place - 5]
+        }
+    })
 }
 
 /// The numbers of each kind, in the order of the columns.

@@ -1,16 +1,15 @@
 //! What was used.
 
 use async_trait::async_trait;
-use stratavore_core::usage::{Prices, Rates};
+use stratavore_core::usage::Prices;
 
 use super::PostgresStore;
 use super::ledger::Ledger;
 use super::sql::{session, usage as sql};
 use super::trouble::Outcome;
-use crate::knowledge::row::{GroupRow, sorted};
+use crate::knowledge::row::{GroupRow, rates, sorted};
 use crate::knowledge::words::cleaned;
 use crate::moment::Moment;
-use crate::row::signed;
 use crate::{By, Result, Usage, UsageFilter, UsageRow};
 
 #[async_trait]
@@ -57,21 +56,13 @@ impl Ledger<'_> {
             .await?;
         let mut priced = 0;
         for model in models {
-            let rates = prices.rates(&model).copied();
-            let query = match rates {
-                Some(Rates {
-                    input,
-                    output,
-                    cache_write_5m,
-                    cache_write_1h,
-                    cache_read,
-                }) => sqlx::query(sql::PRICE)
-                    .bind(model)
-                    .bind(signed(input))
-                    .bind(signed(output))
-                    .bind(signed(cache_write_5m))
-                    .bind(signed(cache_write_1h))
-                    .bind(signed(cache_read)),
+            let query = match prices.price(&model) {
+                Some(price) => {
+                    let query = sqlx::query(sql::PRICE).bind(model);
+                    rates(price)
+                        .into_iter()
+                        .fold(query, |query, rate| query.bind(rate))
+                }
                 None => sqlx::query(sql::UNPRICE).bind(model),
             };
             priced += query.execute(&mut *transaction).await?.rows_affected();

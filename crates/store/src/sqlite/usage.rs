@@ -1,14 +1,13 @@
 //! What was used.
 
 use async_trait::async_trait;
-use stratavore_core::usage::{Prices, Rates};
+use stratavore_core::usage::Prices;
 
 use super::SqliteStore;
 use super::ledger::{Ledger, Outcome};
 use super::sql::usage as sql;
 use super::writer::Class;
-use crate::knowledge::row::{GroupRow, sorted};
-use crate::row::signed;
+use crate::knowledge::row::{GroupRow, rates, sorted};
 use crate::{By, Result, Usage, UsageFilter, UsageRow};
 
 #[async_trait]
@@ -60,21 +59,13 @@ impl Ledger {
             .await?;
         let mut priced = 0;
         for model in models {
-            let rates = prices.rates(&model).copied();
-            let query = match rates {
-                Some(Rates {
-                    input,
-                    output,
-                    cache_write_5m,
-                    cache_write_1h,
-                    cache_read,
-                }) => sqlx::query(sql::PRICE)
-                    .bind(model)
-                    .bind(signed(input))
-                    .bind(signed(output))
-                    .bind(signed(cache_write_5m))
-                    .bind(signed(cache_write_1h))
-                    .bind(signed(cache_read)),
+            let query = match prices.price(&model) {
+                Some(price) => {
+                    let query = sqlx::query(sql::PRICE).bind(model);
+                    rates(price)
+                        .into_iter()
+                        .fold(query, |query, rate| query.bind(rate))
+                }
                 None => sqlx::query(sql::UNPRICE).bind(model),
             };
             priced += query.execute(self.connection()).await?.rows_affected();

@@ -405,8 +405,8 @@ impl Index {
             .into_iter()
             .map(|entry| {
                 let cost = prices
-                    .rates(&entry.model)
-                    .map(|rates| rates.cost(&entry.tokens));
+                    .price(&entry.model)
+                    .map(|price| price.cost(&entry.tokens));
                 (entry, cost)
             })
             .collect();

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use stratavore_desktop::autostart::Autostart;
 use stratavore_desktop::desktop::{Desktop, Surroundings};
 use stratavore_desktop::mailbox::Letter;
+use stratavore_desktop::notifications::Pause;
 use stratavore_desktop::open_terminal::Emulator;
 use stratavore_desktop::slot::Seat;
 use tempfile::TempDir;
@@ -75,6 +76,7 @@ impl Rig {
         let desktop = Arc::new(Desktop::new(
             Autostart::new(&env, "/bin/stratavore-desktop".as_ref()),
             Emulator::new(env, &bin.join("stratavore-desktop")),
+            Pause::remembered(home.path().join("pause.json")),
             shell.clone(),
         ));
         let host = Arc::new(FakeHost::new("first"));

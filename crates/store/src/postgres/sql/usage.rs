@@ -57,8 +57,12 @@ macro_rules! grouped {
 /// What a message costs by rates, at most the greatest number.
 macro_rules! cost {
     () => {
-        "least(input::numeric * $2 + output::numeric * $3 + cache_write_5m::numeric * $4 \
-         + cache_write_1h::numeric * $5 + cache_read::numeric * $6, 9223372036854775807)::bigint"
+        "least(least(input, 200000)::numeric * $2 + greatest(input - 200000, 0)::numeric * $7 \
+         + least(output, 200000)::numeric * $3 + greatest(output - 200000, 0)::numeric * $8 \
+         + least(cache_write_5m, 200000)::numeric * $4 + greatest(cache_write_5m - 200000, 0)::numeric * $9 \
+         + least(cache_write_1h, 200000)::numeric * $5 + greatest(cache_write_1h - 200000, 0)::numeric * $10 \
+         + least(cache_read, 200000)::numeric * $6 + greatest(cache_read - 200000, 0)::numeric * $11, \
+         9223372036854775807)::bigint"
     };
 }
 

@@ -64,7 +64,11 @@ macro_rules! by {
 /// What a message costs by rates, at most the greatest number: where integers overflow SQLite goes on with floats.
 macro_rules! cost {
     () => {
-        "CAST(input * ?2 + output * ?3 + cache_write_5m * ?4 + cache_write_1h * ?5 + cache_read * ?6 AS INTEGER)"
+        "CAST(min(input, 200000) * ?2 + max(input - 200000, 0) * ?7 \
+         + min(output, 200000) * ?3 + max(output - 200000, 0) * ?8 \
+         + min(cache_write_5m, 200000) * ?4 + max(cache_write_5m - 200000, 0) * ?9 \
+         + min(cache_write_1h, 200000) * ?5 + max(cache_write_1h - 200000, 0) * ?10 \
+         + min(cache_read, 200000) * ?6 + max(cache_read - 200000, 0) * ?11 AS INTEGER)"
     };
 }
 
