@@ -22,7 +22,7 @@ const CONFIG: &str = ".config/stratavore/stratavore.toml";
 pub(crate) struct Desk {
     // Dropped in this order: both speak on the place's bus.
     trays: TrayHost,
-    notifications: NotificationService,
+    pub(crate) notifications: NotificationService,
     pub(crate) place: Place,
     program: PathBuf,
 }

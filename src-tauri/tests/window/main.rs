@@ -2,6 +2,7 @@
 //!
 //! With `STRATAVORE_SCREENSHOTS` naming a directory, the pictures of the documentation are taken in passing.
 
+mod decision;
 mod desk;
 mod drag;
 mod figures;
