@@ -182,23 +182,32 @@ impl Publisher {
         loop {
             commits.borrow_and_update();
             let held = holding.borrow_and_update().clone();
+            let (begun, in_force) = (Instant::now(), held.is_in_force());
             let mut more = false;
-            if held.is_in_force() {
+            if in_force {
                 match self.round(&held, &mut holding, &mut resting).await {
                     Ok(full) => more = full,
                     Err(end) => return end,
                 }
-                pause.reset();
-                self.say(None);
             }
             if cancel.is_cancelled() {
                 return End::Cancelled;
             }
+            // With nothing to deliver only this tells of a sink that went away.
+            if !more && let Err(reason) = self.sink.ready().await {
+                return End::Trouble(reason);
+            }
+            if in_force {
+                pause.reset();
+                self.say(None);
+            }
             if more {
                 continue;
             }
-            let resting = resting.values().filter(|pause| !pause.is_over());
-            let rested = resting.filter_map(Pause::until).min();
+            // What a pause kept out of this round, even if the pause is over by now.
+            let left_out = |until: &Instant| *until > begun;
+            let resting = resting.values().filter_map(Pause::until);
+            let rested = resting.filter(left_out).min();
             let backstop = self
                 .terms
                 .backstop
@@ -221,6 +230,9 @@ impl Publisher {
         holding: &mut watch::Receiver<Held>,
         resting: &mut HashMap<Uuid, Pause>,
     ) -> Result<bool, End> {
+        if held.shards.is_empty() {
+            return Ok(false);
+        }
         let rows = self
             .store
             .outbox_waiting(&held.shards, self.terms.batch)

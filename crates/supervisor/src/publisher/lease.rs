@@ -28,9 +28,9 @@ impl Held {
         }
     }
 
-    /// Tells whether there is something that may be published.
+    /// Tells whether it still holds, though it may be of no shard while others have all of them.
     pub(super) fn is_in_force(&self) -> bool {
-        !self.shards.is_empty() && Instant::now() < self.until
+        Instant::now() < self.until
     }
 }
 

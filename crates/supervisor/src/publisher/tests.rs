@@ -1,16 +1,18 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use stratavore_core::clock::SystemClock;
-use stratavore_core::ids::{ProjectId, RunnerId};
+use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
 use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::quota::Limits;
 use stratavore_core::runner::Input;
+use stratavore_store::postgres::{self, PostgresStore};
 use stratavore_store::sqlite::{Options, SqliteStore};
 use stratavore_store::{NewProject, NewRunner, OutboxRow, Position};
+use stratavore_testkit::postgres::Database;
 use tokio::time::Instant;
 
 use super::settle::Settled;
@@ -27,12 +29,17 @@ struct Choosy {
     asked: AtomicU32,
     /// Takes nothing so often before it takes anything.
     away: AtomicU32,
+    /// Is not there.
+    gone: AtomicBool,
 }
 
 #[async_trait]
 impl Sink for Choosy {
     async fn ready(&self) -> Result<(), String> {
-        Ok(())
+        match self.gone.load(Ordering::Relaxed) {
+            true => Err("gone for good".to_owned()),
+            false => Ok(()),
+        }
     }
 
     async fn deliver(&self, rows: &[OutboxRow]) -> Delivery {
@@ -211,6 +218,74 @@ async fn a_sink_that_is_away_counts_against_no_event_and_says_why_they_wait() {
     assert!(log.store.dead_letters().await.unwrap().is_empty());
     assert_eq!(sink.came_of(log.runners[0]), 2);
     log.store.close().await;
+}
+
+/// Waits until this is said to be the trouble.
+async fn said(trouble: &mut watch::Receiver<Option<String>>, expected: Option<&str>) {
+    let said = trouble.wait_for(|said| said.as_deref() == expected);
+    timeout(Duration::from_secs(30), said)
+        .await
+        .expect("it is said")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_sink_that_goes_away_while_nothing_waits_is_told_of() {
+    let log = Log::of(1).await;
+    let sink = Arc::new(Choosy::default());
+    let publisher = Publisher::new(
+        Arc::clone(&log.store),
+        Arc::clone(&sink) as Arc<dyn Sink>,
+        Arc::new(SystemClock),
+        Terms::default(),
+    );
+    let mut trouble = publisher.trouble();
+    let cancel = CancellationToken::new();
+    let publishing = tokio::spawn(publisher.run(cancel.clone()));
+    let mut commits = log.store.commits();
+    while log.store.outbox_depth().await.unwrap() > 0 {
+        timeout(Duration::from_millis(10), commits.changed())
+            .await
+            .ok();
+    }
+    sink.gone.store(true, Ordering::Relaxed);
+    said(&mut trouble, Some("gone for good")).await;
+    sink.gone.store(false, Ordering::Relaxed);
+    said(&mut trouble, None).await;
+    cancel.cancel();
+    publishing.await.unwrap();
+    log.store.close().await;
+}
+
+#[tokio::test]
+async fn a_publisher_without_a_shard_of_its_own_tells_of_its_sink_too() {
+    let database = Database::fresh().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let node = InstanceId::from_stored("here".to_owned());
+    let key = directory.path().join("key");
+    let store = PostgresStore::open(database.url(), node, key, postgres::Options::default()).await;
+    let store: Arc<dyn Store> = Arc::new(store.unwrap());
+    let all = store
+        .outbox_hold(Uuid::nil(), Duration::from_secs(600))
+        .await;
+    assert_eq!(all.unwrap().len(), 8);
+    let sink = Arc::new(Choosy::default());
+    sink.gone.store(true, Ordering::Relaxed);
+    let publisher = Publisher::new(
+        Arc::clone(&store),
+        Arc::clone(&sink) as Arc<dyn Sink>,
+        Arc::new(SystemClock),
+        Terms::default(),
+    );
+    let mut trouble = publisher.trouble();
+    let cancel = CancellationToken::new();
+    let publishing = tokio::spawn(publisher.run(cancel.clone()));
+    said(&mut trouble, Some("gone for good")).await;
+    sink.gone.store(false, Ordering::Relaxed);
+    said(&mut trouble, None).await;
+    cancel.cancel();
+    publishing.await.unwrap();
+    store.close().await;
 }
 
 #[tokio::test]
