@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use stratavore_core::config::holds_password;
 use stratavore_core::ids::RunnerId;
 use stratavore_core::launch::{CeilingAction, RUNNER_VARIABLE};
 use stratavore_core::places::MAX_SOCKET_PATH;
@@ -416,6 +417,12 @@ fn command(inner: &Inner, runner: &Runner, attempt: u32, agent: &Path) -> Comman
     // A host that was started from within a runner all the same would make its agents part of that one.
     for key in [RUNNER_VARIABLE, NAME_VARIABLE, PROJECT_VARIABLE] {
         command.env_remove(key);
+    }
+    // A program may read the environment of the agent above it.
+    for (key, _) in std::env::vars_os() {
+        if key.to_str().is_some_and(holds_password) {
+            command.env_remove(key);
+        }
     }
     command
 }

@@ -302,7 +302,7 @@ async fn whatever_is_wrong_is_said_with_the_broker_and_the_mend_and_without_the_
         delivery
             .away
             .as_ref()
-            .is_some_and(|why| why.contains("did not answer within 3 s")),
+            .is_some_and(|why| why.contains("did not confirm an event within 3 s")),
         "{delivery:?}"
     );
     assert_eq!(delivery.outcomes, [Outcome::Unknown]);

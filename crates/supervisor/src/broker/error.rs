@@ -91,6 +91,20 @@ pub enum BrokerError {
         /// How long it was waited for.
         after: Duration,
     },
+    /// It took an event and did not say that its queues have it.
+    #[error(
+        "the broker {broker} did not confirm an event within {} s; it is out of disk or memory, cut off, or a queue on the \
+         exchange {exchange:?} has no leader: see rabbitmq-diagnostics alarms, and rabbitmq-queues quorum_status for each queue",
+        after.as_secs_f32()
+    )]
+    Unconfirmed {
+        /// Which.
+        broker: String,
+        /// Where the event was published.
+        exchange: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// Anything else.
     #[error("cannot {operation} on the broker {broker}: {reason}")]
     Failed {

@@ -167,9 +167,9 @@ impl Broker {
             Ok(Err(error)) => return Err(open.broken(&error)),
             Err(_) => {
                 return Err(Break::Away(
-                    BrokerError::Silent {
+                    BrokerError::Unconfirmed {
                         broker: self.address.to_string(),
-                        operation: "have an event confirmed".to_owned(),
+                        exchange: self.names.events(),
                         after: self.patience.confirm,
                     }
                     .to_string(),
