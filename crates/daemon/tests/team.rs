@@ -2,9 +2,14 @@
 
 mod support;
 
+use std::collections::{HashMap, HashSet};
+
+use lapin::options::BasicGetOptions;
+use lapin::{Connection, ConnectionProperties};
 use stratavore_rpc::{Code, v1};
-use stratavore_testkit::TempHome;
 use stratavore_testkit::postgres::{Database, Postgres};
+use stratavore_testkit::rabbitmq::RabbitMq;
+use stratavore_testkit::{TempHome, wait_until_async};
 use support::{Host, SOON, reference};
 
 /// Hosts of one team, a project `p` on the first.
@@ -256,4 +261,85 @@ async fn with_the_database_gone_runners_go_on_and_what_happens_is_written_when_i
     attic
         .until(&again.id, |runner| runner.state == "terminated")
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_broker_gone_everything_goes_on_and_events_wait_and_come_in_order() {
+    let mut broker = RabbitMq::start().unwrap();
+    let database = Database::fresh().unwrap();
+    let home = TempHome::new();
+    let settings = format!(
+        "person = 'ada'\n[store]\nurl = '{}'\n[broker]\nurl = '{}'\n[heartbeat]\ninterval_seconds = 1\n",
+        database.url(),
+        broker.url()
+    );
+    std::fs::write(home.config_file(), settings).unwrap();
+    let host = Host::in_home(home).await;
+    let before = host.launch("exit 0").await;
+    host.state(&before.id, "terminated").await;
+    host.all_delivered().await;
+
+    // Known although there is nothing to tell it.
+    tokio::task::block_in_place(|| broker.settle()).unwrap();
+    broker.kill().unwrap();
+    let away = |status: &v1::Status| status.broker.as_ref().unwrap().away_since.is_some();
+    let status = host.status_until(away).await;
+    let reason = status.broker.unwrap().reason.unwrap();
+    assert!(
+        reason.contains("cannot reach the broker") && !reason.contains("guest:guest"),
+        "{reason}"
+    );
+    // Launches go on, and what they tell waits.
+    let mut waiting = 0;
+    for script in ["exit 0", "exit 3"] {
+        let runner = host.launch(script).await;
+        host.until(&runner.id, |runner| runner.exit.is_some()).await;
+        let status = host.status().await;
+        assert!(
+            away(&status) && status.outbox_waiting >= waiting + 3,
+            "{status:?}"
+        );
+        waiting = status.outbox_waiting;
+    }
+
+    tokio::task::block_in_place(|| broker.restart()).unwrap();
+    host.status_until(|status| !away(status) && status.outbox_waiting == 0)
+        .await;
+    // Whoever reads the broker's queue finds everything, each runner's in order; some may come twice for the fault.
+    let committed = host.events().await;
+    let mut seen: HashMap<String, u64> = HashMap::new();
+    for (whose, seq) in read(&broker.url(), &committed).await {
+        let last = seen.entry(whose.clone()).or_default();
+        if seq > *last {
+            assert_eq!(seq, *last + 1, "{whose}");
+            *last = seq;
+        }
+    }
+}
+
+/// Reads events from the broker's queue until all of these have come: whose, and which.
+async fn read(url: &str, events: &[v1::Event]) -> Vec<(String, u64)> {
+    let connection = Connection::connect(url, ConnectionProperties::default())
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let mut missing: HashSet<(String, u64)> = events
+        .iter()
+        .map(|event| (event.aggregate_id.clone(), event.seq))
+        .collect();
+    let mut read = Vec::new();
+    while !missing.is_empty() {
+        let next = wait_until_async(SOON, "the next event to be on the queue", async || {
+            let options = BasicGetOptions { no_ack: true };
+            let got = channel.basic_get("stratavore.events.audit".into(), options);
+            got.await.unwrap().ok_or_else(|| format!("{missing:?}"))
+        });
+        let message = next.await;
+        let event: serde_json::Value = serde_json::from_slice(&message.delivery.data).unwrap();
+        let whose = event["aggregate_id"].as_str().unwrap().to_owned();
+        let event = (whose, event["seq"].as_u64().unwrap());
+        missing.remove(&event);
+        read.push(event);
+    }
+    read
 }
