@@ -179,6 +179,43 @@ async fn a_publisher_that_is_stopped_and_goes_on_after_another_took_over_marks_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_is_stopped_before_it_marks_is_fenced_by_who_took_over_and_keeps_the_order()
+ {
+    let broker = Broker::get().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let postgres = postgres::Database::fresh().unwrap();
+    let database = Database::Postgres(postgres.url().to_owned(), directory.path().to_owned());
+    let world = World::begin(database, broker.url()).await;
+    let mut faults = 0;
+    for round in 0..if is_long() { 3 } else { 1 } {
+        let death = Some(Death::Waits(1 + round));
+        let mut stopped =
+            PublisherProcess::start(&world.database, &world.url, &world.prefix, death);
+        stopped.stop().await;
+        let store = world.database.open().await;
+        let publishing = world.publish(Arc::clone(&store), &world.url, Arc::new(SystemClock));
+        // So many come only once all of its shards are the other's.
+        world.progress(500).await;
+        if is_long() {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_secs(30) {
+                world.progress(100).await;
+            }
+        }
+        stopped.goes_on_and_is_fenced().await;
+        // It has its share again.
+        world.progress(500).await;
+        drop(stopped);
+        world.progress(500).await;
+        publishing.end().await;
+        store.close().await;
+        // Stopped, told, shared with again, killed.
+        faults += 4;
+    }
+    world.end(faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_crashes_hangs_or_is_cut_off_loses_nothing_and_keeps_the_order() {
     let broker = Broker::get().unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
-//! The publisher as a process of its own, to be killed.
+//! The publisher as a process of its own, to be killed or stopped.
 
 use std::env;
+use std::io::{self, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,30 +13,40 @@ use stratavore_store::OutboxRow;
 use stratavore_supervisor::broker::{Broker, Names};
 use stratavore_supervisor::bus::{Delivery, Sink};
 use stratavore_supervisor::publisher::Publisher;
-use stratavore_testkit::Process;
+use stratavore_testkit::{Process, wait_until_async};
+use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::patience;
-use crate::world::{self, Database};
+use crate::world::{self, Database, PATIENTLY};
 
 const DATABASE: &str = "CHAOS_DATABASE";
 const BROKER: &str = "CHAOS_BROKER";
 const PREFIX: &str = "CHAOS_PREFIX";
 const DEATH: &str = "CHAOS_DEATH";
 
-/// When a publisher kills itself, at the so manieth delivery.
+/// What a publisher logs that was told of another owner of what it publishes.
+const FENCED: &str = "another host took over a part of the outbox";
+
+/// What one says that waits to be stopped.
+const WAITS: &str = "all of it is confirmed and nothing of it is marked";
+
+/// When a publisher kills itself, or waits to be stopped, at the so manieth delivery.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Death {
     /// Everything before is marked, and nothing more is published.
     Marked(u32),
     /// All of it is confirmed, and nothing of it marked.
     Confirmed(u32),
+    /// The same, but it waits, and goes on in the end.
+    Waits(u32),
 }
 
 /// A running publisher, which ends with this value.
 pub(crate) struct PublisherProcess {
     child: Child,
     process: Process,
+    log: NamedTempFile,
 }
 
 impl PublisherProcess {
@@ -46,6 +57,7 @@ impl PublisherProcess {
         prefix: &str,
         death: Option<Death>,
     ) -> Self {
+        let log = NamedTempFile::new().unwrap();
         let mut command = Command::new(env::current_exe().unwrap());
         command
             .args([
@@ -57,14 +69,19 @@ impl PublisherProcess {
             .env(DATABASE, database.to_string())
             .env(BROKER, broker)
             .env(PREFIX, prefix)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log.reopen().unwrap());
         if let Some(death) = death {
             command.env(DEATH, death.to_string());
         }
         let child = command.spawn().unwrap();
         let process = Process::find(child.id()).unwrap();
-        Self { child, process }
+        Self {
+            child,
+            process,
+            log,
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -74,6 +91,34 @@ impl PublisherProcess {
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    async fn logs(&self, words: &str) {
+        let logged = async || match self.log() {
+            log if log.contains(words) => Ok(()),
+            log => Err(log),
+        };
+        wait_until_async(PATIENTLY, words, logged).await;
+    }
+
+    /// Stops one that [waits](Death::Waits).
+    pub(crate) async fn stop(&self) {
+        self.logs(WAITS).await;
+        self.signal(Signal::STOP);
+        let stopped = async || self.process.state() == Some('T');
+        wait_until_async(PATIENTLY, "the publisher to be stopped", stopped).await;
+    }
+
+    /// Lets it go on to mark what was confirmed, of which it is told that it is another's by now.
+    pub(crate) async fn goes_on_and_is_fenced(&mut self) {
+        assert!(!self.log().contains(FENCED));
+        self.signal(Signal::CONT);
+        drop(self.child.stdin.take());
+        self.logs(FENCED).await;
+    }
 }
 
 impl Drop for PublisherProcess {
@@ -81,6 +126,9 @@ impl Drop for PublisherProcess {
         // Fails only when it has killed itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- a publisher logged\n{}", self.log());
+        }
     }
 }
 
@@ -89,6 +137,7 @@ impl std::fmt::Display for Death {
         match self {
             Self::Marked(at) => write!(f, "marked {at}"),
             Self::Confirmed(at) => write!(f, "confirmed {at}"),
+            Self::Waits(at) => write!(f, "waits {at}"),
         }
     }
 }
@@ -99,12 +148,13 @@ impl Death {
         let at = at.parse().unwrap();
         match point {
             "marked" => Self::Marked(at),
-            _ => Self::Confirmed(at),
+            "confirmed" => Self::Confirmed(at),
+            _ => Self::Waits(at),
         }
     }
 }
 
-/// A sink that ends its process at a certain point.
+/// A sink that ends its process, or holds it up, at a certain point.
 struct Mortal {
     sink: Broker,
     death: Option<Death>,
@@ -123,8 +173,14 @@ impl Sink for Mortal {
             die();
         }
         let delivery = self.sink.deliver(rows).await;
-        if matches!(self.death, Some(Death::Confirmed(at)) if at == this) {
-            die();
+        match self.death {
+            Some(Death::Confirmed(at)) if at == this => die(),
+            Some(Death::Waits(at)) if at == this => {
+                eprintln!("{WAITS}");
+                // Nothing else of this publisher goes on meanwhile: it is one task.
+                let _ = io::stdin().read(&mut [0]);
+            }
+            _ => {}
         }
         delivery
     }
@@ -141,6 +197,7 @@ async fn publishes_until_killed() {
     let Ok(database) = env::var(DATABASE) else {
         return;
     };
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
     let store = Database::read(&database).open().await;
     let names = Names::beginning_with(&env::var(PREFIX).unwrap());
     let sink = Mortal {
