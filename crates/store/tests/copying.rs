@@ -1,5 +1,7 @@
 //! One machine's history is moved to a team's database, whole or not at all.
 
+#[path = "support/oldest.rs"]
+mod oldest;
 mod support;
 
 use std::time::Duration;
@@ -411,4 +413,9 @@ async fn a_pruned_history_arrives_sound() {
     to.checkpoint_audit(now()).await.unwrap();
     assert_eq!(to.verify_audit().await.unwrap().faults, []);
     to.close().await;
+}
+
+#[test]
+fn all_of_it_works_on_the_oldest_version_that_is_supported() {
+    oldest::passes_on_the_oldest("all_of_it_works_on_the_oldest_version_that_is_supported", 6);
 }

