@@ -13,10 +13,11 @@ use stratavore_core::ids::{ProjectId, RunnerId};
 use stratavore_core::project::Project;
 use stratavore_core::runner::{Input, Runner};
 
+use super::log;
 use crate::{NodeView, Result, RunnerFilter, RunnerView, StoreError};
 
 /// The form of what is kept. What another version cached is forgotten; what it spooled is never.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS projects (id TEXT PRIMARY KEY, known TEXT NOT NULL) STRICT;
@@ -55,7 +56,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Cache {
     path: PathBuf,
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
     /// The last entry of the spool that was told, for a full disk may have kept it and those before from being forgotten.
     told: AtomicI64,
 }
@@ -88,17 +89,20 @@ impl Cache {
             .await
             .map_err(unusable)?;
         if version != VERSION {
-            let forget = "DROP TABLE IF EXISTS projects; DROP TABLE IF EXISTS runners; DROP TABLE IF EXISTS nodes; DROP TABLE IF EXISTS learned;";
+            let forget = "DROP TABLE IF EXISTS projects; DROP TABLE IF EXISTS runners; DROP TABLE IF EXISTS nodes; \
+                 DROP TABLE IF EXISTS events; DROP TABLE IF EXISTS log; DROP TABLE IF EXISTS learned;";
             sqlx::raw_sql(forget)
                 .execute(&pool)
                 .await
                 .map_err(unusable)?;
         }
-        sqlx::raw_sql(SCHEMA)
-            .execute(&pool)
-            .await
-            .map_err(unusable)?;
-        sqlx::raw_sql("PRAGMA user_version = 1")
+        for schema in [SCHEMA, log::SCHEMA] {
+            sqlx::raw_sql(schema)
+                .execute(&pool)
+                .await
+                .map_err(unusable)?;
+        }
+        sqlx::raw_sql("PRAGMA user_version = 2")
             .execute(&pool)
             .await
             .map_err(unusable)?;
@@ -322,7 +326,7 @@ impl Cache {
             .collect()
     }
 
-    fn failed(&self, operation: &'static str, error: sqlx::Error) -> StoreError {
+    pub(super) fn failed(&self, operation: &'static str, error: sqlx::Error) -> StoreError {
         match error {
             sqlx::Error::PoolClosed => StoreError::Closed,
             // SQLITE_FULL: https://www.sqlite.org/rescode.html#full

@@ -4,11 +4,11 @@
 //!
 //! | what | then |
 //! |---|---|
-//! | reading projects, runners, nodes | is answered by what was last known; [`Store::availability`] tells since when |
+//! | reading projects, runners, nodes, the last events | is answered by what was last known; [`Store::availability`] tells since when |
 //! | what happens to this node's runners, and steering them | changes what is known, takes effect, and is spooled |
 //! | heartbeats | the latest of each runner is kept in memory |
 //! | launches, restarts, projects, whatever else commits | is refused with the reason |
-//! | events, the outbox, the audit log | fail with the reason |
+//! | the outbox, the audit log, events of long ago | fail with the reason |
 //! | sessions, usage, budgets, presets | fail with the reason: how far a transcript was read is kept with what was read of it |
 //!
 //! Once the database answers again it is told what was spooled, in order. An entry is forgotten after the database has
@@ -24,6 +24,7 @@ macro_rules! ask {
 
 mod cache;
 mod knowledge;
+mod log;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -119,6 +120,9 @@ impl SharedStore {
                 if !inner.cache.is_empty().await? =>
             {
                 inner.went_away(&error.to_string());
+                // Whoever follows the log goes on where it is known.
+                let end = inner.cache.end_of_log().await?;
+                inner.commits.send_replace(end.unwrap_or_default());
             }
             Err(error) => return Err(error),
         }
@@ -140,6 +144,13 @@ impl Inner {
                 reason: reason.clone(),
             }),
         }
+    }
+
+    /// Why what is asked for is not known here.
+    fn unknown(&self) -> StoreError {
+        self.away().unwrap_or(StoreError::Away {
+            reason: "the shared database was away a moment ago".to_owned(),
+        })
     }
 
     fn went_away(&self, reason: &str) {
@@ -280,7 +291,8 @@ impl Inner {
         let nodes = remote.nodes().await?;
         // What cannot be kept meanwhile counts again.
         self.behind.store(false, Ordering::Relaxed);
-        self.cache.replace(&projects, &runners, &nodes).await
+        self.cache.replace(&projects, &runners, &nodes).await?;
+        self.cache.read_on(remote).await
     }
 
     /// Learns what events say has changed; returns the cursor after the last.
@@ -320,6 +332,7 @@ impl Inner {
             }
         }
         self.cache.learn(&projects, &runners).await?;
+        self.cache.keep_events(after, &events).await?;
         Ok(last)
     }
 
@@ -641,11 +654,17 @@ impl Store for SharedStore {
     }
 
     async fn events(&self, filter: EventFilter) -> Result<Vec<Event>> {
-        ask!(self, remote => remote.events(filter))
+        let asked = filter.clone();
+        known!(self, remote => remote.events(asked), cache => match cache.events(&filter).await? {
+            Some(events) => Ok(events),
+            None => Err(self.inner.unknown()),
+        })
     }
 
     async fn last_cursor(&self) -> Result<Cursor> {
-        ask!(self, remote => remote.last_cursor())
+        known!(self, remote => remote.last_cursor(), cache => {
+            cache.end_of_log().await?.ok_or_else(|| self.inner.unknown())
+        })
     }
 
     async fn verify_audit(&self) -> Result<AuditReport> {
