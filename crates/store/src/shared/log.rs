@@ -269,7 +269,7 @@ mod tests {
             for number in 0..projects {
                 let new = NewProject {
                     id: ProjectId::new(now),
-                    name: Name::new(&format!("p{number}")).unwrap(),
+                    name: Name::new(format!("p{number}")).unwrap(),
                     path: "/srv".into(),
                     max_runners: None,
                 };
