@@ -36,6 +36,22 @@ pub(crate) struct Effort {
     pub(crate) kills: usize,
     /// Starts of the desktop app, of each kind.
     pub(crate) starts: usize,
+    /// Changes of what a runner needs, from each source.
+    pub(crate) edges: usize,
+    /// Hooks, one after another.
+    pub(crate) hooks: usize,
+    /// Bytes of transcripts that are there before the host is.
+    pub(crate) transcripts: u64,
+    /// Bytes that are appended to them.
+    pub(crate) appended: u64,
+    /// Searches for the same words.
+    pub(crate) searches: usize,
+    /// Runners that work.
+    pub(crate) working: usize,
+    /// Launches through PostgreSQL, over so many connections each.
+    pub(crate) transactions: usize,
+    /// Runners of other nodes.
+    pub(crate) others: usize,
 }
 
 impl Effort {
@@ -58,6 +74,14 @@ impl Effort {
             confirms: 300,
             kills: 3,
             starts: 5,
+            edges: 200,
+            hooks: 300,
+            transcripts: 1_000_000_000,
+            appended: 100_000_000,
+            searches: 20,
+            working: 100,
+            transactions: 2000,
+            others: 5000,
         }
     }
 
@@ -80,6 +104,14 @@ impl Effort {
             confirms: 5,
             kills: 1,
             starts: 1,
+            edges: 2,
+            hooks: 3,
+            transcripts: 2_000_000,
+            appended: 200_000,
+            searches: 2,
+            working: 2,
+            transactions: 64,
+            others: 20,
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) const PROJECT: &str = "bench";
 
 /// Runs a host until it is dropped, and with it all that it started.
 pub(crate) struct Host {
-    home: TempHome,
+    home: Arc<TempHome>,
     child: Child,
     places: Places,
     client: Client,
@@ -34,9 +34,32 @@ pub(crate) struct Host {
 impl Host {
     /// Starts a host with a project, ready to launch.
     pub(crate) async fn start() -> anyhow::Result<Self> {
+        Self::start_with("").await
+    }
+
+    /// Starts a host with these settings and a project, ready to launch.
+    pub(crate) async fn start_with(settings: &str) -> anyhow::Result<Self> {
+        let home = TempHome::new();
+        fs::write(home.config_file(), settings)?;
+        let host = Self::start_in(Arc::new(home)).await?;
+        let project = v1::AddProjectRequest {
+            name: PROJECT.to_owned(),
+            path: host.home.project(PROJECT).to_string_lossy().into_owned(),
+            max_runners: None,
+        };
+        host.client()
+            .add_project(project)
+            .await
+            .map_err(Failure::from)?;
+        // The first launch asks the login shell for its environment, once in a host's life.
+        host.launch(vec!["true".to_owned()]).await?;
+        Ok(host)
+    }
+
+    /// Starts a host on what is in these directories.
+    pub(crate) async fn start_in(home: Arc<TempHome>) -> anyhow::Result<Self> {
         // It finds the agent beside itself.
         built("stratavore-agent", "stratavore-agent");
-        let home = TempHome::new();
         let places = Places::from_env(&home.environment())?;
         let mut child = home
             .command(built("stratavore-daemon", "stratavored"))
@@ -57,24 +80,12 @@ impl Host {
             anyhow!("stratavored ended at once ({ended:?}): {said}")
         })?;
         let client = stratavore_rpc::connect(&record.socket).await?;
-        let host = Self {
+        Ok(Self {
             home,
             child,
             places,
             client,
-        };
-        let project = v1::AddProjectRequest {
-            name: PROJECT.to_owned(),
-            path: host.home.project(PROJECT).to_string_lossy().into_owned(),
-            max_runners: None,
-        };
-        host.client()
-            .add_project(project)
-            .await
-            .map_err(Failure::from)?;
-        // The first launch asks the login shell for its environment, once in a host's life.
-        host.launch(vec!["true".to_owned()]).await?;
-        Ok(host)
+        })
     }
 
     /// Gives the directories in which all of it happens.
@@ -108,14 +119,35 @@ impl Host {
         size: usize,
         command: &[&str],
     ) -> anyhow::Result<Vec<v1::Runner>> {
-        let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        self.launch_all(size, request(command)).await
+    }
+
+    /// Launches Claude Code, by the settings, with this in its environment, and waits until it was executed.
+    pub(crate) async fn launch_claude(
+        &self,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<v1::Runner> {
+        ask(self.client(), claude(environment)).await
+    }
+
+    /// Launches Claude Code, by the settings, so many times, a few at once, and gives the runners.
+    pub(crate) async fn launch_claudes(&self, size: usize) -> anyhow::Result<Vec<v1::Runner>> {
+        self.launch_all(size, claude(&[])).await
+    }
+
+    async fn launch_all(
+        &self,
+        size: usize,
+        request: v1::LaunchRequest,
+    ) -> anyhow::Result<Vec<v1::Runner>> {
         let room = Arc::new(Semaphore::new(16));
         let mut launches = JoinSet::new();
         for _ in 0..size {
-            let (room, client, command) = (Arc::clone(&room), self.client(), command.clone());
+            let (room, client, request) = (Arc::clone(&room), self.client(), request.clone());
             launches.spawn(async move {
                 let _place = room.acquire().await?;
-                launch(client, command).await
+                ask(client, request).await
             });
         }
         launches.join_all().await.into_iter().collect()
@@ -192,6 +224,13 @@ impl Host {
         Ok(())
     }
 
+    /// Kills the host; its runners go on.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Stops every runner and ends the host as a person would, so that nothing has to be killed.
     pub(crate) async fn end(mut self) -> anyhow::Result<()> {
         self.stop_runners().await?;
@@ -220,17 +259,33 @@ impl Drop for Host {
 }
 
 /// Launches a command and waits until it was executed.
-pub(crate) async fn launch(mut client: Client, command: Vec<String>) -> anyhow::Result<v1::Runner> {
-    let request = v1::LaunchRequest {
+pub(crate) async fn launch(client: Client, command: Vec<String>) -> anyhow::Result<v1::Runner> {
+    ask(client, request(command)).await
+}
+
+async fn ask(mut client: Client, request: v1::LaunchRequest) -> anyhow::Result<v1::Runner> {
+    let launched = client.launch(request).await.map_err(Failure::from)?;
+    Ok(launched.into_inner())
+}
+
+fn request(command: Vec<String>) -> v1::LaunchRequest {
+    v1::LaunchRequest {
         project: PROJECT.to_owned(),
         command,
         columns: Some(SIZE.0.into()),
         rows: Some(SIZE.1.into()),
         ..v1::LaunchRequest::default()
-    };
-    Ok(client
-        .launch(request)
-        .await
-        .map_err(Failure::from)?
-        .into_inner())
+    }
+}
+
+fn claude(environment: &[(&str, &str)]) -> v1::LaunchRequest {
+    let environment = environment.iter().map(|(key, value)| v1::EnvVar {
+        key: (*key).to_owned(),
+        value: (*value).to_owned(),
+    });
+    v1::LaunchRequest {
+        program: Some("claude".to_owned()),
+        env: environment.collect(),
+        ..request(Vec::new())
+    }
 }

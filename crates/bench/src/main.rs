@@ -12,8 +12,10 @@ mod patience;
 mod pty;
 mod rows;
 mod sample;
+mod stand_in;
 mod table;
 mod tmux;
+mod transcript;
 mod usage;
 mod viewer;
 

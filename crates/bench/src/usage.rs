@@ -80,9 +80,37 @@ pub(crate) fn processor_time_of(process: Process) -> anyhow::Result<Duration> {
     ))
 }
 
+/// Reads the processor time of all children of a process that have ended and were waited for, in whole ticks.
+pub(crate) fn processor_time_of_children(process: Process) -> anyhow::Result<Duration> {
+    let file = format!("/proc/{}/stat", process.pid);
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+    // After the name, which may hold anything: the state is the third field, what is wanted the 16th and the 17th.
+    let ticks: u64 = text
+        .rsplit_once(')')
+        .map(|(_, fields)| fields.split_ascii_whitespace().skip(13).take(2))
+        .into_iter()
+        .flatten()
+        .map(str::parse::<u64>)
+        .sum::<Result<_, _>>()
+        .with_context(|| format!("{file} makes no sense"))?;
+    // SAFETY: takes a number and gives one.
+    let in_a_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    Ok(Duration::from_secs_f64(ticks as f64 / in_a_second as f64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_children_used_is_counted_when_they_have_ended() {
+        let own = Process::current();
+        let before = processor_time_of_children(own).unwrap();
+        let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        let ended = std::process::Command::new("sh").args(["-c", busy]).status();
+        assert!(ended.unwrap().success());
+        assert!(processor_time_of_children(own).unwrap() > before);
+    }
 
     #[test]
     fn a_busy_process_uses_processor_time_and_memory() {

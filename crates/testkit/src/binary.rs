@@ -39,6 +39,11 @@ pub fn fake_program() -> PathBuf {
     built("stratavore-testkit", "stratavore-fake-program")
 }
 
+/// Gives the path of `stratavore-stand-in`.
+pub fn stand_in() -> PathBuf {
+    built("stratavore-testkit", "stratavore-stand-in")
+}
+
 /// Builds programs with cargo.
 struct Build<'a> {
     /// A directory of the workspace.

@@ -1,16 +1,22 @@
 //! The rows of the table, in the order in which they are measured.
 
 mod attach;
+mod attention;
 mod burst;
 mod desktop;
 mod echo;
 mod events;
 mod fleet;
 mod flood;
+mod hook;
 mod launch;
 mod memory;
+mod nodes;
+mod postgres;
 mod snapshot;
 mod store;
+mod transcripts;
+mod working;
 
 use crate::effort::Effort;
 use crate::table::{Cell, Row, head};
@@ -65,11 +71,29 @@ pub(crate) async fn print(effort: &Effort, only: Option<&str>) -> bool {
             show(fleet::measure(effort, *size).await, "fleet");
         }
     }
+    if wanted("attention") {
+        show(attention::measure(effort).await, "attention");
+    }
+    if wanted("hook") {
+        show(hook::measure(effort).await, "hook");
+    }
+    if wanted("working") {
+        show(working::measure(effort).await, "working");
+    }
+    if wanted("transcripts") {
+        show(transcripts::measure(effort).await, "transcripts");
+    }
     if wanted("store") {
         show(store::measure(effort).await, "store");
     }
     if wanted("events") {
         show(events::measure(effort).await, "events");
+    }
+    if wanted("postgres") {
+        show(postgres::measure(effort).await, "postgres");
+    }
+    if wanted("nodes") {
+        show(nodes::measure(effort).await, "nodes");
     }
     if wanted("desktop") {
         show(desktop::measure(effort).await, "desktop");
