@@ -78,7 +78,7 @@ impl Effort {
             hooks: 300,
             transcripts: 1_000_000_000,
             appended: 100_000_000,
-            searches: 20,
+            searches: 10,
             working: 100,
             transactions: 2000,
             others: 5000,

@@ -15,12 +15,12 @@ use crate::host::Host;
 use crate::sample::{Sample, Unit};
 use crate::table::{Cell, Row};
 use crate::transcript::{COMMON, Pile, RARE, UNCOMMON};
-use crate::usage::memory;
+use crate::usage::{memory, processor_time_of};
 
 /// No index takes longer.
 const PATIENTLY: Duration = Duration::from_mins(20);
 /// How long nothing must have been read for the index to be asked whether it is whole.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_secs(2);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -49,7 +49,7 @@ pub(crate) async fn measure(effort: &Effort) -> anyhow::Result<Vec<Row>> {
     };
     let mut rows = vec![row(
         format!(
-            "{} of transcripts in {} files, {} messages: first index; PSS of the host, at most",
+            "{} of transcripts in {} files, {} messages: first index; processor time and greatest PSS of the host",
             Unit::Megabytes.print(pile.bytes as f64),
             pile.count(),
             pile.messages,
@@ -63,7 +63,7 @@ pub(crate) async fn measure(effort: &Effort) -> anyhow::Result<Vec<Row>> {
     ));
     rows.push(row(
         format!(
-            "{} appended while no host ran: its start until the ledger is whole; PSS, at most",
+            "{} appended while no host ran: its start until the ledger is whole; processor time and greatest PSS",
             Unit::Megabytes.print(later.bytes as f64)
         ),
         later.print(),
@@ -75,7 +75,9 @@ pub(crate) async fn measure(effort: &Effort) -> anyhow::Result<Vec<Row>> {
 struct Reading {
     bytes: u64,
     took: Duration,
-    /// The most memory that the host took meanwhile.
+    /// Processor time of the host.
+    used: Duration,
+    /// The most memory that it took meanwhile.
     most: f64,
 }
 
@@ -83,9 +85,10 @@ impl Reading {
     fn print(&self) -> String {
         let seconds = self.took.as_secs_f64();
         format!(
-            "{} ({:.1} MB/s); {}",
+            "{} ({:.1} MB/s); {}; {}",
             Unit::Seconds.print(seconds),
             self.bytes as f64 / 1e6 / seconds,
+            Unit::Seconds.print(self.used.as_secs_f64()),
             Unit::Megabytes.print(self.most),
         )
     }
@@ -107,8 +110,13 @@ async fn read(home: &Arc<TempHome>, pile: &Pile, bytes: u64) -> anyhow::Result<(
             }
         }
     };
-    let took = finished - begun;
-    Ok((host, Reading { bytes, took, most }))
+    let reading = Reading {
+        bytes,
+        took: finished - begun,
+        used: processor_time_of(server)?,
+        most,
+    };
+    Ok((host, reading))
 }
 
 /// Waits until so many messages were counted, and tells when the last was.
