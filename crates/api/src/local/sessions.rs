@@ -1,6 +1,6 @@
 //! Shows sessions, and goes on with them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use stratavore_core::clock::to_rfc3339;
 use stratavore_core::ids::ProjectId;
@@ -19,6 +19,8 @@ const LISTED: u32 = 100;
 const HITS: u32 = 50;
 /// The most of either.
 const MOST: u32 = 10_000;
+/// Of no more sessions usage is summed one by one; of more it is summed of all at once, which reads the whole ledger.
+const ONE_BY_ONE: usize = 128;
 
 /// What is shown of sessions beside themselves, asked for once.
 struct Beside {
@@ -29,15 +31,29 @@ struct Beside {
 }
 
 impl Beside {
-    async fn ask(supervisor: &Supervisor) -> Result<Self> {
+    /// Asks for what is shown beside these.
+    async fn ask<'s>(
+        supervisor: &Supervisor,
+        shown: impl Iterator<Item = &'s Session>,
+    ) -> Result<Self> {
         let store = supervisor.store();
         let projects = store.projects(true).await.map_err(store_failure)?;
         let active = supervisor.active(None).await.map_err(store_failure)?;
-        let filter = UsageFilter {
+        let shown: HashSet<&str> = shown.map(|session| session.key.id.as_str()).collect();
+        let sums = |session| UsageFilter {
             by: By::Session,
+            session,
             ..UsageFilter::default()
         };
-        let usage = store.usage(filter).await.map_err(store_failure)?;
+        let mut usage = Vec::new();
+        if shown.len() > ONE_BY_ONE {
+            usage = store.usage(sums(None)).await.map_err(store_failure)?;
+        } else {
+            for id in shown {
+                let sum = store.usage(sums(Some(id.to_owned()))).await;
+                usage.extend(sum.map_err(store_failure)?);
+            }
+        }
         Ok(Self {
             projects: projects
                 .into_iter()
@@ -172,9 +188,10 @@ pub(super) async fn list(
         id: None,
         limit: Some(request.limit.unwrap_or(LISTED).min(MOST)),
     };
-    let beside = Beside::ask(supervisor).await?;
-    let mut sessions = Vec::new();
-    for session in supervisor.sessions(filter).await.map_err(store_failure)? {
+    let listed = supervisor.sessions(filter).await.map_err(store_failure)?;
+    let beside = Beside::ask(supervisor, listed.iter()).await?;
+    let mut sessions = Vec::with_capacity(listed.len());
+    for session in listed {
         sessions.push(beside.show(supervisor, session).await);
     }
     Ok(v1::Sessions { sessions })
@@ -189,7 +206,7 @@ async fn project(supervisor: &Supervisor, reference: Option<&str>) -> Result<Opt
 
 pub(super) async fn get(supervisor: &Supervisor, reference: &str) -> Result<v1::Session> {
     let session = find(supervisor, reference).await?;
-    let beside = Beside::ask(supervisor).await?;
+    let beside = Beside::ask(supervisor, [&session].into_iter()).await?;
     Ok(beside.show(supervisor, session).await)
 }
 
@@ -212,7 +229,7 @@ pub(super) async fn search(
         .search_sessions(query)
         .await
         .map_err(store_failure)?;
-    let beside = Beside::ask(supervisor).await?;
+    let beside = Beside::ask(supervisor, found.iter().map(|hit| &hit.session)).await?;
     let mut hits = Vec::with_capacity(found.len());
     for hit in found {
         let Hit {
