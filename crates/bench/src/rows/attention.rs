@@ -22,6 +22,8 @@ struct Source {
     goal: &'static str,
     /// Of all edges, one in so many is measured.
     share: usize,
+    /// How often the host looks for itself; edges fall anywhere between two looks.
+    looked_at: Duration,
     works: &'static str,
     is_done: &'static str,
 }
@@ -31,6 +33,7 @@ const SOURCES: [Source; 3] = [
         figure: "attention: a report on the terminal (OSC 7501) to a client that knows it",
         goal: "100 ms",
         share: 1,
+        looked_at: Duration::ZERO,
         works: "report state=working:app=claude-code",
         is_done: "report state=idle:app=claude-code",
     },
@@ -38,6 +41,7 @@ const SOURCES: [Source; 3] = [
         figure: "attention: a hook, its own start included, to a client that knows it",
         goal: "100 ms",
         share: 1,
+        looked_at: Duration::ZERO,
         works: "hook UserPromptSubmit",
         is_done: "hook Stop",
     },
@@ -45,6 +49,7 @@ const SOURCES: [Source; 3] = [
         figure: "attention: the file of its process, looked at once a second, to a client that knows it",
         goal: "",
         share: 10,
+        looked_at: Duration::from_secs(1),
         works: "status busy",
         is_done: "status idle",
     },
@@ -85,7 +90,9 @@ async fn edges(
         } else {
             (source.is_done, "idle")
         };
-        tokio::time::sleep(APART).await;
+        // By the golden ratio any few of them are spread evenly.
+        let between = source.looked_at.mul_f64(nth as f64 * 0.618 % 1.0);
+        tokio::time::sleep(APART + between).await;
         let begun = Instant::now();
         program.order(order)?;
         took.push(follower.knows(state).await? - begun);

@@ -49,7 +49,7 @@ pub(crate) async fn measure(effort: &Effort) -> anyhow::Result<Vec<Row>> {
     }
     rows.push(row(
         "heartbeats recorded in PostgreSQL, a thousand to a statement".to_owned(),
-        "50000/s",
+        "50,000/s",
         heartbeats(effort, &server).await,
     ));
     Ok(rows)
