@@ -67,7 +67,7 @@ impl Pile {
     fn next_path(&mut self) -> PathBuf {
         let number = self.files.len();
         let last = self.files.last().filter(|_| number % 8 == 7);
-        let path = match last {
+        match last {
             Some(session) => session
                 .with_extension("")
                 .join(format!("subagents/agent-{number:08x}.jsonl")),
@@ -75,8 +75,7 @@ impl Pile {
                 .projects
                 .join(format!("-home-ada-project-{}", number % 20))
                 .join(format!("{}.jsonl", self.chance.id())),
-        };
-        path
+        }
     }
 
     fn append(&mut self, path: &Path, bytes: u64) -> anyhow::Result<()> {

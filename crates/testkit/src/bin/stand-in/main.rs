@@ -47,7 +47,7 @@ fn obey(claude: &Claude, orders: impl BufRead) -> io::Result<()> {
         match word {
             "report" => claude.report(rest)?,
             "status" => claude.status(rest)?,
-            "hook" => drop(claude.hook(rest)?),
+            "hook" => claude.hook(rest).map(drop)?,
             "time-hooks" => time(claude, rest)?,
             _ => return Err(io::Error::other(format!("`{order}` is no order"))),
         }
