@@ -186,9 +186,11 @@ async fn a_publisher_that_is_stopped_before_it_marks_is_fenced_by_who_took_over_
     let postgres = postgres::Database::fresh().unwrap();
     let database = Database::Postgres(postgres.url().to_owned(), directory.path().to_owned());
     let world = World::begin(database, broker.url()).await;
-    let mut faults = 0;
-    for round in 0..if is_long() { 3 } else { 1 } {
-        let death = Some(Death::Waits(1 + round));
+    let (mut faults, mut fenced, mut rounds) = (0, 0, 0);
+    while fenced < if is_long() { 3 } else { 1 } {
+        rounds += 1;
+        assert!(rounds <= 8, "the fence told {fenced} of them");
+        let death = Some(Death::Waits(rounds));
         let mut stopped =
             PublisherProcess::start(&world.database, &world.url, &world.prefix, death);
         stopped.stop().await;
@@ -202,7 +204,7 @@ async fn a_publisher_that_is_stopped_before_it_marks_is_fenced_by_who_took_over_
                 world.progress(100).await;
             }
         }
-        stopped.goes_on_and_is_fenced().await;
+        fenced += u32::from(stopped.goes_on_and_is_fenced().await);
         // It has its share again.
         world.progress(500).await;
         drop(stopped);
