@@ -8,6 +8,7 @@ pub mod clock;
 pub mod exec;
 pub mod history;
 pub mod hook;
+pub mod lent;
 pub mod paste;
 pub mod peer;
 pub mod place;

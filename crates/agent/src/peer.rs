@@ -1,15 +1,19 @@
 //! One connection: a supervisor, a viewer, a client, or a stranger.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use stratavore_wire::hello::capability;
 use stratavore_wire::{
-    FrameDecoder, Hello, MAX_FRAME, Message, MessageError, Refusal, Refused, Role, message,
+    FrameDecoder, Hello, Lend, MAX_FRAME, Message, MessageError, Refusal, Refused, Role, message,
 };
 
+use crate::lent::Lent;
 use crate::screen::Size;
 
 /// A viewer that is this far behind is shown a fresh snapshot instead of what it missed.
@@ -24,6 +28,8 @@ const GREETING_MAX: usize = 64 * 1024;
 const UNTAKEN_MAX: usize = 32 * 1024 * 1024;
 /// Output is sent at once when this much has gathered.
 const GATHERED_MAX: usize = 32 * 1024;
+/// So many descriptors come with a message: a terminal, and what is held as long as it.
+const DESCRIPTORS: usize = 2;
 
 /// Holds a connection.
 #[derive(Debug)]
@@ -34,6 +40,16 @@ pub struct Peer {
     decoder: FrameDecoder,
     out: Vec<u8>,
     sent: usize,
+    /// How many messages it was sent.
+    told: u64,
+    /// Descriptors that came, until the message is taken that says what they are.
+    came: Vec<OwnedFd>,
+    /// Its own terminal, if it ever lent it.
+    lent: Option<Lent>,
+    /// Whether that is lent now.
+    lends: bool,
+    /// There may be something to read in that.
+    pub typed: bool,
     /// It may have said something, or take something.
     pub ready: bool,
     /// When it connected.
@@ -140,6 +156,11 @@ impl Peer {
             decoder: FrameDecoder::with_limit(GREETING_MAX),
             out: Vec::new(),
             sent: 0,
+            told: 0,
+            came: Vec::new(),
+            lent: None,
+            lends: false,
+            typed: false,
             ready: true,
             since: now,
             role: None,
@@ -193,15 +214,24 @@ impl Peer {
 
     /// Reads what came; the messages are taken by [`Self::take_message`].
     pub fn receive(&mut self, buffer: &mut [u8]) {
-        match self.stream.read(buffer) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+        let mut with = RecvAncillaryBuffer::new(&mut space);
+        let received = recvmsg(
+            &self.stream,
+            &mut [IoSliceMut::new(buffer)],
+            &mut with,
+            RecvFlags::CMSG_CLOEXEC,
+        );
+        for message in with.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.came = descriptors.collect();
+            }
+        }
+        match received.map(|received| received.bytes) {
             Ok(0) => self.gone = true,
             Ok(_) if self.leaving => {}
             Ok(read) => self.decoder.push(&buffer[..read]),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) => {}
+            Err(Errno::AGAIN | Errno::INTR) => {}
             Err(_) => self.gone = true,
         }
     }
@@ -235,8 +265,46 @@ impl Peer {
         }
         // What is too long for a frame is cut into several before it comes here.
         if message.encode(&mut self.out).is_ok() {
-            self.flush();
+            self.said();
         }
+    }
+
+    /// Sends on what was said to it. Its terminal is its own again: it may have to do with it now.
+    fn said(&mut self) {
+        self.told += 1;
+        self.lends = false;
+        self.flush();
+    }
+
+    /// Takes the terminal that the viewer lends.
+    pub fn take_lent(&mut self, lend: Lend) {
+        let types = self.viewer.as_ref().is_some_and(|viewer| !viewer.read_only);
+        if let Ok([terminal, lease]) =
+            <[OwnedFd; DESCRIPTORS]>::try_from(std::mem::take(&mut self.came))
+        {
+            self.lent = Lent::new(terminal, lease);
+        }
+        match &mut self.lent {
+            Some(lent) if types => {
+                lent.set_keys(lend.keys);
+                // Otherwise it has to do with what is on its way to it, and lends again.
+                self.lends = lend.heard == self.told;
+            }
+            _ => self.refuse(
+                Refusal::NotLent,
+                "no terminal came with the message that lends one: it is written to by way of the viewer",
+            ),
+        }
+    }
+
+    /// Gives the viewer's terminal, while that is lent.
+    pub fn lent(&self) -> Option<&Lent> {
+        self.lent.as_ref().filter(|_| self.lends)
+    }
+
+    /// Notes that the viewer reads its terminal itself.
+    pub const fn reads_itself(&mut self) {
+        self.lends = false;
     }
 
     /// Sends a refusal.
@@ -318,9 +386,16 @@ impl Peer {
             return;
         }
         let bytes = std::mem::take(&mut viewer.gathered);
-        viewer.unacknowledged += bytes.len() as u64;
-        if message::encode_output(viewer.gathered_from, &bytes, &mut self.out).is_ok() {
-            self.flush();
+        let lent = self.lent.as_ref().filter(|_| self.lends);
+        let shown = lent.map_or(0, |lent| lent.write(&bytes));
+        let rest = &bytes[shown..];
+        if rest.is_empty() {
+            return;
+        }
+        viewer.unacknowledged += rest.len() as u64;
+        let from = viewer.gathered_from + shown as u64;
+        if message::encode_output(from, rest, &mut self.out).is_ok() {
+            self.said();
         }
     }
 

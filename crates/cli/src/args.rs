@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use stratavore_wire::keys::Key;
 
 pub(crate) use self::attention::{AttentionArgs, Awaited, DecideArgs, Verdict, WaitArgs};
 pub(crate) use self::launch::{LaunchArgs, Restart, Size};
@@ -21,7 +22,6 @@ pub(crate) use self::session::{
 pub(crate) use self::usage::{
     AtLimit, BudgetCommand, BudgetScope, BudgetSetArgs, By, Moment, UsageArgs,
 };
-use crate::terminal::keys::Key;
 
 /// What each exit code means; shown by `--help`.
 const EXIT_CODES: &str = "\

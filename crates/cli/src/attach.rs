@@ -2,6 +2,7 @@
 
 mod asked;
 mod display;
+mod lending;
 mod relay;
 mod viewer;
 mod viewing;

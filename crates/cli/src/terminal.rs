@@ -2,7 +2,7 @@
 
 pub(crate) mod colours;
 pub(crate) mod guard;
-pub(crate) mod keys;
+pub(crate) mod lease;
 pub(crate) mod modes;
 pub(crate) mod signals;
 pub(crate) mod tty;

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use stratavore_testkit::binary::{built, fake_program};
+use stratavore_testkit::home::TEST_ID;
+use stratavore_testkit::process::Process;
 use stratavore_testkit::terminal::Terminal;
 use stratavore_testkit::{TempHome, wait_until};
 use support::Run;
@@ -246,6 +248,51 @@ fn the_alternate_screen_comes_and_goes() {
     assert!(screen.contains("before"), "{screen}");
     terminal.type_text("\x1c");
     exits(terminal, 0);
+}
+
+#[test]
+fn a_killed_attachment_leaves_nothing_though_the_agent_had_its_terminal() {
+    let place = Place::with_runner("modes; print ready; echo", &[]);
+    let terminal = place.terminal(&["attach", "r"], (80, 24));
+    terminal.wait_for("ready", SOON);
+    terminal.type_text("one\r");
+    terminal.wait_for("you said: one", SOON);
+    wait_until(SOON, "the agent to have the terminal", || {
+        Process::all_with_environment(TEST_ID, place.home.id())
+            .iter()
+            .filter(|process| {
+                let words = process.command_line();
+                words
+                    .first()
+                    .is_some_and(|word| word.ends_with("stratavore-agent"))
+            })
+            .filter_map(|agent| std::fs::read_dir(format!("/proc/{}/fd", agent.pid)).ok())
+            .flatten()
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .any(|target| target.as_os_str() == "/dev/tty")
+    });
+    terminal.type_text("two\r");
+    terminal.wait_for("you said: two", SOON);
+    terminal
+        .process()
+        .expect("it attaches")
+        .kill()
+        .expect("it is ours");
+    let fresh = Terminal::start(
+        ["true"],
+        place.home.environment(),
+        place.home.path(),
+        (80, 24),
+    )
+    .modes();
+    wait_until(SOON, "the modes to be off", || terminal.modes() == fresh);
+    place.run(&["send", "r", "three", "--enter"]);
+    wait_until(SOON, "the runner to go on", || {
+        place.run(&["screen", "r"]).contains("you said: three")
+    });
+    let raw = terminal.raw();
+    assert!(!holds(&raw, b"three"), "{}", raw.escape_ascii());
+    assert!(!terminal.screen().contains("you said"));
 }
 
 #[test]

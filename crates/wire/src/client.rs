@@ -1,11 +1,14 @@
 //! An asynchronous connection to an agent.
 
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use thiserror::Error;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -79,8 +82,11 @@ pub struct Receiver {
     stream: Arc<AsyncFd<net::UnixStream>>,
     decoder: FrameDecoder,
     buffer: Box<[u8]>,
+    heard: u64,
 }
 
+/// So many descriptors can go with a message.
+const DESCRIPTORS_MAX: usize = 2;
 const READ_SIZE: usize = 16 * 1024;
 
 impl Connection {
@@ -117,13 +123,24 @@ impl Connection {
                 stream,
                 decoder: FrameDecoder::new(),
                 buffer: vec![0; READ_SIZE].into_boxed_slice(),
+                heard: 0,
             },
         })
     }
 
     /// Introduces this peer and waits for the welcome.
     pub async fn greet(&mut self, hello: Hello) -> Result<Welcome, ConnectionError> {
-        self.send(&Message::Hello(hello)).await?;
+        self.greet_with(hello, &[]).await
+    }
+
+    /// Introduces this peer, says at once what depends on nothing in the welcome, and waits for that.
+    pub async fn greet_with(
+        &mut self,
+        hello: Hello,
+        messages: &[Message],
+    ) -> Result<Welcome, ConnectionError> {
+        self.sender.put(&Message::Hello(hello))?;
+        self.send_together(messages).await?;
         match self.recv().await? {
             Some(Message::Welcome(welcome)) => Ok(welcome),
             Some(Message::Refused(refused)) => Err(refused.into()),
@@ -167,6 +184,33 @@ impl Sender {
     pub fn post(&mut self, message: &Message) -> Result<(), ConnectionError> {
         self.put(message)?;
         self.write()
+    }
+
+    /// Sends a message with descriptors, if the agent takes it now; tells whether it does.
+    pub fn post_with(&mut self, message: &Message, descriptors: &[BorrowedFd<'_>]) -> bool {
+        if self.has_unsent() || descriptors.len() > DESCRIPTORS_MAX || self.put(message).is_err() {
+            return false;
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+        let mut with = SendAncillaryBuffer::new(&mut space);
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let sent = with.push(SendAncillaryMessage::ScmRights(descriptors))
+            && sendmsg(
+                self.stream.get_ref(),
+                &[io::IoSlice::new(&self.unsent)],
+                &mut with,
+                flags,
+            )
+            .is_ok_and(|taken| {
+                // They went with the first byte.
+                self.taken = taken;
+                true
+            });
+        if !sent || self.taken == self.unsent.len() {
+            self.unsent.clear();
+            self.taken = 0;
+        }
+        sent
     }
 
     fn put(&mut self, message: &Message) -> Result<(), ConnectionError> {
@@ -235,10 +279,16 @@ impl Drop for Sender {
 }
 
 impl Receiver {
+    /// Counts the messages received on this connection.
+    pub const fn heard(&self) -> u64 {
+        self.heard
+    }
+
     /// Receives the next message; `None` when the agent closed. Cancel safe.
     pub async fn recv(&mut self) -> Result<Option<Message>, ConnectionError> {
         loop {
             if let Some(message) = self.decoder.next_message()? {
+                self.heard += 1;
                 return Ok(Some(message));
             }
             match self.read().await {

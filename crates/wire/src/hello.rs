@@ -22,6 +22,8 @@ pub mod capability {
     pub const FREEZE: &str = "freeze";
     /// The agent takes hooks; the supervisor wants to be told of them, and answers those that wait.
     pub const HOOKS: &str = "hooks";
+    /// The agent takes the terminals that viewers lend it; see [`crate::Lend`].
+    pub const LENT: &str = "lent";
 }
 
 /// Says what the connecting peer is there for. It decides what is sent unasked, not what may be asked.
@@ -162,6 +164,8 @@ pub enum Refusal {
     InputFull,
     /// The attachment is read-only. The connection goes on.
     ReadOnly,
+    /// No terminal was lent, or not by one who may type. The connection goes on.
+    NotLent,
     /// The peer is no process of the runner's own tree, as whoever tells of a hook must be.
     NotOfThisRunner,
     /// Too many peers are connected.

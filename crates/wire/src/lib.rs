@@ -12,11 +12,13 @@ pub mod frame;
 pub mod hello;
 pub mod history;
 pub mod hook;
+pub mod keys;
 pub mod launch;
 pub mod lock;
 pub mod message;
 pub mod payload;
 pub mod program;
+pub mod reach;
 pub mod record;
 pub mod terminal;
 mod time;
@@ -34,6 +36,6 @@ pub use message::{Message, MessageError};
 pub use program::{Exit, Exited, Frozen, Heartbeat, ProgramState, Report, Stop, Stopped};
 pub use record::{End, ExitRecord, RecordError, RunnerRecord};
 pub use terminal::{
-    Ack, Asked, Attach, Attached, GetHistory, GetScreen, Redraw, Resize, Resized, Viewers,
+    Ack, Asked, Attach, Attached, GetHistory, GetScreen, Lend, Redraw, Resize, Resized, Viewers,
 };
 pub use time::Timestamp;

@@ -5,8 +5,8 @@ use thiserror::Error;
 use crate::frame::{self, Frame, FrameDecoder, FrameError};
 use crate::{
     Ack, Asked, Attach, Exited, Frozen, Gate, GetHistory, GetScreen, Heartbeat, Hello, Hook,
-    HookAnswer, HookGone, HookOutput, Hooked, LaunchSpec, Redraw, Refused, Report, Resize, Resized,
-    SpawnFailed, Started, Stop, Stopped, Viewers, Welcome,
+    HookAnswer, HookGone, HookOutput, Hooked, LaunchSpec, Lend, Redraw, Refused, Report, Resize,
+    Resized, SpawnFailed, Started, Stop, Stopped, Viewers, Welcome,
 };
 
 /// The byte that says what a frame is. A number once given is never given again.
@@ -37,6 +37,7 @@ pub mod kind {
     pub const TAKE_OVER: u8 = 0x27;
     pub const REDRAW: u8 = 0x28;
     pub const ASKED: u8 = 0x29;
+    pub const LEND: u8 = 0x2a;
     pub const HOOK: u8 = 0x30;
     pub const HOOK_OUTPUT: u8 = 0x31;
     pub const HOOKED: u8 = 0x32;
@@ -48,6 +49,7 @@ pub mod kind {
     pub const INPUT: u8 = 0x42;
     pub const SCREEN: u8 = 0x43;
     pub const HISTORY: u8 = 0x44;
+    pub const TYPED: u8 = 0x45;
 }
 
 /// Says one thing to a peer.
@@ -105,6 +107,8 @@ pub enum Message {
     Redraw(Redraw),
     /// Agent: what the program asks of whoever looks on.
     Asked(Asked),
+    /// Viewer: read and write my terminal yourself.
+    Lend(Lend),
 
     /// Client of the program's own tree: what the program told its hook.
     Hook(Hook),
@@ -139,6 +143,11 @@ pub enum Message {
     },
     /// Viewer or client: type this. One message is written as one piece.
     Input {
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Agent: this was typed in the lent terminal, and is for the viewer to look at. Nothing at all gives the terminal back.
+    Typed {
         /// The bytes.
         bytes: Vec<u8>,
     },
@@ -227,6 +236,7 @@ impl Message {
             Self::TakeOver => "take-over",
             Self::Redraw(_) => "redraw",
             Self::Asked(_) => "asked",
+            Self::Lend(_) => "lend",
             Self::Hook(_) => "hook",
             Self::HookOutput(_) => "hook-output",
             Self::Hooked(_) => "hooked",
@@ -236,6 +246,7 @@ impl Message {
             Self::Output { .. } => "output",
             Self::Snapshot { .. } => "snapshot",
             Self::Input { .. } => "input",
+            Self::Typed { .. } => "typed",
             Self::Screen { .. } => "screen",
             Self::History { .. } => "history",
             Self::Unknown { .. } => "unknown",
@@ -270,6 +281,7 @@ impl Message {
             Self::TakeOver => frame::encode(kind::TAKE_OVER, b"{}", out),
             Self::Redraw(body) => json(kind::REDRAW, body, out),
             Self::Asked(body) => json(kind::ASKED, body, out),
+            Self::Lend(body) => json(kind::LEND, body, out),
             Self::Hook(body) => json(kind::HOOK, body, out),
             Self::HookOutput(body) => json(kind::HOOK_OUTPUT, body, out),
             Self::Hooked(body) => json(kind::HOOKED, body, out),
@@ -293,6 +305,7 @@ impl Message {
                 out,
             ),
             Self::Input { bytes } => frame::encode(kind::INPUT, bytes, out),
+            Self::Typed { bytes } => frame::encode(kind::TYPED, bytes, out),
             Self::Screen { ansi, bytes } => {
                 frame::encode_parts(kind::SCREEN, &[&[flag(*ansi, ANSI)], bytes], out)
             }
@@ -341,6 +354,7 @@ impl Message {
             kind::TAKE_OVER => Self::TakeOver,
             kind::REDRAW => Self::Redraw(parse("redraw", &payload)?),
             kind::ASKED => Self::Asked(parse("asked", &payload)?),
+            kind::LEND => Self::Lend(parse("lend", &payload)?),
             kind::HOOK => Self::Hook(parse("hook", &payload)?),
             kind::HOOK_OUTPUT => Self::HookOutput(parse("hook-output", &payload)?),
             kind::HOOKED => Self::Hooked(parse("hooked", &payload)?),
@@ -365,6 +379,7 @@ impl Message {
                 }
             }
             kind::INPUT => Self::Input { bytes: payload },
+            kind::TYPED => Self::Typed { bytes: payload },
             kind::SCREEN => {
                 let ([flags], bytes) = fixed::<1>("screen", payload)?;
                 Self::Screen {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::keys::Key;
+
 /// Begins an attachment: a snapshot comes, then output, until the connection closes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attach {
@@ -40,6 +42,20 @@ pub struct Resized {
 pub struct Ack {
     /// Bytes of output and snapshots processed since the last acknowledgement.
     pub bytes: u64,
+}
+
+/// Lends the viewer's own terminal to the agent, which reads and writes it itself until it sends the viewer any message.
+///
+/// The first one on a connection carries two descriptors: the terminal, raw and non-blocking, and what is held as long as
+/// the terminal is, so that its closing tells whoever is to restore the terminal that nobody writes to it any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lend {
+    /// How many messages the viewer has received on this connection. Where the agent has sent more it leaves the terminal
+    /// alone: the viewer has to do with it first.
+    pub heard: u64,
+    /// The keys that are the viewer's: what may hold one of them is handed to it as [`crate::Message::Typed`].
+    #[serde(default)]
+    pub keys: Vec<Key>,
 }
 
 /// Asks for what the screen shows now, answered by [`crate::Message::Screen`].

@@ -1,7 +1,14 @@
 //! The asynchronous connection, against a peer in this process.
 
+use std::io::{IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use stratavore_wire::client::{Connection, ConnectionError};
-use stratavore_wire::{Hello, Message, Refusal, Refused, Role, Timestamp, Viewers, Welcome};
+use stratavore_wire::keys::Key;
+use stratavore_wire::{Hello, Lend, Message, Refusal, Refused, Role, Timestamp, Viewers, Welcome};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
@@ -117,6 +124,51 @@ async fn a_send_that_was_dropped_half_way_goes_on_with_the_next() {
     });
     sent.unwrap();
     assert_eq!(received, [Some(long), Some(Message::Freeze)]);
+}
+
+#[tokio::test]
+async fn descriptors_go_with_a_message_and_only_in_its_turn() {
+    let (ours, theirs) = net::UnixStream::pair().unwrap();
+    let (mut sender, _receiver) = Connection::from_stream(ours).unwrap().into_split();
+    let (end, lease) = std::io::pipe().unwrap();
+    let lend = Message::Lend(Lend {
+        heard: 7,
+        keys: vec![Key::DETACH],
+    });
+    assert!(sender.post_with(&lend, &[end.as_fd(), lease.as_fd()]));
+    assert!(!sender.has_unsent());
+
+    let mut bytes = [0; 256];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut with = RecvAncillaryBuffer::new(&mut space);
+    let parts = &mut [IoSliceMut::new(&mut bytes)];
+    let received = recvmsg(&theirs, parts, &mut with, RecvFlags::CMSG_CLOEXEC).unwrap();
+    let came: Vec<OwnedFd> = with
+        .drain()
+        .flat_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect(),
+            _ => Vec::new(),
+        })
+        .collect();
+    assert_eq!(bytes[..received.bytes], lend.to_bytes().unwrap());
+    drop(lease);
+    // The one that came writes into the same pipe.
+    let [_, lease] = <[OwnedFd; 2]>::try_from(came).unwrap();
+    std::fs::File::from(lease).write_all(b"x").unwrap();
+    let mut said = Vec::new();
+    std::fs::File::from(OwnedFd::from(end))
+        .read_to_end(&mut said)
+        .unwrap();
+    assert_eq!(said, b"x");
+
+    // Behind what waits they would come with something else.
+    let long = Message::Input {
+        bytes: vec![b'x'; 3 << 20],
+    };
+    sender.post(&long).unwrap();
+    assert!(sender.has_unsent());
+    let file = tempfile::tempfile().unwrap();
+    assert!(!sender.post_with(&lend, &[file.as_fd()]));
 }
 
 #[tokio::test]

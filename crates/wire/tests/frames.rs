@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use stratavore_wire::keys::Key;
 use stratavore_wire::*;
 
 fn programs() -> impl Strategy<Value = ProgramState> {
@@ -118,10 +119,16 @@ fn refusals() -> impl Strategy<Value = Refusal> {
         Refusal::BadPlace,
         Refusal::InputFull,
         Refusal::ReadOnly,
+        Refusal::NotLent,
         Refusal::NotOfThisRunner,
         Refusal::TooManyPeers,
         Refusal::Other,
     ])
+}
+
+fn keys() -> impl Strategy<Value = Key> {
+    let signs = "[a-hkln-z\\\\\\]^_]";
+    signs.prop_map(|sign| format!("ctrl-{sign}").parse().unwrap())
 }
 
 fn hooks() -> impl Strategy<Value = Message> {
@@ -265,6 +272,8 @@ fn messages() -> impl Strategy<Value = Message> {
             })
         }),
         Just(Message::TakeOver),
+        (any::<u64>(), vec(keys(), 0..3))
+            .prop_map(|(heard, keys)| Message::Lend(Lend { heard, keys })),
         any::<u32>().prop_map(|history_lines| Message::Redraw(Redraw { history_lines })),
         (any::<char>(), ".*")
             .prop_map(|(selection, text)| Message::Asked(Asked::Clipboard { selection, text })),
@@ -301,6 +310,7 @@ fn messages() -> impl Strategy<Value = Message> {
             bytes
         }),
         raw().prop_map(|bytes| Message::Input { bytes }),
+        raw().prop_map(|bytes| Message::Typed { bytes }),
         (any::<bool>(), raw()).prop_map(|(ansi, bytes)| Message::Screen { ansi, bytes }),
         (any::<bool>(), any::<bool>(), raw()).prop_map(|(ansi, last, bytes)| Message::History {
             ansi,

@@ -201,6 +201,7 @@ impl Agent {
                 self.accept();
             }
             self.hear(&mut buffer);
+            self.hear_typing(&mut buffer);
             self.part();
             self.release_hooks();
             if std::mem::take(&mut self.unfit) {
@@ -253,6 +254,9 @@ impl Agent {
             };
             fds.push(PollFd::from_borrowed_fd(peer.as_fd(), interest));
         }
+        for lent in self.parts.peers.iter().filter_map(Peer::lent) {
+            fds.push(PollFd::new(lent.terminal(), PollFlags::IN));
+        }
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(Ready::NOTHING),
@@ -260,8 +264,11 @@ impl Agent {
         }
         // Errors and ends count as something, too: reading tells.
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        for (peer, ready) in self.parts.peers.iter_mut().zip(&ready[3..]) {
+        let (peers, lent) = ready[3..].split_at(self.parts.peers.len());
+        let mut lent = lent.iter();
+        for (peer, ready) in self.parts.peers.iter_mut().zip(peers) {
             peer.ready = *ready;
+            peer.typed = peer.lent().is_some() && lent.next() == Some(&true);
         }
         Ok(Ready {
             signals: ready[0],

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use stratavore_wire::{Hello, LaunchSpec, Message, ProgramState, Refusal, Role, Welcome};
 
 use super::Agent;
+use crate::lent::Heard;
 use crate::peer::{GREETING_TIMEOUT, Peer, Wanted};
 use crate::screen::Size;
 
@@ -62,6 +63,25 @@ impl Agent {
         }
     }
 
+    /// Takes what was typed in the terminals that viewers lend.
+    pub(super) fn hear_typing(&mut self, buffer: &mut [u8]) {
+        for index in 0..self.parts.peers.len() {
+            let peer = &mut self.parts.peers[index];
+            if !std::mem::take(&mut peer.typed) || peer.gone {
+                continue;
+            }
+            match peer.lent().map_or(Heard::Nothing, |lent| lent.read(buffer)) {
+                Heard::Programs(bytes) => self.type_in(index, bytes.to_vec()),
+                Heard::Viewers(bytes) => {
+                    let bytes = bytes.to_vec();
+                    peer.send(&Message::Typed { bytes });
+                }
+                Heard::Nothing => {}
+                Heard::Over => peer.send(&Message::Typed { bytes: Vec::new() }),
+            }
+        }
+    }
+
     fn handle(&mut self, index: usize, message: Message) {
         let Some(role) = self.parts.peers[index].role else {
             match message {
@@ -89,7 +109,11 @@ impl Agent {
                     viewer.acknowledge(ack.bytes);
                 }
             }
-            Message::Input { bytes } => self.type_in(index, bytes),
+            Message::Input { bytes } => {
+                self.parts.peers[index].reads_itself();
+                self.type_in(index, bytes);
+            }
+            Message::Lend(lend) => self.parts.peers[index].take_lent(lend),
             Message::GetScreen(get) => self.parts.peers[index].wants_screen = Some(get.ansi),
             Message::GetHistory(get) => self.give_history(index, &get),
             Message::Stop(_) | Message::Freeze | Message::Thaw if role == Role::Viewer => {
@@ -139,6 +163,7 @@ impl Agent {
             | Message::HookGone(_)
             | Message::Output { .. }
             | Message::Snapshot { .. }
+            | Message::Typed { .. }
             | Message::Screen { .. }
             | Message::History { .. } => {
                 self.refuse(
@@ -264,6 +289,7 @@ pub fn welcome(
             capability::FILTERED,
             capability::FREEZE,
             capability::HOOKS,
+            capability::LENT,
         ]
         .map(str::to_owned)
         .to_vec(),

@@ -166,9 +166,12 @@ impl Agent {
                 );
                 return;
             }
-            self.activity += 1;
-            viewer.activity = self.activity;
-            self.unfit = true;
+            // Of the one that types already all is known.
+            if viewer.activity != self.activity {
+                self.activity += 1;
+                viewer.activity = self.activity;
+                self.unfit = true;
+            }
         }
         let id = peer.id;
         if self.input.len() + self.paste.held() + bytes.len() > INPUT_MAX {

@@ -8,13 +8,15 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
 use stratavore_agent::process::{self, Stat};
 use stratavore_agent::screen::{Screen, Size};
@@ -36,6 +38,8 @@ pub struct Line {
     decoder: FrameDecoder,
     /// All that was ever received, for recordings.
     pub heard: Vec<u8>,
+    /// How many messages were taken of it.
+    pub messages: u64,
     pub said: Vec<u8>,
 }
 
@@ -266,6 +270,7 @@ impl Line {
             stream,
             decoder: FrameDecoder::new(),
             heard: Vec::new(),
+            messages: 0,
             said: Vec::new(),
         }
     }
@@ -274,6 +279,17 @@ impl Line {
         let bytes = message.to_bytes().unwrap();
         self.said.extend_from_slice(&bytes);
         self.raw(&bytes).unwrap();
+    }
+
+    /// Says something that comes with descriptors.
+    pub fn say_with(&mut self, message: &Message, descriptors: &[BorrowedFd<'_>]) {
+        let bytes = message.to_bytes().unwrap();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut with = SendAncillaryBuffer::new(&mut space);
+        assert!(with.push(SendAncillaryMessage::ScmRights(descriptors)));
+        let parts = [std::io::IoSlice::new(&bytes)];
+        let sent = sendmsg(&self.stream, &parts, &mut with, SendFlags::empty()).unwrap();
+        assert_eq!(sent, bytes.len());
     }
 
     pub fn raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
@@ -286,6 +302,7 @@ impl Line {
         let mut buffer = [0; 64 * 1024];
         loop {
             if let Some(message) = self.decoder.next_message().unwrap() {
+                self.messages += 1;
                 return Some(message);
             }
             let left = deadline.saturating_duration_since(Instant::now());

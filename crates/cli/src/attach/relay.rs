@@ -10,9 +10,10 @@
 //!   scrollback and leave the alternate screen.
 //! - **Titles put aside and taken back**: the user's own is among those.
 
+use stratavore_wire::reach::{number, sequence_length};
+
 use crate::terminal::colours::Touched;
 
-const BEL: u8 = 0x07;
 const ESC: u8 = 0x1b;
 
 /// What the bytes are.
@@ -71,7 +72,7 @@ impl Relay {
         while let Some(text) = rest.iter().position(|byte| *byte == ESC) {
             let (text, from) = rest.split_at(text);
             out.extend_from_slice(text);
-            let (sequence, after) = from.split_at(length(from));
+            let (sequence, after) = from.split_at(sequence_length(from));
             rest = after;
             match self.judge(sequence) {
                 Verdict::Pass => out.extend_from_slice(sequence),
@@ -132,31 +133,6 @@ impl Relay {
     }
 }
 
-/// Gives the length of the sequence that these bytes begin with.
-fn length(bytes: &[u8]) -> usize {
-    let after = |start: usize, ends: fn(&u8) -> bool| {
-        let end = bytes.iter().skip(start).position(ends);
-        end.map_or(bytes.len(), |end| start + end + 1)
-    };
-    match bytes.get(1) {
-        Some(b'[') => after(2, |byte| matches!(byte, 0x40..=0x7e)),
-        Some(b']' | b'P' | b'_' | b'^' | b'X') => {
-            let by_bell = bytes[1] == b']';
-            let end = bytes
-                .iter()
-                .skip(2)
-                .position(|byte| *byte == ESC || (by_bell && *byte == BEL));
-            match end.map(|end| end + 2) {
-                Some(end) if bytes[end] == BEL => end + 1,
-                // Its end is a sequence of its own to whoever does not know the string.
-                Some(end) => end,
-                None => bytes.len(),
-            }
-        }
-        _ => after(1, |byte| !matches!(byte, 0x20..=0x2f)),
-    }
-}
-
 /// Tells what an operating system command changes that has no neutral value.
 fn touched_by(body: &[u8]) -> Touched {
     match body.split(|byte| *byte == b';').next().and_then(number) {
@@ -169,13 +145,10 @@ fn touched_by(body: &[u8]) -> Touched {
     }
 }
 
-fn number(digits: &[u8]) -> Option<u32> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use stratavore_wire::reach::stays_within;
 
     use super::*;
 
@@ -203,6 +176,20 @@ mod tests {
         b"\x1b]1337;File=name=a:AAAA\x07",
         b"\x1bPq#0;2;0;0;0~-\x1b\\",
         b"\x1b_Ga=T,f=24;AAAA\x1b\\",
+    ];
+
+    /// What is kept back or remembered.
+    const REACHING: &[&[u8]] = &[
+        b"\x1bc",
+        b"\x1b[?1049h",
+        b"\x1b[?25;47l",
+        b"\x1b[?1047;2004l",
+        b"\x1b[3J",
+        b"\x1b[?03J",
+        b"\x1b[22;0t",
+        b"\x1b[23t",
+        b"\x1b]4;1;red\x07",
+        b"\x1b]22;text\x1b\\",
     ];
 
     #[test]
@@ -272,6 +259,30 @@ mod tests {
             let sent: Vec<u8> = picks.iter().flat_map(|pick| pick.get(ORDINARY).iter().copied()).collect();
             let all = (sent.escape_ascii().to_string(), Passed::All);
             prop_assert_eq!(passed(Origin::Live, &sent), all);
+        }
+
+        /// The agent writes by itself what stays within the attachment: nothing of that may be the relay's to keep back
+        /// or to remember.
+        #[test]
+        fn what_stays_within_passes_as_it_is_and_leaves_nothing_to_undo(
+            picks in prop::collection::vec(
+                prop_oneof![
+                    prop::sample::select(ORDINARY.to_vec()).prop_map(<[u8]>::to_vec),
+                    prop::sample::select(REACHING.to_vec()).prop_map(<[u8]>::to_vec),
+                    prop::collection::vec(prop::sample::select(b"\x1b\x1b[]?;0123479chltJ\x07\\".to_vec()), 0..12),
+                ],
+                0..6,
+            ),
+            alternate: bool,
+        ) {
+            let sent = picks.concat();
+            let mut relay = Relay { alternate, ..Relay::default() };
+            let mut out = Vec::new();
+            let passed = relay.pass(Origin::Live, &sent, &mut out);
+            if stays_within(&sent) {
+                prop_assert_eq!((out, passed), (sent, Passed::All));
+                prop_assert_eq!((relay.alternate, relay.touched()), (alternate, Touched::default()));
+            }
         }
 
         #[test]

@@ -3,15 +3,16 @@
 use std::io;
 use std::time::Duration;
 
-use stratavore_wire::{Ack, Attached, Exit, Message, Redraw, Refusal, Resize};
+use stratavore_wire::keys::{Key, Keys, Typed};
+use stratavore_wire::{Ack, Attached, Exit, Message, Redraw, Refusal};
 use tokio::time::Instant;
 
 use super::asked::Requests;
 use super::display::Display;
+use super::lending::Lending;
 use super::relay::Passed;
 use super::viewer::Viewer;
 use crate::args::Size;
-use crate::terminal::keys::{Key, Keys, Typed};
 use crate::terminal::passed;
 use crate::terminal::signals::{Heard, Signal, Signals};
 use crate::terminal::tty::Tty;
@@ -72,6 +73,7 @@ pub(crate) struct Viewing<'a> {
     display: Display,
     requests: Requests,
     attached: Vec<Attached>,
+    lending: Lending,
     keys: Keys,
     /// On its way to the terminal. Nothing more is received before it has arrived: the agent notices who is slow.
     out: Vec<u8>,
@@ -95,6 +97,7 @@ impl<'a> Viewing<'a> {
             display: Display::new(tty.size()),
             requests,
             attached: Vec::new(),
+            lending: Lending::new(tty)?,
             keys: Keys::default(),
             out: Vec::new(),
             unacknowledged: 0,
@@ -114,18 +117,29 @@ impl<'a> Viewing<'a> {
 
     /// Views over a connection until something ends it. Fails when the terminal does.
     pub(crate) async fn run(&mut self, mut viewer: Viewer) -> io::Result<Ending> {
+        self.lending.take_back(self.tty)?;
         self.awaits_snapshot = true;
         self.unacknowledged = 0;
         self.redraw_at = None;
         // It may have changed since the attachment was asked for.
-        let Size { columns, rows } = self.tty.size();
-        viewer.send(&Message::Resize(Resize { columns, rows }));
+        viewer.resize(self.tty.size());
         let mut typed = vec![0; 16 * 1024];
         let ending = loop {
+            let lend_at = self.lend(&mut viewer);
+            let is_lent = self.lending.is_lent();
             tokio::select! {
                 message = viewer.receiver.recv(), if self.out.is_empty() => match message {
                     Ok(Some(Message::Ended) | None) => break self.closed(),
-                    Ok(Some(message)) => self.take(&mut viewer, message),
+                    Ok(Some(Message::Typed { bytes })) => {
+                        self.lending.take_back(self.tty)?;
+                        if self.typed(&mut viewer, &bytes) {
+                            break Ending::Detached;
+                        }
+                    }
+                    Ok(Some(message)) => {
+                        let was_lent = self.lending.take_back(self.tty)?;
+                        self.take(&mut viewer, message, was_lent);
+                    }
                     Err(error) => {
                         self.refusal.get_or_insert(error.to_string());
                         break self.closed();
@@ -137,12 +151,15 @@ impl<'a> Viewing<'a> {
                     Ok(written) => self.wrote(&mut viewer, written),
                     Err(_) => break Ending::TerminalClosed,
                 },
-                read = self.tty.read(&mut typed) => match read {
+                read = self.lending.read(&mut typed), if !is_lent => match read {
                     Ok(0) | Err(_) => break Ending::TerminalClosed,
                     Ok(read) => if self.typed(&mut viewer, &typed[..read]) {
                         break Ending::Detached;
                     },
                 },
+                () = self.lending.stirs(), if is_lent => self.lending.look_later(),
+                () = passed(self.lending.look_at()) => self.lending.look(self.tty)?,
+                () = passed(lend_at) => {}
                 heard = self.signals.next() => match heard {
                     Heard::Resized => self.resized(&mut viewer),
                     Heard::Asked(signal) => break Ending::Signalled(signal),
@@ -161,6 +178,28 @@ impl<'a> Viewing<'a> {
         Ok(ending)
     }
 
+    /// Lends the terminal where there is nothing to do but to pass on; tells when it could be if it cannot yet.
+    fn lend(&mut self, viewer: &mut Viewer) -> Option<Instant> {
+        let passes_on = self.out.is_empty()
+            && !self.awaits_snapshot
+            && !self.display.is_boxed()
+            && self.keys.is_at_rest()
+            && self.lending.is_awake()
+            && self.redraw_at.is_none()
+            && self.exit.is_none();
+        if self.lending.is_lent() || !passes_on || !viewer.takes_lent() {
+            return None;
+        }
+        let not_before = self.lending.not_before();
+        // A shell that got it while this process was stopped has it in its own way.
+        if not_before.is_none() && self.tty.is_raw() {
+            let lent = viewer.lend(self.tty, vec![self.manner.detach]);
+            self.lending.lent(lent);
+            return self.lending.not_before().filter(|_| !lent);
+        }
+        not_before
+    }
+
     fn closed(&mut self) -> Ending {
         match self.exit {
             Some(exit) => Ending::Exited(exit),
@@ -170,7 +209,7 @@ impl<'a> Viewing<'a> {
         }
     }
 
-    fn take(&mut self, viewer: &mut Viewer, message: Message) {
+    fn take(&mut self, viewer: &mut Viewer, message: Message, was_lent: bool) {
         match message {
             Message::Snapshot {
                 columns,
@@ -187,7 +226,8 @@ impl<'a> Viewing<'a> {
             }
             Message::Output { bytes, .. } => {
                 self.unacknowledged += bytes.len() as u64;
-                if !self.awaits_snapshot
+                // After what the agent wrote by itself this may be the rest of a sequence.
+                if (!self.awaits_snapshot || was_lent)
                     && self.display.pass(&bytes, &mut self.out) == Passed::Redraw
                 {
                     self.redraw(viewer);
@@ -210,6 +250,7 @@ impl<'a> Viewing<'a> {
             // The program does not read: what was typed is lost, and the user is told as a terminal tells it.
             Message::Refused(refused) if refused.code == Refusal::InputFull => self.out.push(0x07),
             Message::Refused(refused) if refused.code == Refusal::ReadOnly => {}
+            Message::Refused(refused) if refused.code == Refusal::NotLent => viewer.lend_no_more(),
             Message::Refused(refused) => self.refusal = Some(refused.message),
             _ => {}
         }
@@ -224,8 +265,7 @@ impl<'a> Viewing<'a> {
 
     fn resized(&mut self, viewer: &mut Viewer) {
         let size = self.tty.size();
-        let Size { columns, rows } = size;
-        viewer.send(&Message::Resize(Resize { columns, rows }));
+        viewer.resize(size);
         self.display.resize(size, &mut self.out);
         // Where this viewer decides, the terminal takes the size and a snapshot comes by itself.
         let another_decides = self

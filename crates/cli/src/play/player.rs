@@ -84,6 +84,7 @@ impl<'a, R: BufRead> Player<'a, R> {
     /// Plays until the person leaves. Fails when signals cannot be heeded.
     pub(crate) async fn run(&mut self) -> io::Result<Ending> {
         let mut signals = Signals::new()?;
+        let keyboard = self.tty.keyboard()?;
         let mut typed = vec![0; 1024];
         self.read_next(Instant::now());
         self.draw();
@@ -98,7 +99,7 @@ impl<'a, R: BufRead> Player<'a, R> {
                     Ok(written) => drop(self.out.drain(..written)),
                     Err(_) => return Ok(Ending::TerminalClosed),
                 },
-                read = self.tty.read(&mut typed) => match read {
+                read = keyboard.read(&mut typed) => match read {
                     Ok(0) | Err(_) => return Ok(Ending::TerminalClosed),
                     Ok(read) => {
                         for key in &typed[..read] {

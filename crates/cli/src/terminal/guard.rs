@@ -5,7 +5,7 @@
 //! nothing but read a pipe: bytes say what is to be reset besides the modes and at last that all is restored; an end
 //! without that says that it was not.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, waitpid};
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::colours::Touched;
-use super::tty::{farewell, write_within};
+use super::lease::has_ended;
+use super::tty::{farewell, is_raw, write_within};
 
 const READY: u8 = b'r';
 const RESTORED: u8 = u8::MAX;
@@ -36,8 +37,9 @@ pub(crate) struct Coming {
 }
 
 impl Guard {
-    /// Starts a guard; it needs a moment, which is time for something else.
-    pub(crate) fn start() -> io::Result<Coming> {
+    /// Starts a guard; it needs a moment, which is time for something else. It waits for `lease`, the end of one, before
+    /// it restores the terminal.
+    pub(crate) fn start(lease: &PipeReader) -> io::Result<Coming> {
         let (heard, orders) = io::pipe()?;
         let (answer, ready) = io::pipe()?;
         // SAFETY: this process has one thread, for its runtime has no others and nothing here makes any; and the child
@@ -46,7 +48,7 @@ impl Guard {
             -1 => Err(io::Error::last_os_error()),
             0 => {
                 // Not even by a panic.
-                let guarded = catch_unwind(AssertUnwindSafe(|| guard(heard, ready)));
+                let guarded = catch_unwind(AssertUnwindSafe(|| guard(heard, ready, lease)));
                 let code = i32::from(!matches!(guarded, Ok(Ok(()))));
                 // SAFETY: ends the process without running what the parent is to run at its own end.
                 unsafe { libc::_exit(code) }
@@ -85,12 +87,12 @@ impl Drop for Guard {
 }
 
 /// Guards the controlling terminal until there are no more orders.
-fn guard(mut heard: PipeReader, mut ready: PipeWriter) -> io::Result<()> {
+fn guard(mut heard: PipeReader, mut ready: PipeWriter, lease: &PipeReader) -> io::Result<()> {
     // What the user's terminal sends to the foreground is not for it.
     // SAFETY: sound to call.
     unsafe { libc::setpgid(0, 0) };
     ignore_signals();
-    keep_only([heard.as_raw_fd(), ready.as_raw_fd()]);
+    keep_only([heard.as_raw_fd(), ready.as_raw_fd(), lease.as_raw_fd()]);
     let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     let saved = tcgetattr(&file)?;
     ready.write_all(&[READY])?;
@@ -103,14 +105,10 @@ fn guard(mut heard: PipeReader, mut ready: PipeWriter) -> io::Result<()> {
             [bits] => touched = Touched::from_bits(bits),
         }
     }
+    // Whatever came of it: the one that hangs leaves a terminal alone that is not raw.
+    has_ended(lease);
     // A shell that noticed the death first has set the terminal for its prompt; that is not to be undone.
-    let is_raw = |file: &File| {
-        tcgetattr(file).map(|now| {
-            !now.local_modes
-                .intersects(LocalModes::ICANON | LocalModes::ISIG)
-        })
-    };
-    if is_raw(&file)? {
+    if is_raw(&file) {
         tcsetattr(&file, OptionalActions::Flush, &saved)?;
     }
     write_within(&file, &farewell(touched), Duration::from_secs(1))
@@ -135,7 +133,7 @@ fn ignore_signals() {
 
 /// Closes every descriptor but these: a connection that the guard held open would look alive to the other side, and
 /// so would the shell's pipes.
-fn keep_only(mut kept: [RawFd; 2]) {
+fn keep_only(mut kept: [RawFd; 3]) {
     kept.sort_unstable();
     let mut first = 0;
     for descriptor in kept.into_iter().chain([RawFd::MAX]) {

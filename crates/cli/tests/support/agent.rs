@@ -1,12 +1,17 @@
 //! An agent that does as a test tells it, and remembers what it was told.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use stratavore_testkit::wait_until;
+use stratavore_wire::hello::capability;
 use stratavore_wire::{FrameDecoder, Message, VERSION, Welcome};
 
 use super::SOON;
@@ -36,6 +41,15 @@ struct State {
     history: Vec<u8>,
     heard: Vec<Message>,
     closed: bool,
+    takes_lent: bool,
+    /// The terminal of whoever attached, and what is held with it.
+    lent: Option<(File, OwnedFd)>,
+    /// Whether it is kept when the viewer has left.
+    keeps_lent: bool,
+    /// Whether somebody has closed its connection.
+    left: bool,
+    /// How many messages viewers were sent.
+    told: u64,
 }
 
 impl FakeAgent {
@@ -66,6 +80,39 @@ impl FakeAgent {
 
     pub fn set_snapshot(&self, snapshot: &[u8]) {
         self.shared.state.lock().unwrap().snapshot = snapshot.to_vec();
+    }
+
+    /// Has viewers lend it their terminals.
+    pub fn take_lent(&self) {
+        self.shared.state.lock().unwrap().takes_lent = true;
+    }
+
+    /// Has it keep a terminal whose viewer has left, as one does that has not noticed yet.
+    pub fn keep_lent(&self) {
+        self.shared.state.lock().unwrap().keeps_lent = true;
+    }
+
+    /// Lets go of the terminal.
+    pub fn let_go(&self) {
+        self.shared.state.lock().unwrap().lent = None;
+    }
+
+    /// Waits until the viewer lends its terminal, having heard all it was told; gives the terminal.
+    #[track_caller]
+    pub fn wait_lent(&self) -> File {
+        wait_until(SOON, "a terminal to be lent", || {
+            let state = self.shared.state.lock().unwrap();
+            let last = state.heard.iter().rev().find_map(|message| match message {
+                Message::Lend(lend) => Some(lend.heard),
+                _ => None,
+            });
+            match &state.lent {
+                Some((terminal, _)) if last == Some(state.told) => {
+                    Ok(terminal.try_clone().expect("a descriptor"))
+                }
+                _ => Err(format!("{last:?} of {} heard", state.told)),
+            }
+        })
     }
 
     /// Has the terminal keep a size, whoever attaches.
@@ -106,7 +153,9 @@ impl FakeAgent {
     /// Sends to every viewer.
     pub fn send(&self, message: &Message) {
         let bytes = message.to_bytes().expect("a frame");
-        for mut viewer in &self.shared.state.lock().unwrap().viewers {
+        let mut state = self.shared.state.lock().unwrap();
+        state.told += 1;
+        for mut viewer in &state.viewers {
             // One that has left is told nothing.
             let _ = viewer.write_all(&bytes);
         }
@@ -169,6 +218,20 @@ impl FakeAgent {
         });
     }
 
+    /// Counts the messages heard that fit.
+    pub fn count(&self, fits: impl Fn(&Message) -> bool) -> usize {
+        let state = self.shared.state.lock().unwrap();
+        state.heard.iter().filter(|message| fits(message)).count()
+    }
+
+    /// Waits until a viewer has closed its connection.
+    #[track_caller]
+    pub fn wait_left(&self) {
+        wait_until(SOON, "the viewer to leave", || {
+            self.shared.state.lock().unwrap().left
+        });
+    }
+
     /// Counts the bytes acknowledged.
     pub fn acknowledged(&self) -> u64 {
         let state = self.shared.state.lock().unwrap();
@@ -212,16 +275,36 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
     // The size of the viewer's own terminal.
     let mut own = (80, 24);
     loop {
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return,
-            Ok(read) => decoder.push(&buffer[..read]),
+        match receive(&stream, &mut buffer) {
+            Ok((0, _)) | Err(_) => {
+                let mut state = shared.state.lock().unwrap();
+                state.left = true;
+                if !state.keeps_lent {
+                    state.lent = None;
+                }
+                return;
+            }
+            Ok((read, lent)) => {
+                decoder.push(&buffer[..read]);
+                if let Some((terminal, lease)) = lent {
+                    shared.state.lock().unwrap().lent = Some((terminal.into(), lease));
+                }
+            }
         }
         while let Ok(Some(message)) = decoder.next_message() {
             let mut state = shared.state.lock().unwrap();
             match &message {
-                Message::Hello(_) => say(&mut stream, &Message::Welcome(welcome())),
+                Message::Hello(_) => {
+                    let mut welcome = welcome();
+                    if state.takes_lent {
+                        welcome.capabilities.push(capability::LENT.to_owned());
+                    }
+                    state.told = 1;
+                    say(&mut stream, &Message::Welcome(welcome));
+                }
                 Message::Attach(attach) => {
                     own = (attach.columns, attach.rows);
+                    state.told += 1;
                     feed(&mut stream, &state, own);
                     if !std::mem::replace(&mut views, true) {
                         let viewer = stream.try_clone().expect("a descriptor");
@@ -230,7 +313,10 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
                     state.attached += 1;
                 }
                 Message::Resize(size) => own = (size.columns, size.rows),
-                Message::Redraw(_) => feed(&mut stream, &state, own),
+                Message::Redraw(_) => {
+                    state.told += 1;
+                    feed(&mut stream, &state, own);
+                }
                 Message::GetHistory(get) => {
                     let history = Message::History {
                         ansi: get.ansi,
@@ -248,6 +334,24 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
             state.heard.push(message);
         }
     }
+}
+
+/// Receives bytes, and what a terminal is lent with.
+fn receive(
+    stream: &UnixStream,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Option<(OwnedFd, OwnedFd)>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut with = RecvAncillaryBuffer::new(&mut space);
+    let parts = &mut [IoSliceMut::new(buffer)];
+    let received = recvmsg(stream, parts, &mut with, RecvFlags::CMSG_CLOEXEC)?;
+    let mut lent = None;
+    for message in with.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
+            lent = descriptors.next().zip(descriptors.next());
+        }
+    }
+    Ok((received.bytes, lent))
 }
 
 fn feed(stream: &mut UnixStream, state: &State, own: (u16, u16)) {

@@ -3,22 +3,25 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 const ESC: u8 = 0x1b;
 /// A sequence that is longer than this is no key.
 const MAX_KEY: usize = 32;
 
-/// ctrl and a letter or a sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
+/// Names a key that is a viewer's own: ctrl and a letter or a sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Key {
     /// Lower-case, or one of `\ ] ^ _`.
     sign: u8,
 }
 
 impl Key {
-    /// ctrl-\, which detaches.
-    pub(crate) const DETACH: Self = Self { sign: b'\\' };
-    /// ctrl-], which takes over.
-    pub(crate) const TAKE_OVER: Self = Self { sign: b']' };
+    /// Detaches: ctrl-\.
+    pub const DETACH: Self = Self { sign: b'\\' };
+    /// Takes over: ctrl-].
+    pub const TAKE_OVER: Self = Self { sign: b']' };
 
     /// The byte that a terminal sends for it by default.
     const fn byte(self) -> u8 {
@@ -69,10 +72,23 @@ impl FromStr for Key {
     }
 }
 
-/// What was typed.
+impl From<Key> for String {
+    fn from(key: Key) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Tells what was typed.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Typed {
-    /// For the program.
+pub enum Typed {
+    /// Something for the program.
     Bytes(Vec<u8>),
     /// A key that was looked for.
     Key(Key),
@@ -84,7 +100,7 @@ pub(crate) enum Typed {
 /// (`CSI 27;5;92~`). What may be the beginning of one of these is held until more comes, or until
 /// [`Keys::give_up`]; everything else passes at once. What is pasted holds no keys.
 #[derive(Debug, Default)]
-pub(crate) struct Keys {
+pub struct Keys {
     held: Vec<u8>,
     /// The last byte that passed was ESC: a key's first byte, if the terminal's write was cut there.
     after_escape: bool,
@@ -93,7 +109,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Takes what was typed next, looking for the `wanted` keys.
-    pub(crate) fn read(&mut self, bytes: &[u8], wanted: &[Key]) -> Vec<Typed> {
+    pub fn read(&mut self, bytes: &[u8], wanted: &[Key]) -> Vec<Typed> {
         let mut input = std::mem::take(&mut self.held);
         // An ESC that passed already is looked at again, but not typed again.
         let passed = usize::from(std::mem::take(&mut self.after_escape));
@@ -159,16 +175,32 @@ impl Keys {
         typed
     }
 
+    /// Tells whether what comes next is read as if nothing had come before it.
+    pub const fn is_at_rest(&self) -> bool {
+        self.held.is_empty() && !self.after_escape && !self.pasting
+    }
+
     /// Tells whether something is held.
-    pub(crate) const fn is_waiting(&self) -> bool {
+    pub const fn is_waiting(&self) -> bool {
         !self.held.is_empty()
     }
 
     /// Gives back what is held: no more came in time, so it was no key.
-    pub(crate) fn give_up(&mut self) -> Vec<u8> {
+    pub fn give_up(&mut self) -> Vec<u8> {
         self.after_escape = false;
         std::mem::take(&mut self.held)
     }
+}
+
+/// Tells whether all of it is for the program, whatever comes next: it holds none of the `wanted` keys and begins none.
+pub fn is_programs(bytes: &[u8], wanted: &[Key]) -> bool {
+    // Every key begins with a control character.
+    if bytes.iter().all(|byte| *byte >= b' ') {
+        return true;
+    }
+    let mut keys = Keys::default();
+    let typed = keys.read(bytes, wanted);
+    keys.is_at_rest() && matches!(&typed[..], [Typed::Bytes(all)] if all == bytes)
 }
 
 /// A key with its modifiers, as a CSI sequence tells it.
@@ -365,6 +397,23 @@ mod tests {
         assert!(keys.is_waiting());
         assert_eq!(keys.give_up(), b"\x1b[");
         assert!(!keys.is_waiting());
+    }
+
+    #[test]
+    fn what_is_all_the_programs_is_told_apart() {
+        for other in OTHERS {
+            assert!(is_programs(other, WANTED), "{}", other.escape_ascii());
+        }
+        for key in KEYS {
+            let typed = [b"ls ", *key, b"rest"].concat();
+            assert!(!is_programs(&typed, WANTED), "{}", key.escape_ascii());
+            for cut in 1..key.len() {
+                assert!(!is_programs(&key[..cut], WANTED), "{}", key.escape_ascii());
+            }
+        }
+        for unclear in [&b"\x1b[200~half a paste"[..], b"a\x1b[92;5:3ub"] {
+            assert!(!is_programs(unclear, WANTED), "{}", unclear.escape_ascii());
+        }
     }
 
     proptest! {
