@@ -148,43 +148,49 @@ impl Said {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// What each source said last.
-    said: [Option<Said>; Source::ALL.len()],
-    /// When it said so last: a state that is said again holds since it was said first.
-    heard: [Option<Timestamp>; Source::ALL.len()],
+    words: [Option<Word>; Source::ALL.len()],
     /// When anything last moved: output, CPU, a new row of the transcript.
     pub moved_at: Option<Timestamp>,
     /// Since when the program runs.
     pub started_at: Option<Timestamp>,
 }
 
+/// What a source said, and when it said so last: a state that is said again holds since it was said first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Word {
+    said: Said,
+    heard: Timestamp,
+}
+
 impl Evidence {
     /// Takes what a source says. The same state said again keeps since when it holds.
     pub fn say(&mut self, source: Source, said: Said) {
-        let slot = &mut self.said[source as usize];
-        self.heard[source as usize] = Some(said.at);
-        match slot {
-            Some(before) if before.need == said.need && before.detail == said.detail => {
+        let heard = said.at;
+        match &mut self.words[source as usize] {
+            Some(Word {
+                said: before,
+                heard: last,
+            }) if before.need == said.need && before.detail == said.detail => {
                 before.until = said.until;
+                *last = heard;
             }
-            _ => *slot = Some(said),
+            word => *word = Some(Word { said, heard }),
         }
     }
 
     /// Forgets what a source said: it speaks no more, or of something that is over.
     pub fn unsay(&mut self, source: Source) {
-        self.said[source as usize] = None;
-        self.heard[source as usize] = None;
+        self.words[source as usize] = None;
     }
 
     /// Returns what a source said last.
     #[must_use]
-    pub const fn of(&self, source: Source) -> Option<&Said> {
-        self.said[source as usize].as_ref()
+    pub fn of(&self, source: Source) -> Option<&Said> {
+        Some(&self.word(source)?.said)
     }
 
-    /// Returns when a source said last what it says.
-    fn heard(&self, source: Source) -> Option<Timestamp> {
-        self.heard[source as usize]
+    fn word(&self, source: Source) -> Option<&Word> {
+        self.words[source as usize].as_ref()
     }
 }
 
@@ -213,19 +219,26 @@ pub const SETTLE: Duration = Duration::from_secs(2);
 /// before a better source spoke counts for nothing. `stalled_after`: for how long nothing may move while it works.
 #[must_use]
 pub fn judge(evidence: &Evidence, now: Timestamp, stalled_after: Duration) -> Attention {
-    let mut best: Option<(Source, &Said)> = None;
+    let mut best: Option<(Source, &Word)> = None;
     let mut rival: Option<(Source, &Said)> = None;
     for source in Source::ALL {
-        let Some(said) = evidence.of(source) else {
+        let Some(word) = evidence.word(source) else {
             continue;
         };
+        let said = &word.said;
         match best {
-            None => best = Some((source, said)),
-            Some((better, trusted)) => {
+            None => best = Some((source, word)),
+            Some((
+                _,
+                Word {
+                    said: trusted,
+                    heard,
+                },
+            )) => {
                 // Tools run side by side: that one ended says nothing of another that waits for a person.
                 let beside = source == Source::Hook && said.need == Need::Working;
                 let differs = !(alike(trusted.need, said.need) || beside && waits(trusted.need));
-                let later = evidence.heard(better).is_none_or(|heard| said.at > heard);
+                let later = said.at > *heard;
                 // What a transcript or a process shows is too coarse to gainsay what the program says of itself.
                 if differs && later && source <= Source::Hook && rival.is_none() {
                     rival = Some((source, said));
@@ -233,7 +246,7 @@ pub fn judge(evidence: &Evidence, now: Timestamp, stalled_after: Duration) -> At
             }
         }
     }
-    let Some((source, said)) = best else {
+    let Some((source, Word { said, .. })) = best else {
         return Attention {
             need: if evidence.started_at.is_some() {
                 Need::Unknown

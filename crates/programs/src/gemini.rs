@@ -5,7 +5,7 @@ use stratavore_core::clock::Timestamp;
 use stratavore_core::session::Mode;
 
 use crate::version::at_least;
-use crate::{Adapter, Beginning, Support, Unsupported};
+use crate::{Adapter, Beginning, Support, Unsupported, chosen, words};
 
 /// Knows how Gemini CLI is begun, and its titles. Its chats are not read.
 pub(crate) struct Gemini;
@@ -20,19 +20,11 @@ impl Adapter for Gemini {
         _fresh: uuid::Uuid,
         args: &[String],
     ) -> Result<Beginning, Unsupported> {
-        let chosen = args.iter().find(|arg| {
-            CHOICES.contains(&arg.split_once('=').map_or(arg.as_str(), |(name, _)| name))
-        });
-        match (mode, chosen) {
+        match (mode, chosen(args, &CHOICES)) {
             (Mode::New, _) => Ok(Beginning::default()),
-            (Mode::Continue, Some(chosen)) => Err(Unsupported {
-                message: format!(
-                    "{chosen} among the arguments says otherwise than the mode continue"
-                ),
-                hint: format!("leave out {chosen}, or launch with mode new"),
-            }),
+            (Mode::Continue, Some(chosen)) => Err(Unsupported::conflict(chosen, mode)),
             (Mode::Continue, None) => Ok(Beginning {
-                args: vec!["--resume".to_owned(), "latest".to_owned()],
+                args: words(&["--resume", "latest"]),
                 session: None,
             }),
             (Mode::Resume(_) | Mode::Fork(_), _) => Err(Unsupported {
@@ -58,25 +50,20 @@ impl Adapter for Gemini {
     }
 
     fn supports(&self, version: &str) -> Vec<Support> {
-        let seen = |what, supported, detail: &str| Support {
-            what,
-            supported,
-            detail: detail.to_owned(),
-        };
         vec![
-            seen(
+            Support::new(
                 "resume",
                 true,
                 "continue; not by the id of a session, and no fork",
             ),
-            seen("hooks", false, "it is given none"),
-            seen(
+            Support::new("hooks", false, "it is given none"),
+            Support::new(
                 "terminal reports",
                 at_least(version, (0, 61, 0)),
                 "its title says whether it is ready, works or asks; only ready was seen, the others are in its code of 0.61.0",
             ),
-            seen("transcripts", false, "its chats are not read"),
-            seen("usage", false, "its chats are not read"),
+            Support::new("transcripts", false, "its chats are not read"),
+            Support::new("usage", false, "its chats are not read"),
         ]
     }
 }

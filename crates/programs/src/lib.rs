@@ -9,6 +9,7 @@ mod directory;
 mod gemini;
 mod opencode;
 mod plain;
+mod rows;
 mod version;
 
 use std::collections::BTreeMap;
@@ -155,6 +156,27 @@ pub struct Unsupported {
     pub hint: String,
 }
 
+impl Unsupported {
+    /// Refuses a mode that `chosen`, among a person's own arguments, contradicts.
+    fn conflict(chosen: &str, mode: &Mode) -> Self {
+        Self {
+            message: format!(
+                "{chosen} among the arguments says otherwise than the mode {}",
+                mode.as_str()
+            ),
+            hint: format!("leave out {chosen}, or launch with mode new"),
+        }
+    }
+
+    /// Refuses what is no id of a session of the program that is called so: it would be taken for something else.
+    fn no_session(id: &str, title: &str, form: &str) -> Self {
+        Self {
+            message: format!("{id:?} is no id of a session of {title}, which {form}"),
+            hint: "list the sessions that there are: stratavore sessions list".to_owned(),
+        }
+    }
+}
+
 /// How hooks reach us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hooks {
@@ -181,8 +203,6 @@ pub struct PidFile {
     pub said: Option<Said>,
     /// The session that it holds.
     pub session: Option<String>,
-    /// The directory that it works in.
-    pub cwd: Option<String>,
 }
 
 /// What a hook tells.
@@ -198,8 +218,6 @@ pub struct Hook {
     pub said: Option<Said>,
     /// A permission that is asked for.
     pub ask: Option<Ask>,
-    /// What the program is about to do, which a spent budget may refuse.
-    pub gate: bool,
     /// Whether it is of a subagent rather than of the conversation that a person sees.
     pub subagent: bool,
 }
@@ -285,6 +303,39 @@ pub struct Support {
     pub supported: bool,
     /// In words.
     pub detail: String,
+}
+
+impl Support {
+    fn new(what: &'static str, supported: bool, detail: impl Into<String>) -> Self {
+        Self {
+            what,
+            supported,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Returns the directory that a variable names, else the one of this name in the home directory.
+fn home(
+    environment: &dyn Fn(&str) -> Option<String>,
+    variable: &str,
+    name: &str,
+) -> Option<PathBuf> {
+    environment(variable)
+        .map(PathBuf::from)
+        .or_else(|| environment("HOME").map(|home| Path::new(&home).join(name)))
+}
+
+/// Finds the option among a person's own arguments that is one of these, as it was given.
+fn chosen<'a>(args: &'a [String], options: &[&str]) -> Option<&'a str> {
+    let name = |arg: &'a String| arg.split_once('=').map_or(arg.as_str(), |(name, _)| name);
+    let found = args.iter().find(|arg| options.contains(&name(arg)));
+    found.map(String::as_str)
+}
+
+/// Owns the words of a command line.
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
 }
 
 /// The environment of a process as a lookup, from its map.

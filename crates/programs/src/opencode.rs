@@ -2,7 +2,7 @@
 
 use stratavore_core::session::Mode;
 
-use crate::{Adapter, Beginning, Support, Unsupported};
+use crate::{Adapter, Beginning, Support, Unsupported, chosen, words};
 
 /// Knows how OpenCode is begun. What it keeps is a database of its own, which is not read.
 pub(crate) struct OpenCode;
@@ -17,56 +17,34 @@ impl Adapter for OpenCode {
         _fresh: uuid::Uuid,
         args: &[String],
     ) -> Result<Beginning, Unsupported> {
-        let chosen = args.iter().find(|arg| {
-            CHOICES.contains(&arg.split_once('=').map_or(arg.as_str(), |(name, _)| name))
-        });
-        if let Some(chosen) = chosen.filter(|_| *mode != Mode::New) {
-            return Err(Unsupported {
-                message: format!(
-                    "{chosen} among the arguments says otherwise than the mode {}",
-                    mode.as_str()
-                ),
-                hint: format!("leave out {chosen}, or launch with mode new"),
-            });
+        if let Some(chosen) = chosen(args, &CHOICES).filter(|_| *mode != Mode::New) {
+            return Err(Unsupported::conflict(chosen, mode));
         }
-        let (args, session): (&[&str], _) = match mode {
-            Mode::New => (&[], None),
-            Mode::Continue => (&["--continue"], None),
-            Mode::Resume(id) => (&["--session", id], Some(id.clone())),
-            Mode::Fork(id) => (&["--session", id, "--fork"], None),
+        let (args, session) = match mode {
+            Mode::New => (words(&[]), None),
+            Mode::Continue => (words(&["--continue"]), None),
+            Mode::Resume(id) => (words(&["--session", id]), Some(id.clone())),
+            Mode::Fork(id) => (words(&["--session", id, "--fork"]), None),
         };
         if let Some(id) = mode.session()
             && !id.starts_with("ses_")
         {
-            return Err(Unsupported {
-                message: format!(
-                    "{id:?} is no id of a session of OpenCode, which begins with ses_"
-                ),
-                hint: "list the sessions that there are: opencode session list".to_owned(),
-            });
+            return Err(Unsupported::no_session(id, "OpenCode", "begins with ses_"));
         }
-        Ok(Beginning {
-            args: args.iter().map(|&arg| arg.to_owned()).collect(),
-            session,
-        })
+        Ok(Beginning { args, session })
     }
 
     fn supports(&self, _version: &str) -> Vec<Support> {
-        let seen = |what, supported, detail: &str| Support {
-            what,
-            supported,
-            detail: detail.to_owned(),
-        };
         vec![
-            seen("resume", true, "continue, resume ID, fork ID"),
-            seen("hooks", false, "it is given none"),
-            seen("terminal reports", false, "it tells nothing of its state"),
-            seen(
+            Support::new("resume", true, "continue, resume ID, fork ID"),
+            Support::new("hooks", false, "it is given none"),
+            Support::new("terminal reports", false, "it tells nothing of its state"),
+            Support::new(
                 "transcripts",
                 false,
                 "it keeps them in a database of its own, which is not read",
             ),
-            seen(
+            Support::new(
                 "usage",
                 false,
                 "it keeps it in a database of its own, which is not read",

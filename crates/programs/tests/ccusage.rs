@@ -15,23 +15,7 @@ use stratavore_testkit::{TempHome, cache};
 /// Installs a package of the registry, or finds it installed, and gives its directory.
 fn install(package: &str, version: &str) -> io::Result<PathBuf> {
     let name = format!("{}-{version}", package.replace(['@', '/'], "-"));
-    let place = cache::once(&name, |directory| {
-        let output = Command::new("npm")
-            .args([
-                "install",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--no-save",
-            ])
-            .arg("--prefix")
-            .arg(directory)
-            .arg(format!("{package}@{version}"))
-            .output()?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(io::Error::other(said));
-        }
+    let place = cache::npm(&name, &format!("{package}@{version}"), |directory| {
         let program = directory
             .join("node_modules")
             .join(package)

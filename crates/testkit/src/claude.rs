@@ -21,6 +21,14 @@ pub const VERSION: &str = "2.1.330";
 /// Names the variable that has another version run.
 pub const VERSION_VARIABLE: &str = "STRATAVORE_CLAUDE_VERSION";
 
+/// Tells which version is run.
+pub fn version() -> String {
+    let named = std::env::var(VERSION_VARIABLE).ok();
+    named
+        .filter(|version| !version.is_empty())
+        .unwrap_or_else(|| VERSION.to_owned())
+}
+
 /// What the screen shows when a request can be typed, in its last line below the `❯` (which dialogs show too).
 pub const PROMPT: &str = "? for shortcuts";
 
@@ -36,17 +44,20 @@ pub struct ClaudeCode {
 impl ClaudeCode {
     /// Installs it, or finds it installed.
     pub fn install() -> io::Result<ClaudeCode> {
-        let named = std::env::var(VERSION_VARIABLE).ok();
-        let version = named.filter(|version| !version.is_empty());
-        let version = version.as_deref().unwrap_or(VERSION);
-        let directory = cache::once(&format!("claude-{version}"), |directory| {
-            // The package of the platform has the whole program; the main one only picks it, and wants a newer Node.
-            let package = format!("@anthropic-ai/claude-code-{}", npm::platform()?);
-            npm::install(directory, &package, version)?;
-            fs::create_dir(directory.join("bin"))?;
-            let program = format!("../node_modules/{package}/claude");
-            std::os::unix::fs::symlink(program, directory.join("bin/claude"))
-        })?;
+        let version = version();
+        // The package of the platform has the whole program; the main one only picks it, and wants a newer Node.
+        let package = format!("@anthropic-ai/claude-code-{}", npm::platform()?);
+        let directory = cache::npm(
+            &format!("claude-{version}"),
+            &format!("{package}@{version}"),
+            |directory| {
+                fs::create_dir(directory.join("bin"))?;
+                std::os::unix::fs::symlink(
+                    format!("../node_modules/{package}/claude"),
+                    directory.join("bin/claude"),
+                )
+            },
+        )?;
         Ok(ClaudeCode { directory })
     }
 

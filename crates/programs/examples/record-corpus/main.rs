@@ -8,12 +8,12 @@ mod scenarios;
 
 use std::path::Path;
 
-use stratavore_testkit::claude::VERSION;
+use stratavore_testkit::claude;
 
 fn main() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")
-        .join(format!("claude-{VERSION}"));
+        .join(format!("claude-{}", claude::version()));
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if let Some(unknown) = wanted
         .iter()

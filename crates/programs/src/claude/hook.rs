@@ -70,10 +70,6 @@ pub(super) fn read(payload: &Value, at: Timestamp) -> Result<Hook, String> {
     Ok(Hook {
         said: said(&payload, subagent, at),
         ask,
-        gate: matches!(
-            payload.hook_event_name.as_str(),
-            "PreToolUse" | "UserPromptSubmit"
-        ),
         event: payload.hook_event_name,
         session: payload.session_id.filter(|id| !id.is_empty()),
         transcript: payload.transcript_path.filter(|path| path.is_absolute()),

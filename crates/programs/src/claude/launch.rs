@@ -3,7 +3,7 @@
 use stratavore_core::session::Mode;
 
 use super::arguments::{Given, is_command, options};
-use crate::{Beginning, Unsupported};
+use crate::{Beginning, Unsupported, words};
 
 pub(super) fn begin(
     mode: &Mode,
@@ -12,17 +12,9 @@ pub(super) fn begin(
 ) -> Result<Beginning, Unsupported> {
     let given = options(args);
     let chosen = given.iter().find(|given| chooses(given.name));
-    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
     if *mode != Mode::New {
         if let Some(chosen) = chosen {
-            return Err(Unsupported {
-                message: format!(
-                    "{} among the arguments says otherwise than the mode {}",
-                    chosen.name,
-                    mode.as_str()
-                ),
-                hint: format!("leave out {}, or launch with mode new", chosen.name),
-            });
+            return Err(Unsupported::conflict(chosen.name, mode));
         }
         if is_command(args) {
             return Err(Unsupported {
@@ -116,10 +108,7 @@ fn named(session: &str) -> Result<&str, Unsupported> {
     if uuid::Uuid::try_parse(session).is_ok() {
         return Ok(session);
     }
-    Err(Unsupported {
-        message: format!("{session:?} is no id of a session of Claude Code, which is a UUID"),
-        hint: "list the sessions that there are: stratavore sessions list".to_owned(),
-    })
+    Err(Unsupported::no_session(session, "Claude Code", "is a UUID"))
 }
 
 #[cfg(test)]

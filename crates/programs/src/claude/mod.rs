@@ -43,9 +43,7 @@ impl Adapter for Claude {
     }
 
     fn home(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-        environment("CLAUDE_CONFIG_DIR")
-            .map(PathBuf::from)
-            .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".claude")))
+        crate::home(environment, "CLAUDE_CONFIG_DIR", ".claude")
     }
 
     fn report(&self, text: &str, at: Timestamp) -> Option<Said> {
@@ -87,15 +85,10 @@ impl Adapter for Claude {
 
     fn supports(&self, version: &str) -> Vec<Support> {
         let recorded = at_least(version, (2, 1, 330));
-        let seen = |what, supported, detail: &str| Support {
-            what,
-            supported,
-            detail: detail.to_owned(),
-        };
         vec![
-            seen("resume", true, "continue, resume ID, fork ID"),
-            seen("hooks", true, "given by --settings; your own stay in force"),
-            seen(
+            Support::new("resume", true, "continue, resume ID, fork ID"),
+            Support::new("hooks", true, "given by --settings; your own stay in force"),
+            Support::new(
                 "terminal reports",
                 recorded,
                 if recorded {
@@ -104,7 +97,7 @@ impl Adapter for Claude {
                     "seen from 2.1.330 on; without them its hooks tell its state, and not when Esc ends a turn"
                 },
             ),
-            seen(
+            Support::new(
                 "pid file",
                 recorded,
                 if recorded {
@@ -113,8 +106,8 @@ impl Adapter for Claude {
                     "recorded from 2.1.330 on; read where it is there"
                 },
             ),
-            seen("transcripts", true, "projects/*/*.jsonl, subagents too"),
-            seen(
+            Support::new("transcripts", true, "projects/*/*.jsonl, subagents too"),
+            Support::new(
                 "usage",
                 true,
                 "tokens by kind and model, once for each message; its own cost where it states it",

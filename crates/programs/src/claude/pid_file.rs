@@ -15,7 +15,6 @@ struct File {
     pid: u32,
     proc_start: Option<String>,
     session_id: Option<String>,
-    cwd: Option<String>,
     status: Option<String>,
     waiting_for: Option<String>,
     status_updated_at: Option<i64>,
@@ -66,7 +65,6 @@ pub(super) fn read(bytes: &[u8], process: ProcessId, now: Timestamp) -> Result<P
     Ok(PidFile {
         said,
         session: file.session_id.filter(|id| !id.is_empty()),
-        cwd: file.cwd.filter(|cwd| !cwd.is_empty()),
     })
 }
 

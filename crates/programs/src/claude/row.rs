@@ -3,8 +3,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 use stratavore_core::clock::Timestamp;
-use stratavore_core::session::{PASSAGE_MAX, Role};
+use stratavore_core::session::Role;
 use stratavore_core::usage::Tokens;
+
+use crate::rows::time;
 
 /// A row. What is not named here is not looked at.
 #[derive(Deserialize)]
@@ -70,19 +72,8 @@ struct CacheCreation {
 }
 
 impl Row {
-    /// Understands a row; what is no text in UTF-8 loses only the letters that are none.
-    pub(super) fn read(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice(line).ok().or_else(|| {
-            let text = String::from_utf8_lossy(line);
-            matches!(text, std::borrow::Cow::Owned(_))
-                .then(|| serde_json::from_str(&text).ok())
-                .flatten()
-        })
-    }
-
     pub(super) fn at(&self) -> Option<Timestamp> {
-        let at = chrono::DateTime::parse_from_rfc3339(self.timestamp.as_deref()?).ok()?;
-        Some(at.to_utc())
+        time(self.timestamp.as_deref())
     }
 
     /// Tells whether it is of a conversation that the model led with itself.
@@ -96,6 +87,9 @@ impl Row {
             && self.is_meta != Some(true)
             && self.is_compact_summary != Some(true)
             && !self.is_of_a_subagent();
+        if !by_person {
+            return None;
+        }
         let content = &self.message.as_ref()?.content;
         let text = match content {
             Value::String(text) => text.clone(),
@@ -118,12 +112,12 @@ impl Row {
             "[Request interrupted by user",
             "Caveat: The messages below",
         ];
-        (by_person && !text.is_empty() && !written.iter().any(|start| text.starts_with(start)))
+        (!text.is_empty() && !written.iter().any(|start| text.starts_with(start)))
             .then(|| text.to_owned())
     }
 
-    /// Returns what is said in it, to be found again.
-    pub(super) fn passage(&self) -> Option<(Role, String)> {
+    /// Returns what is said in it, to be found again; `asked`: a person asked for something in it.
+    pub(super) fn passage(&self, asked: bool) -> Option<(Role, String)> {
         if self.is_meta == Some(true) || self.is_compact_summary == Some(true) {
             return None;
         }
@@ -145,11 +139,10 @@ impl Row {
                 .filter_map(tool)
                 .collect::<Vec<_>>()
                 .join("\n");
-        } else if role == Role::User && !self.is_of_a_subagent() && self.request().is_none() {
+        } else if role == Role::User && !self.is_of_a_subagent() && !asked {
             return None;
         }
-        let text = text.trim();
-        (!text.is_empty()).then(|| (role, cut(text).to_owned()))
+        Some((role, text))
     }
 }
 
@@ -211,9 +204,4 @@ fn tool(block: &Value) -> Option<String> {
         },
         _ => None,
     }
-}
-
-/// Cuts a passage.
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(PASSAGE_MAX)]
 }

@@ -17,13 +17,13 @@ pub(super) enum Rank {
     Person,
 }
 
-/// Returns the title that a row gives.
-pub(super) fn of(row: &Row) -> Option<(Rank, String)> {
+/// Returns the title that a row gives, itself or by what a person asked for in it.
+pub(super) fn of(row: &Row, request: Option<String>) -> Option<(Rank, String)> {
     let (rank, title) = match row.r#type.as_str() {
         "custom-title" => (Rank::Person, row.custom_title.clone()),
         "ai-title" => (Rank::Model, row.ai_title.clone()),
         "summary" => (Rank::Summary, row.summary.clone()),
-        "user" => (Rank::Request, row.request()),
+        "user" => (Rank::Request, request),
         _ => return None,
     };
     let title = one_line(&title?);

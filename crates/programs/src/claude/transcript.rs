@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use memchr::memchr;
 use serde::{Deserialize, Serialize};
-use stratavore_core::session::Passage;
 use stratavore_core::usage::{Entry, NanoUsd};
 
 use super::hook::failure;
 use super::row::{Row, texts};
 use super::title::{self, Rank};
+use crate::rows::{parse, rows};
 use crate::{Findings, Reader, Transcript};
 
 /// The model of what the program wrote in the model's name.
@@ -56,44 +55,38 @@ impl Conversation {
         if self.named.is_none() && row.session_id.is_some() {
             found.session.clone_from(&row.session_id);
         }
-        let at = row.at();
-        if let Some(at) = at {
-            found.began_at = Some(found.began_at.map_or(at, |began| began.min(at)));
-            found.updated_at = Some(found.updated_at.map_or(at, |last| last.max(at)));
-            if let Some((role, text)) = row.passage() {
-                found.passages.push(Passage {
-                    offset,
-                    role,
-                    at,
-                    text,
-                });
+        let request = row.request();
+        if let Some(at) = row.at() {
+            found.span(at);
+            if let Some((role, text)) = row.passage(request.is_some()) {
+                found.passage(offset, at, role, &text);
             }
         }
         if row.r#type == "assistant" {
             if let Some(entry) = self.entry(offset, row) {
                 found.entries.extend(entry);
             } else {
-                found.malformed = found.malformed.saturating_add(1);
+                found.passed_over();
             }
         }
         if !self.subagent && !row.is_of_a_subagent() {
-            self.of_the_session(row, found);
+            self.of_the_session(row, request, found);
         }
     }
 
     /// Takes what a row says of the session itself.
-    fn of_the_session(&mut self, row: &Row, found: &mut Findings) {
+    fn of_the_session(&mut self, row: &Row, request: Option<String>, found: &mut Findings) {
         if let Some(cwd) = row.cwd.as_ref().filter(|cwd| !cwd.is_empty()) {
             found.cwd = Some(cwd.clone());
         }
-        if let Some((rank, title)) = title::of(row)
+        if request.is_some() {
+            found.requests = found.requests.saturating_add(1);
+        }
+        if let Some((rank, title)) = title::of(row, request)
             && title::replaces(rank, self.memory.title)
         {
             self.memory.title = Some(rank);
             found.title = Some(title);
-        }
-        if row.request().is_some() {
-            found.requests = found.requests.saturating_add(1);
         }
         if let Some(from) = &row.forked_from {
             found.parent = Some(from.session_id.clone());
@@ -169,22 +162,16 @@ impl Conversation {
 }
 
 impl Reader for Conversation {
-    fn take(&mut self, offset: u64, rows: &[u8]) -> Findings {
+    fn take(&mut self, offset: u64, piece: &[u8]) -> Findings {
         let mut found = Findings {
             session: self.named.clone(),
             ..Findings::default()
         };
-        let mut at = 0;
-        while at < rows.len() {
-            let end = memchr(b'\n', &rows[at..]).map_or(rows.len(), |length| at + length);
-            let line = rows[at..end].trim_ascii();
-            if !line.is_empty() {
-                match Row::read(line) {
-                    Some(row) => self.row(offset.saturating_add(at as u64), &row, &mut found),
-                    None => found.malformed = found.malformed.saturating_add(1),
-                }
+        for (place, row) in rows(offset, piece) {
+            match parse(row) {
+                Some(row) => self.row(place, &row, &mut found),
+                None => found.passed_over(),
             }
-            at = end + 1;
         }
         found
     }

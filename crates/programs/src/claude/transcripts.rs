@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::Transcript;
-use crate::directory::{entries, is_directory};
+use crate::directory::{entries, is_directory, is_rows, records};
 
 /// Lists `projects/*/SESSION.jsonl` and `projects/*/SESSION/subagents/**/agent-*.jsonl`.
 pub(super) fn list(home: &Path) -> io::Result<Vec<Transcript>> {
@@ -18,8 +18,14 @@ pub(super) fn list(home: &Path) -> io::Result<Vec<Transcript>> {
             let path = entry.path();
             if is_directory(&entry) {
                 let session = name(path.file_name());
-                subagents(&path.join("subagents"), session.as_deref(), 4, &mut found)?;
-            } else if path.extension() == Some(OsStr::new("jsonl")) {
+                // Subagents of subagents have directories of their own.
+                let agents = records(&path.join("subagents"), 4)?;
+                found.extend(agents.into_iter().map(|path| Transcript {
+                    path,
+                    session: session.clone(),
+                    subagent: true,
+                }));
+            } else if is_rows(&path) {
                 found.push(Transcript {
                     session: name(path.file_stem()),
                     path,
@@ -30,30 +36,6 @@ pub(super) fn list(home: &Path) -> io::Result<Vec<Transcript>> {
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
-}
-
-/// Subagents of subagents have directories of their own, so deep and no deeper.
-fn subagents(
-    directory: &Path,
-    session: Option<&str>,
-    depth: u32,
-    found: &mut Vec<Transcript>,
-) -> io::Result<()> {
-    for entry in entries(directory)? {
-        let path = entry.path();
-        if is_directory(&entry) {
-            if depth > 0 {
-                subagents(&path, session, depth - 1, found)?;
-            }
-        } else if path.extension() == Some(OsStr::new("jsonl")) {
-            found.push(Transcript {
-                path,
-                session: session.map(str::to_owned),
-                subagent: true,
-            });
-        }
-    }
-    Ok(())
 }
 
 fn name(name: Option<&OsStr>) -> Option<String> {

@@ -2,7 +2,6 @@
 
 mod rollout;
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +10,9 @@ use stratavore_core::clock::Timestamp;
 use stratavore_core::session::Mode;
 
 use crate::claude::report;
-use crate::directory::{entries, is_directory};
+use crate::directory::records;
 use crate::version::at_least;
-use crate::{Adapter, Beginning, Reader, Support, Transcript, Unsupported};
+use crate::{Adapter, Beginning, Reader, Support, Transcript, Unsupported, words};
 
 /// Knows Codex, as recorded in `corpus/codex-*`.
 pub(crate) struct Codex;
@@ -30,39 +29,25 @@ impl Adapter for Codex {
     ) -> Result<Beginning, Unsupported> {
         let command = args.iter().find(|arg| COMMANDS.contains(&arg.as_str()));
         if let Some(command) = command.filter(|_| *mode != Mode::New) {
-            return Err(Unsupported {
-                message: format!(
-                    "{command} among the arguments says otherwise than the mode {}",
-                    mode.as_str()
-                ),
-                hint: format!("leave out {command}, or launch with mode new"),
-            });
+            return Err(Unsupported::conflict(command, mode));
         }
         if let Some(id) = mode.session()
             && uuid::Uuid::try_parse(id).is_err()
         {
-            return Err(Unsupported {
-                message: format!("{id:?} is no id of a session of Codex, which is a UUID"),
-                hint: "list the sessions that there are: stratavore sessions list".to_owned(),
-            });
+            return Err(Unsupported::no_session(id, "Codex", "is a UUID"));
         }
-        let (args, session): (&[&str], _) = match mode {
-            Mode::New => (&[], None),
-            Mode::Continue => (&["resume", "--last"], None),
-            Mode::Resume(id) => (&["resume", id], Some(id.clone())),
+        let (args, session) = match mode {
+            Mode::New => (words(&[]), None),
+            Mode::Continue => (words(&["resume", "--last"]), None),
+            Mode::Resume(id) => (words(&["resume", id]), Some(id.clone())),
             // The fork's own id is told by nothing before its file.
-            Mode::Fork(id) => (&["fork", id], None),
+            Mode::Fork(id) => (words(&["fork", id]), None),
         };
-        Ok(Beginning {
-            args: args.iter().map(|&arg| arg.to_owned()).collect(),
-            session,
-        })
+        Ok(Beginning { args, session })
     }
 
     fn home(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-        environment("CODEX_HOME")
-            .map(PathBuf::from)
-            .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".codex")))
+        crate::home(environment, "CODEX_HOME", ".codex")
     }
 
     fn report(&self, text: &str, at: Timestamp) -> Option<Said> {
@@ -74,11 +59,15 @@ impl Adapter for Codex {
     }
 
     fn transcripts(&self, home: &Path) -> io::Result<Vec<Transcript>> {
-        let mut found = Vec::new();
         // Year, month, day.
-        list(&home.join("sessions"), 3, &mut found)?;
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(found)
+        let mut paths = records(&home.join("sessions"), 3)?;
+        paths.sort();
+        let found = paths.into_iter().map(|path| Transcript {
+            session: session(&path),
+            path,
+            subagent: false,
+        });
+        Ok(found.collect())
     }
 
     fn reader(&self, transcript: &Transcript, memory: Option<&str>) -> Option<Box<dyn Reader>> {
@@ -87,42 +76,19 @@ impl Adapter for Codex {
 
     fn supports(&self, version: &str) -> Vec<Support> {
         let recorded = at_least(version, (0, 169, 0));
-        let seen = |what, supported, detail: &str| Support {
-            what,
-            supported,
-            detail: detail.to_owned(),
-        };
         let since = if recorded {
             "recorded with 0.169.0"
         } else {
             "recorded with 0.169.0, not with this version"
         };
         vec![
-            seen("resume", true, "continue, resume ID, fork ID"),
-            seen("hooks", false, "it is given none"),
-            seen("terminal reports", recorded, since),
-            seen("transcripts", recorded, since),
-            seen("usage", recorded, since),
+            Support::new("resume", true, "continue, resume ID, fork ID"),
+            Support::new("hooks", false, "it is given none"),
+            Support::new("terminal reports", recorded, since),
+            Support::new("transcripts", recorded, since),
+            Support::new("usage", recorded, since),
         ]
     }
-}
-
-fn list(directory: &Path, depth: u32, found: &mut Vec<Transcript>) -> io::Result<()> {
-    for entry in entries(directory)? {
-        let path = entry.path();
-        if is_directory(&entry) {
-            if depth > 0 {
-                list(&path, depth - 1, found)?;
-            }
-        } else if path.extension() == Some(OsStr::new("jsonl")) {
-            found.push(Transcript {
-                session: session(&path),
-                path,
-                subagent: false,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// `rollout-2026-11-24T00-07-38-UUID.jsonl`.

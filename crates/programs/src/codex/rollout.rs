@@ -1,12 +1,12 @@
 //! Reads a rollout, Codex's record of a session.
 
-use memchr::memchr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stratavore_core::clock::Timestamp;
-use stratavore_core::session::{PASSAGE_MAX, Passage, Role};
+use stratavore_core::session::Role;
 use stratavore_core::usage::{Entry, Tokens};
 
+use crate::rows::{parse, rows, time};
 use crate::{Findings, Reader, Transcript};
 
 /// Reads one file.
@@ -81,13 +81,9 @@ impl Rollout {
 
     /// Takes a row; `None`: it makes no sense.
     fn row(&mut self, offset: u64, line: &[u8], found: &mut Findings) -> Option<()> {
-        let row: Row = serde_json::from_slice(line)
-            .ok()
-            .or_else(|| serde_json::from_str(&String::from_utf8_lossy(line)).ok())?;
-        let at = chrono::DateTime::parse_from_rfc3339(row.timestamp.as_deref()?).ok()?;
-        let at = at.to_utc();
-        found.began_at = Some(found.began_at.map_or(at, |began| began.min(at)));
-        found.updated_at = Some(found.updated_at.map_or(at, |last| last.max(at)));
+        let row: Row = parse(line)?;
+        let at = time(row.timestamp.as_deref())?;
+        found.span(at);
         let payload = &row.payload;
         match (row.r#type.as_str(), text(payload, "type")) {
             // Should a file have more of them, the first is its own.
@@ -139,23 +135,17 @@ impl Rollout {
                 );
             }
             ("response_item", Some("message")) if text(payload, "role") == Some("assistant") => {
-                push(
-                    found,
-                    offset,
-                    at,
-                    Role::Assistant,
-                    &texts(&payload["content"]),
-                );
+                found.passage(offset, at, Role::Assistant, &texts(&payload["content"]));
             }
             ("response_item", Some("function_call" | "custom_tool_call")) => {
                 let name = text(payload, "name").unwrap_or_default();
                 let input = text(payload, "arguments").or_else(|| text(payload, "input"));
                 let call = format!("{name} {}", input.unwrap_or_default());
-                push(found, offset, at, Role::Tool, &call);
+                found.passage(offset, at, Role::Tool, &call);
             }
             ("response_item", Some("function_call_output" | "custom_tool_call_output")) => {
                 let output = text(payload, "output").unwrap_or_default();
-                push(found, offset, at, Role::Tool, output);
+                found.passage(offset, at, Role::Tool, output);
             }
             _ => {}
         }
@@ -167,7 +157,7 @@ impl Rollout {
             return;
         }
         found.requests = found.requests.saturating_add(1);
-        push(found, offset, at, Role::User, asked);
+        found.passage(offset, at, Role::User, asked);
         if !self.memory.titled {
             self.memory.titled = true;
             let words = asked.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -192,17 +182,12 @@ impl Rollout {
 }
 
 impl Reader for Rollout {
-    fn take(&mut self, offset: u64, rows: &[u8]) -> Findings {
+    fn take(&mut self, offset: u64, piece: &[u8]) -> Findings {
         let mut found = Findings::default();
-        let mut at = 0;
-        while at < rows.len() {
-            let end = memchr(b'\n', &rows[at..]).map_or(rows.len(), |length| at + length);
-            let line = rows[at..end].trim_ascii();
-            let place = offset.saturating_add(at as u64);
-            if !line.is_empty() && self.row(place, line, &mut found).is_none() {
-                found.malformed = found.malformed.saturating_add(1);
+        for (place, row) in rows(offset, piece) {
+            if self.row(place, row, &mut found).is_none() {
+                found.passed_over();
             }
-            at = end + 1;
         }
         found.session = self.session();
         found
@@ -210,19 +195,6 @@ impl Reader for Rollout {
 
     fn memory(&self) -> String {
         serde_json::to_string(&self.memory).unwrap_or_default()
-    }
-}
-
-fn push(found: &mut Findings, offset: u64, at: Timestamp, role: Role, text: &str) {
-    let text = text.trim();
-    if !text.is_empty() {
-        let text = text[..text.floor_char_boundary(PASSAGE_MAX)].to_owned();
-        found.passages.push(Passage {
-            offset,
-            role,
-            at,
-            text,
-        });
     }
 }
 
