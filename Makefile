@@ -49,7 +49,7 @@ chaos: need-test ui/dist/index.html ## let everything fail around the outbox, fo
 	$(real) STRATAVORE_CHAOS=long $(servers) cargo nextest run $(everything) --profile chaos \
 		--filterset 'package(stratavore-supervisor) and binary(chaos)'
 
-corpus: need-test ## record real runs of Claude Code anew, against a stand-in for its provider; about five minutes
+corpus: need-test ## record real runs of the programs anew, against a stand-in for their providers; about ten minutes
 	cargo run --locked --package stratavore-programs --example record-corpus
 
 test-newest: need-test ui/dist/index.html ## run the tests with Claude Code against its newest version

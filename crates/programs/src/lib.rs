@@ -43,6 +43,12 @@ pub trait Adapter: Send + Sync {
         argv
     }
 
+    /// Tells whether the program shows its dialog beside a hook that waits for a permission. One that shows it afterwards is never made
+    /// to wait: nobody at its terminal could answer meanwhile.
+    fn asks_beside_its_hook(&self) -> bool {
+        false
+    }
+
     /// Returns the directory in which the program keeps its things, by its environment.
     fn home(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
         let _ = environment;

@@ -1,6 +1,6 @@
 //! Transcripts, read whole, in pieces, and spoilt.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use stratavore_core::session::Role;
 use stratavore_core::usage::Tokens;
 use stratavore_programs::{Adapter, Findings, Transcript, adapter};
+use stratavore_testkit::model_api::USAGE;
 
 const ID: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -18,12 +19,9 @@ fn corpus() -> PathBuf {
 /// Lists every recorded transcript with its program.
 fn recorded() -> Vec<(&'static dyn Adapter, Transcript)> {
     let mut all = Vec::new();
-    for place in fs::read_dir(corpus().join("claude-2.1.330")).expect("a corpus") {
-        let home = place.expect("an entry").path();
-        let claude = adapter("claude");
-        let found = claude.transcripts(&home).expect("listed");
-        assert!(!found.is_empty(), "{}", home.display());
-        all.extend(found.into_iter().map(|it| (claude, it)));
+    for (program, home) in runs() {
+        let found = program.transcripts(&home).expect("listed");
+        all.extend(found.into_iter().map(|it| (program, it)));
     }
     for name in ["exec.jsonl", "interactive.jsonl"] {
         let path = corpus().join("codex-0.169.0").join(name);
@@ -33,6 +31,23 @@ fn recorded() -> Vec<(&'static dyn Adapter, Transcript)> {
             subagent: false,
         };
         all.push((adapter("codex"), transcript));
+    }
+    all
+}
+
+/// Lists every recorded run with its program; what it kept lies as in its home.
+fn runs() -> Vec<(&'static dyn Adapter, PathBuf)> {
+    let directories = |place: &Path| {
+        let entries = fs::read_dir(place).expect("a directory");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    let mut all = Vec::new();
+    for program in directories(&corpus()) {
+        let name = program.file_name().expect("a name").to_string_lossy();
+        let (name, _) = name.split_once('-').expect("a program and its version");
+        let adapter = adapter(name);
+        all.extend(directories(&program).into_iter().map(|run| (adapter, run)));
     }
     all
 }
@@ -116,8 +131,9 @@ proptest! {
         bytes.push(b'\n');
         bytes.extend_from_slice(row("m", "r", 5, "hello").as_bytes());
         prop_assert!(read(&bytes).entries.iter().any(|entry| entry.message == "m:r"));
-        for (program, transcript) in recorded().into_iter().take(1).chain([(adapter("codex"), claude().1)]) {
-            program.reader(&transcript, None).expect("a reader").take(u64::MAX, &bytes);
+        for program in ["claude", "codex", "gemini"] {
+            let mut reader = adapter(program).reader(&claude().1, None).expect("a reader");
+            reader.take(u64::MAX, &bytes);
         }
     }
 }
@@ -139,6 +155,37 @@ fn every_recorded_row_makes_sense() {
         if !transcript.subagent {
             assert!(found.title.is_some() || found.requests == 0, "{name}");
         }
+    }
+}
+
+/// The stand-in tells every answer the same; Claude Code's are compared with what `ccusage` counts.
+#[test]
+fn codex_and_gemini_used_what_they_were_told_that_they_used() {
+    for (program, answers) in [("codex-0.169.0", 11), ("gemini-0.61.0", 7)] {
+        let mut entries = BTreeMap::new();
+        for (adapter, home) in runs() {
+            if !home.parent().is_some_and(|it| it.ends_with(program)) {
+                continue;
+            }
+            for transcript in adapter.transcripts(&home).expect("listed") {
+                let bytes = fs::read(&transcript.path).expect("read");
+                let mut reader = adapter.reader(&transcript, None).expect("a reader");
+                for entry in reader.take(0, &bytes).entries {
+                    let key = (home.clone(), entry.message.clone());
+                    assert!(entries.insert(key, entry).is_none(), "counted twice");
+                }
+            }
+        }
+        let told = Tokens {
+            input: USAGE.input,
+            output: USAGE.output,
+            cache_read: USAGE.cache_read,
+            ..Tokens::default()
+        };
+        for entry in entries.values() {
+            assert_eq!(entry.tokens, told, "{entry:?}");
+        }
+        assert_eq!(entries.len(), answers, "{program}: {:#?}", entries.keys());
     }
 }
 

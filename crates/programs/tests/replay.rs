@@ -35,7 +35,11 @@ struct Player {
 }
 
 impl Player {
-    fn new(program: &str, place: &Path) -> Self {
+    /// Begins a run of the program by whose name its recordings lie together: `claude-2.1.330/working`.
+    fn new(place: &Path) -> Self {
+        let together = place.parent().and_then(Path::file_name).expect("a corpus");
+        let together = together.to_string_lossy();
+        let (program, _) = together.split_once('-').expect("a program and its version");
         Self {
             adapter: adapter(program),
             place: place.to_owned(),
@@ -74,6 +78,11 @@ impl Player {
                 let report = text(signal, "report");
                 if self.adapter.speaks(report) {
                     say(Source::Terminal, self.adapter.report(report, at));
+                }
+            }
+            "title" => {
+                if let Some(said) = self.adapter.title(text(signal, "title"), at) {
+                    say(Source::Terminal, Some(said));
                 }
             }
             "pid-file" => {
@@ -137,14 +146,35 @@ fn time(value: &Value, key: &str) -> Timestamp {
     at.to_utc()
 }
 
+/// Lists the recorded runs of every program.
 fn scenarios() -> Vec<PathBuf> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/claude-2.1.330");
-    let mut scenarios: Vec<_> = fs::read_dir(corpus)
-        .expect("a corpus")
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    directories(&corpus)
+        .iter()
+        .flat_map(|it| directories(it))
+        .collect()
+}
+
+/// Lists those of Claude Code, which has every source.
+fn claude() -> Vec<PathBuf> {
+    let mut all = scenarios();
+    all.retain(|place| {
+        place
+            .parent()
+            .is_some_and(|it| it.ends_with("claude-2.1.330"))
+    });
+    assert!(all.len() >= 16, "{all:?}");
+    all
+}
+
+fn directories(place: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<_> = fs::read_dir(place)
+        .expect("a directory")
         .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_dir())
         .collect();
-    scenarios.sort();
-    scenarios
+    found.sort();
+    found
 }
 
 fn signals(place: &Path) -> Vec<(Timestamp, Value)> {
@@ -181,7 +211,7 @@ fn text_of(moment: &Value) -> String {
 fn replay(place: &Path, only: &[Source], lag: Duration, wrong: &mut Vec<String>) -> usize {
     let name = place.file_name().expect("a name").to_string_lossy();
     let signals = signals(place);
-    let mut player = Player::new("claude", place);
+    let mut player = Player::new(place);
     let mut next = 0;
     let mut compared = 0;
     for moment in moments(place) {
@@ -229,7 +259,7 @@ fn what_is_judged_was_true() {
 #[test]
 fn without_its_terminals_reports_the_pid_file_and_hooks_tell_the_same() {
     let mut wrong = Vec::new();
-    for place in scenarios() {
+    for place in claude() {
         replay(
             &place,
             &[Source::PidFile, Source::Hook, Source::Transcript],
@@ -245,7 +275,7 @@ fn without_its_terminals_reports_the_pid_file_and_hooks_tell_the_same() {
 #[test]
 fn hooks_alone_tell_all_but_an_escape() {
     let mut wrong = Vec::new();
-    for place in scenarios() {
+    for place in claude() {
         replay(&place, &[Source::Hook], REPORTED, &mut wrong);
     }
     let known = ["escape", "plan"];
@@ -263,15 +293,15 @@ fn hooks_alone_tell_all_but_an_escape() {
 /// A hook that was killed or never delivered must not make a wrong state: the better sources are believed.
 #[test]
 fn a_lost_hook_changes_nothing_beyond_its_words() {
-    for place in scenarios() {
+    for place in claude() {
         let signals = signals(&place);
         let hooks = signals
             .iter()
             .filter(|(_, signal)| signal["source"] == "hook")
             .count();
         for lost in 0..hooks {
-            let mut player = Player::new("claude", &place);
-            let mut whole = Player::new("claude", &place);
+            let mut player = Player::new(&place);
+            let mut whole = Player::new(&place);
             let mut seen = 0;
             for (at, signal) in &signals {
                 whole.hear(*at, signal, &Source::ALL);
@@ -304,11 +334,11 @@ fn a_lost_hook_changes_nothing_beyond_its_words() {
 
 #[test]
 fn a_silence_makes_no_state_and_a_conflict_is_unknown_after_a_while() {
-    let place = scenarios()
+    let place = claude()
         .into_iter()
         .find(|place| place.ends_with("working"))
         .expect("the scenario");
-    let mut player = Player::new("claude", &place);
+    let mut player = Player::new(&place);
     let mut working = None;
     for (at, signal) in signals(&place) {
         // The terminal is lost after it said that it works: the pid file goes on to tell.
@@ -332,11 +362,11 @@ fn the_pid_file_follows_the_session() {
         ("forked", 2),
         ("killed-and-resumed", 1),
     ] {
-        let place = scenarios()
+        let place = claude()
             .into_iter()
             .find(|place| place.ends_with(name))
             .expect("the scenario");
-        let mut player = Player::new("claude", &place);
+        let mut player = Player::new(&place);
         for (at, signal) in signals(&place) {
             player.hear(at, &signal, &Source::ALL);
         }

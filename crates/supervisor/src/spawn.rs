@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use stratavore_core::config::holds_password;
@@ -228,6 +229,12 @@ async fn compose(
         (PROJECT_VARIABLE, runner.project.to_string()),
     ];
     let config = inner.config();
+    let adapter = stratavore_programs::adapter(&runner.launch.program);
+    let wait = if adapter.asks_beside_its_hook() {
+        config.permission_wait()
+    } else {
+        Duration::ZERO
+    };
     Ok(LaunchSpec {
         runner_id: runner.id.to_string(),
         attempt,
@@ -236,8 +243,7 @@ async fn compose(
         program: runner.launch.program.clone(),
         argv: words(inner, runner, resumed)?,
         hooks: HookPolicy {
-            permission_wait_ms: u64::try_from(config.permission_wait().as_millis())
-                .unwrap_or(u64::MAX),
+            permission_wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         },
         cwd: runner.launch.cwd.clone(),
         env: inner.environment().await.compose(&runner.launch, &own),

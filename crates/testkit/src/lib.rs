@@ -11,7 +11,7 @@
 //! | [`postgres`] | none | `postgresql` (and `npm` for the oldest version) |
 //! | [`rabbitmq`] | none | `rabbitmq-server` |
 //! | `terminal` | `terminal` | none |
-//! | `model_api`, `claude`, `closed_proxy` | `model` | none (`npm` for `claude`) |
+//! | `model_api`, `closed_proxy`, `claude`, `codex`, `gemini`, `opencode` | `model` | none (`npm` for the programs) |
 //! | `bus`, `tray`, `notifications` | `desktop` | `dbus-daemon` |
 //! | `desk`, `display`, `windows` | `desktop` | `xvfb imagemagick` |
 //! | `webdriver` | `desktop` | `webkit2gtk-driver` |
@@ -37,7 +37,13 @@ pub mod claude;
 #[cfg(feature = "model")]
 pub mod closed_proxy;
 #[cfg(feature = "model")]
+pub mod codex;
+#[cfg(feature = "model")]
+pub mod gemini;
+#[cfg(feature = "model")]
 pub mod model_api;
+#[cfg(feature = "model")]
+pub mod opencode;
 
 #[cfg(feature = "desktop")]
 pub mod bus;

@@ -1,8 +1,10 @@
-//! A stand-in for the Messages API on loopback, which answers what a test says and keeps every request.
+//! A stand-in for the APIs of models (Anthropic's Messages, OpenAI's Responses, Google's Gemini) on loopback, which answers what a test says and keeps every request.
 //!
 //! It refuses nothing: what it does not know is answered with an empty object.
 
 mod answer;
+mod generate;
+mod responses;
 mod server;
 
 use std::collections::BTreeMap;
@@ -127,16 +129,86 @@ impl Drop for ModelApi {
 impl Request {
     /// Tells whether this asks a model to answer.
     pub fn is_conversation(&self) -> bool {
-        self.method == "POST" && self.path == "/v1/messages"
+        self.dialect().is_some()
     }
 
     /// Gives the text of the last message of a person, tool results included.
     pub fn last_message(&self) -> String {
-        let mut messages = self.body["messages"].as_array().into_iter().flatten();
+        let messages = match self.dialect() {
+            Some(Dialect::Responses) => &self.body["input"],
+            Some(Dialect::Generate) => &self.body["contents"],
+            _ => &self.body["messages"],
+        };
+        let mut messages = messages.as_array().into_iter().flatten();
         messages
-            .rfind(|message| message["role"] == "user")
-            .map(|message| text_of(&message["content"]))
+            .rfind(|message| message["role"] == "user" || !message["output"].is_null())
+            .map(|message| {
+                let said = ["output", "content", "parts"].map(|key| text_of(&message[key]));
+                said.concat()
+            })
             .unwrap_or_default()
+    }
+
+    /// Names the model that is asked.
+    fn model(&self) -> &str {
+        let named = self.path.strip_prefix("/v1beta/models/");
+        match named.and_then(|named| named.split_once(':')) {
+            Some((model, _)) => model,
+            None => self.body["model"].as_str().unwrap_or("claude"),
+        }
+    }
+
+    /// Tells whether the answer is to come as it is made.
+    fn streams(&self) -> bool {
+        self.body["stream"] == true || self.path.ends_with(":streamGenerateContent")
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        match (self.method.as_str(), self.path.as_str()) {
+            ("POST", "/v1/messages") => Some(Dialect::Messages),
+            ("POST", "/v1/responses") => Some(Dialect::Responses),
+            ("POST", path)
+                if path.starts_with("/v1beta/models/") && path.ends_with("enerateContent") =>
+            {
+                Some(Dialect::Generate)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Is how a request is spoken, and its answer.
+#[derive(Clone, Copy, Debug)]
+enum Dialect {
+    /// Anthropic's.
+    Messages,
+    /// OpenAI's.
+    Responses,
+    /// Google's.
+    Generate,
+}
+
+impl Dialect {
+    /// Writes an answer as events: those before anything is said, and the rest.
+    fn events(self, answer: &Answer, id: &str, model: &str) -> (String, String) {
+        match self {
+            Dialect::Messages => (answer.opening(id, model), answer.rest()),
+            Dialect::Responses => (
+                responses::opening(id, model),
+                responses::rest(answer, id, model),
+            ),
+            Dialect::Generate => (String::new(), generate::rest(answer, id, model)),
+        }
+    }
+}
+
+impl Dialect {
+    /// Writes the whole answer, for a request that does not stream.
+    fn message(self, answer: &Answer, id: &str, model: &str) -> Value {
+        match self {
+            Dialect::Generate => generate::message(answer, id, model),
+            Dialect::Messages | Dialect::Responses => answer.message(id, model),
+        }
     }
 }
 
@@ -166,8 +238,18 @@ fn text_of(content: &Value) -> String {
         Value::Array(blocks) => blocks
             .iter()
             .map(|block| match block["type"].as_str() {
-                Some("text") => typed_part(block["text"].as_str().unwrap_or_default()).to_owned(),
+                Some("text" | "input_text") => {
+                    typed_part(block["text"].as_str().unwrap_or_default()).to_owned()
+                }
                 Some("tool_result") => text_of(&block["content"]),
+                // Google's parts have no type.
+                None => match (&block["text"], &block["functionResponse"]) {
+                    (Value::String(text), _) => typed_part(text).to_owned(),
+                    (_, answer) => answer["response"]["output"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .to_owned(),
+                },
                 _ => String::new(),
             })
             .filter(|text| !text.is_empty())
@@ -177,9 +259,14 @@ fn text_of(content: &Value) -> String {
     }
 }
 
-/// Claude Code puts reminders of its own into a person's message; what a person typed does not begin so.
+/// Programs put words of their own into a person's message; what a person typed does not begin so.
 fn typed_part(text: &str) -> &str {
-    if text.trim_start().starts_with("<system-reminder>") {
+    let own = [
+        "<system-reminder>",
+        "<environment_context>",
+        "<session_context>",
+    ];
+    if own.iter().any(|own| text.trim_start().starts_with(own)) {
         ""
     } else {
         text

@@ -121,3 +121,54 @@ fn a_held_answer_waits_to_be_released() {
     assert!(rest.contains("At "), "{rest}");
     assert!(rest.contains("message_stop"));
 }
+
+#[test]
+fn it_speaks_as_openai_does() {
+    let api = ModelApi::start().expect("started");
+    api.answer_when("good morning", Answer::text("Good morning."));
+    api.answer_when("it ran", Answer::bash("ls -l"));
+    let body = |item: &str| {
+        format!(
+            r#"{{"model":"m","stream":true,"input":[{{"type":"message","role":"user","content":[
+                {{"type":"input_text","text":"<environment_context>good morning</environment_context>"}},
+                {{"type":"input_text","text":"good morning"}}]}},{item}]}}"#
+        )
+    };
+    let said = r#"{"type":"message","role":"assistant","content":[]}"#;
+    let answer = ask(&api, "POST /v1/responses", &body(said));
+    for part in [
+        "event: response.created",
+        r#""delta":"morning.""#,
+        "event: response.completed",
+        r#""input_tokens":1311"#,
+    ] {
+        assert!(answer.contains(part), "no {part} in {answer}");
+    }
+    let ran = r#"{"type":"function_call_output","call_id":"c","output":"it ran"}"#;
+    let answer = ask(&api, "POST /v1/responses", &body(ran));
+    assert!(answer.contains(r#""type":"function_call""#), "{answer}");
+    let asked: Vec<_> = api.conversations();
+    assert_eq!(asked[0].last_message(), "good morning");
+    assert_eq!(asked[1].last_message(), "it ran");
+}
+
+#[test]
+fn it_speaks_as_google_does() {
+    let api = ModelApi::start().expect("started");
+    api.answer_when("good morning", Answer::text("Good morning."));
+    api.answer_when("it ran", Answer::bash("ls -l"));
+    let typed = r#"{"contents":[{"role":"user","parts":[{"text":"good morning"}]}]}"#;
+    let path = "POST /v1beta/models/gemini-x:streamGenerateContent?alt=sse";
+    let answer = ask(&api, path, typed);
+    for part in [
+        r#""text":"Good morning.""#,
+        r#""promptTokenCount":1311"#,
+        r#""modelVersion":"gemini-x""#,
+    ] {
+        assert!(answer.contains(part), "no {part} in {answer}");
+    }
+    let ran = r#"{"contents":[{"role":"user","parts":[{"functionResponse":{"name":"Bash","response":{"output":"it ran"}}}]}]}"#;
+    let answer = ask(&api, "POST /v1beta/models/gemini-x:generateContent", ran);
+    assert!(answer.contains(r#""functionCall""#), "{answer}");
+    assert_eq!(api.conversations().len(), 2);
+}

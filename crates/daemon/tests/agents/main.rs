@@ -1,9 +1,10 @@
-//! The real Claude Code through the whole product: what it needs, what it said, what it used, what it is allowed.
+//! The real programs, Claude Code before all, through the whole product: what it needs, what it said, what it used, what it is allowed.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod attention;
 mod budgets;
+mod codex;
 mod sessions;
 mod world;

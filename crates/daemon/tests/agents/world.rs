@@ -1,12 +1,14 @@
-//! A host with the real Claude Code and a stand-in for its provider.
+//! A host with a real program and a stand-in for its provider.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use stratavore_rpc::v1;
-use stratavore_testkit::claude::{ClaudeCode, PROMPT};
+use stratavore_testkit::claude::{self, ClaudeCode};
 use stratavore_testkit::closed_proxy::ClosedProxy;
+use stratavore_testkit::codex::{self, Codex};
 use stratavore_testkit::model_api::ModelApi;
-use stratavore_testkit::wait_until_async;
+use stratavore_testkit::{TempHome, wait_until_async};
 
 use crate::support::{Host, SOON};
 
@@ -15,9 +17,17 @@ pub(crate) struct World {
     pub(crate) host: Host,
     pub(crate) api: ModelApi,
     pub(crate) project: PathBuf,
-    claude: ClaudeCode,
+    program: Program,
     environment: Vec<v1::EnvVar>,
     _proxy: ClosedProxy,
+}
+
+/// The program that a world has.
+struct Program {
+    name: &'static str,
+    argv: Vec<String>,
+    /// What its screen shows when a request can be typed.
+    prompt: &'static str,
 }
 
 impl World {
@@ -27,18 +37,49 @@ impl World {
 
     /// Begins with settings of the user's own beside those that the test needs.
     pub(crate) async fn with_settings(settings: &str) -> Self {
+        let claude = ClaudeCode::install().expect("installed");
+        let program = Program {
+            name: "claude",
+            argv: claude.argv(),
+            prompt: claude::PROMPT,
+        };
+        let prepare = |home: &TempHome, api: &ModelApi, proxy: &ClosedProxy, _: &Path| {
+            claude.prepare(home, api, proxy)
+        };
+        Self::of(program, settings, prepare).await
+    }
+
+    /// Begins with Codex.
+    pub(crate) async fn codex() -> Self {
+        let codex = Codex::install().expect("installed");
+        let program = Program {
+            name: "codex",
+            argv: codex.argv(),
+            prompt: codex::PROMPT,
+        };
+        let prepare = |home: &TempHome, api: &ModelApi, proxy: &ClosedProxy, project: &Path| {
+            codex.prepare(home, api, proxy, project)
+        };
+        Self::of(program, "", prepare).await
+    }
+
+    async fn of(
+        program: Program,
+        settings: &str,
+        prepare: impl FnOnce(
+            &TempHome,
+            &ModelApi,
+            &ClosedProxy,
+            &Path,
+        ) -> std::io::Result<BTreeMap<String, String>>,
+    ) -> Self {
         let api = ModelApi::start().expect("started");
         let proxy = ClosedProxy::start().expect("started");
-        let claude = ClaudeCode::install().expect("installed");
-        let program = claude.program();
-        let host = Host::with_settings(&format!(
-            "[programs]\nclaude = {:?}\n{settings}",
-            program.to_str().unwrap()
-        ))
-        .await;
+        let (name, executable) = (program.name, &program.argv[0]);
+        let host =
+            Host::with_settings(&format!("[programs]\n{name} = {executable:?}\n{settings}")).await;
         let project = host.home.project("p");
-        let environment = claude
-            .prepare(&host.home, &api, &proxy)
+        let environment = prepare(&host.home, &api, &proxy, &project)
             .expect("prepared")
             .into_iter()
             .map(|(key, value)| v1::EnvVar { key, value })
@@ -47,7 +88,7 @@ impl World {
             host,
             api,
             project,
-            claude,
+            program,
             environment,
             _proxy: proxy,
         }
@@ -57,8 +98,8 @@ impl World {
     pub(crate) fn request(&self, name: &str) -> v1::LaunchRequest {
         v1::LaunchRequest {
             project: "p".into(),
-            program: Some("claude".into()),
-            args: self.claude.argv()[1..].to_vec(),
+            program: Some(self.program.name.into()),
+            args: self.program.argv[1..].to_vec(),
             env: self.environment.clone(),
             name: Some(name.into()),
             ..v1::LaunchRequest::default()
@@ -68,8 +109,16 @@ impl World {
     /// Launches it and waits for its prompt.
     pub(crate) async fn launch(&self, name: &str) -> v1::Runner {
         let runner = self.host.try_launch(self.request(name)).await.unwrap();
-        self.host.shows(name, PROMPT).await;
+        self.host.shows(name, self.program.prompt).await;
         runner
+    }
+
+    /// Asks as a person does, who presses Enter when the words stand there: Codex takes an Enter that comes with them for a part
+    /// of what is pasted.
+    pub(crate) async fn ask(&self, name: &str, request: &str) {
+        self.host.type_keys(name, request).await;
+        self.host.shows(name, request).await;
+        self.host.type_keys(name, "\r").await;
     }
 
     /// Waits until a runner needs this of a person, and returns it as it then is.

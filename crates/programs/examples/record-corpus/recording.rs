@@ -8,8 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stratavore_core::clock::{Clock, SystemClock, Timestamp};
 use stratavore_core::session::Mode;
-use stratavore_programs::{Hooks, adapter};
-use stratavore_testkit::claude::{ClaudeCode, PROMPT};
+use stratavore_programs::{Hooks, adapter, lookup};
 use stratavore_testkit::closed_proxy::ClosedProxy;
 use stratavore_testkit::model_api::ModelApi;
 use stratavore_testkit::terminal::Terminal;
@@ -20,15 +19,6 @@ const HELD: Duration = Duration::from_secs(4);
 
 /// Until when something must have happened.
 const SOON: Duration = Duration::from_secs(60);
-
-/// Types of rows that hold much and say nothing that is read.
-const BULKY: [&str; 5] = [
-    "attachment",
-    "file-history-snapshot",
-    "api-request",
-    "api-request-blob",
-    "api-request-shape",
-];
 
 /// What is kept of a pid file.
 const PID_FILE: [&str; 10] = [
@@ -55,10 +45,38 @@ if [ -e "$1/answering" ] && grep -q '"hook_event_name":"PermissionRequest"' "$1/
 fi
 "#;
 
+/// A program that is recorded.
+pub(crate) trait Program {
+    /// Its name, as its adapter has it.
+    fn name(&self) -> &'static str;
+
+    /// Which version it is.
+    fn version(&self) -> String;
+
+    /// Makes its home ready, and returns its environment.
+    fn prepare(
+        &self,
+        home: &TempHome,
+        api: &ModelApi,
+        proxy: &ClosedProxy,
+        project: &Path,
+    ) -> BTreeMap<String, String>;
+
+    /// Returns its command line.
+    fn argv(&self) -> Vec<String>;
+
+    /// Returns what its screen shows when a request can be typed.
+    fn prompt(&self) -> &'static str;
+
+    /// Returns what is kept of a row of its transcript; nothing of one that holds much and says nothing that is read.
+    fn keep(&self, row: Value) -> Option<Value>;
+}
+
 pub(crate) struct Recording {
     pub(crate) api: ModelApi,
     terminal: Terminal,
     process: Process,
+    named: Option<String>,
     project: PathBuf,
     hooks: PathBuf,
     signals: Vec<(Timestamp, Value)>,
@@ -68,33 +86,30 @@ pub(crate) struct Recording {
     payloads: BTreeSet<PathBuf>,
     /// How much of each transcript was read, and what was kept of it.
     transcripts: BTreeMap<PathBuf, (usize, String)>,
+    title: String,
     environment: BTreeMap<String, String>,
-    claude: ClaudeCode,
+    program: &'static dyn Program,
     _proxy: ClosedProxy,
     home: TempHome,
 }
 
 impl Recording {
-    /// Starts Claude Code and waits for its prompt.
-    pub(crate) fn new() -> Self {
+    /// Starts a program and waits for its prompt.
+    pub(crate) fn new(program: &'static dyn Program) -> Self {
         let home = TempHome::new();
         let api = ModelApi::start().expect("the API starts");
         let proxy = ClosedProxy::start().expect("the proxy starts");
-        let claude = ClaudeCode::install().expect("installed");
-        let mut environment = claude.prepare(&home, &api, &proxy).expect("prepared");
-        // An error is told at once, and not after ten attempts.
-        environment.insert("CLAUDE_CODE_MAX_RETRIES".to_owned(), "0".to_owned());
-        // One whose price is known, so that what it cost can be compared.
-        environment.insert("ANTHROPIC_MODEL".to_owned(), "claude-opus-5".to_owned());
         let project = home.project("demo");
+        let environment = program.prepare(&home, &api, &proxy, &project);
         let hooks = home.path().join("hooks");
         fs::create_dir(&hooks).expect("made");
         fs::write(hooks.join("hook.sh"), HOOK).expect("written");
-        let (terminal, process) = start(&claude, &environment, &project, &hooks, &Mode::New);
+        let (terminal, process, named) = start(program, &environment, &project, &hooks, &Mode::New);
         let mut recording = Self {
             api,
             terminal,
             process,
+            named,
             project,
             hooks,
             signals: Vec::new(),
@@ -103,13 +118,14 @@ impl Recording {
             pid_file: String::new(),
             payloads: BTreeSet::new(),
             transcripts: BTreeMap::new(),
+            title: String::new(),
             environment,
-            claude,
+            program,
             _proxy: proxy,
             home,
         };
         recording.began();
-        recording.shows(PROMPT);
+        recording.shows(program.prompt());
         recording
     }
 
@@ -183,6 +199,19 @@ impl Recording {
         file["sessionId"].as_str().expect("a session").to_owned()
     }
 
+    /// Returns the session that the last hook named.
+    pub(crate) fn hooked_session(&self) -> Option<String> {
+        let hooks = self
+            .signals
+            .iter()
+            .rev()
+            .filter(|(_, it)| it["source"] == "hook");
+        hooks
+            .map(|(_, it)| it["payload"]["session_id"].as_str())
+            .next()?
+            .map(str::to_owned)
+    }
+
     pub(crate) fn kill(&mut self) {
         self.process.kill().expect("killed");
         self.terminal.wait_exit(SOON);
@@ -190,15 +219,20 @@ impl Recording {
     }
 
     pub(crate) fn exit(&mut self) {
-        self.types("/exit\r");
+        self.ask("/exit");
         self.terminal.wait_exit(SOON);
         self.listen();
     }
 
     /// Starts it again after it has ended.
     pub(crate) fn begin(&mut self, mode: &Mode) {
-        let (terminal, process) = start(
-            &self.claude,
+        self.begin_showing(mode, self.program.prompt());
+    }
+
+    /// Starts it again after it has ended, and waits until it shows this.
+    pub(crate) fn begin_showing(&mut self, mode: &Mode, shown: &str) {
+        let (terminal, process, session) = start(
+            self.program,
             &self.environment,
             &self.project,
             &self.hooks,
@@ -208,8 +242,15 @@ impl Recording {
         self.process = process;
         self.reports = 0;
         self.pid_file = String::new();
+        self.title = String::new();
+        self.named = session;
         self.began();
-        self.shows(PROMPT);
+        self.shows(shown);
+    }
+
+    /// Returns the session that it was told to hold.
+    pub(crate) fn named_session(&self) -> Option<String> {
+        self.named.clone()
     }
 
     fn began(&mut self) {
@@ -224,11 +265,19 @@ impl Recording {
             let report = json!({ "source": "terminal", "report": self.clean(&report) });
             self.signals.push((now, report));
         }
-        let config = ClaudeCode::config(&self.home);
-        let file = adapter("claude")
-            .pid_file(&config, self.process.pid)
-            .expect("a pid file");
-        if let Ok(text) = fs::read_to_string(file)
+        let adapter = adapter(self.program.name());
+        let title = self.terminal.title();
+        if title != self.title {
+            // Most say nothing of a state: a name, a wheel that turns.
+            if adapter.title(&title, now).is_some() {
+                let signal = json!({ "source": "title", "title": self.clean(&title) });
+                self.signals.push((now, signal));
+            }
+            self.title = title;
+        }
+        let config = self.config();
+        if let Some(file) = adapter.pid_file(&config, self.process.pid)
+            && let Ok(text) = fs::read_to_string(file)
             && text != self.pid_file
             // A file that is being written is read again.
             && text.ends_with('}')
@@ -259,7 +308,7 @@ impl Recording {
                 ));
             }
         }
-        for transcript in adapter("claude").transcripts(&config).expect("listed") {
+        for transcript in adapter.transcripts(&config).expect("listed") {
             self.read(now, &transcript.path);
         }
     }
@@ -271,9 +320,9 @@ impl Recording {
         let (read, mut kept) = self.transcripts.remove(path).unwrap_or_default();
         let end = text.rfind('\n').map_or(0, |end| end + 1).max(read);
         for row in text[read..end].lines() {
-            let parsed: Value = serde_json::from_str(row).expect("JSON");
-            if !BULKY.contains(&parsed["type"].as_str().unwrap_or_default()) {
-                kept.push_str(&self.clean(row));
+            let row = serde_json::from_str(&self.clean(row)).expect("JSON");
+            if let Some(row) = self.program.keep(row) {
+                kept.push_str(&row.to_string());
                 kept.push('\n');
             }
         }
@@ -286,9 +335,14 @@ impl Recording {
     }
 
     fn name(&self, path: &Path) -> String {
-        let config = ClaudeCode::config(&self.home);
-        let path = path.strip_prefix(config).expect("in the home");
+        let path = path.strip_prefix(self.config()).expect("in the home");
         self.clean(&path.to_string_lossy())
+    }
+
+    /// Returns where the program keeps its things.
+    fn config(&self) -> PathBuf {
+        let home = adapter(self.program.name()).home(&lookup(&self.environment));
+        home.unwrap_or_else(|| self.home.home())
     }
 
     /// Takes this machine out of a text.
@@ -331,14 +385,14 @@ impl Recording {
 }
 
 fn start(
-    claude: &ClaudeCode,
+    program: &dyn Program,
     environment: &BTreeMap<String, String>,
     project: &Path,
     hooks: &Path,
     mode: &Mode,
-) -> (Terminal, Process) {
-    let adapter = adapter("claude");
-    let mut argv = claude.argv();
+) -> (Terminal, Process, Option<String>) {
+    let adapter = adapter(program.name());
+    let mut argv = program.argv();
     let beginning = adapter
         .begin(mode, uuid::Uuid::new_v4(), &argv[1..])
         .expect("it begins so");
@@ -357,5 +411,5 @@ fn start(
     );
     let terminal = Terminal::start_listening(argv, environment, project, (100, 40));
     let process = terminal.process().expect("alive");
-    (terminal, process)
+    (terminal, process, beginning.session)
 }

@@ -56,7 +56,7 @@ impl Task {
     }
 }
 
-pub(super) fn read(payload: &Value, at: Timestamp) -> Result<Hook, String> {
+pub(crate) fn read(payload: &Value, at: Timestamp) -> Result<Hook, String> {
     let size = weight(payload);
     if size > PAYLOAD_MAX {
         return Err(format!("it has {size} bytes"));
@@ -237,7 +237,7 @@ fn cut(text: &str, most: usize) -> String {
     )
 }
 
-pub(super) fn answer(event: &str, verdict: &Verdict) -> Option<String> {
+pub(crate) fn answer(event: &str, verdict: &Verdict) -> Option<String> {
     let output = match (event, verdict) {
         ("PermissionRequest", Verdict::Allow) => json!({
             "hookSpecificOutput": { "hookEventName": event, "decision": { "behavior": "allow" } }

@@ -1,7 +1,7 @@
 //! Claude Code.
 
 mod arguments;
-mod hook;
+pub(crate) mod hook;
 mod launch;
 mod pid_file;
 pub(crate) mod report;
@@ -40,6 +40,10 @@ impl Adapter for Claude {
 
     fn with_hooks(&self, argv: Vec<String>, hooks: &Hooks) -> Vec<String> {
         settings::with_hooks(argv, hooks)
+    }
+
+    fn asks_beside_its_hook(&self) -> bool {
+        true
     }
 
     fn home(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {

@@ -1,24 +1,64 @@
 //! Codex.
 
+mod hooks;
 mod rollout;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use stratavore_core::attention::Said;
 use stratavore_core::clock::Timestamp;
 use stratavore_core::session::Mode;
 
-use crate::claude::report;
+use crate::claude::{self, report};
 use crate::directory::records;
 use crate::version::at_least;
-use crate::{Adapter, Beginning, Reader, Support, Transcript, Unsupported, words};
+use crate::{
+    Adapter, Beginning, Hook, Hooks, Reader, Support, Transcript, Unsupported, Verdict, words,
+};
 
 /// Knows Codex, as recorded in `corpus/codex-*`.
 pub(crate) struct Codex;
 
-/// First words by which a person chooses the conversation, or that are none.
-const COMMANDS: [&str; 6] = ["resume", "fork", "exec", "e", "review", "agents"];
+/// First words that begin a conversation which a person chooses.
+const CHOICES: [&str; 2] = ["resume", "fork"];
+
+/// First words that are a command of the program, and no conversation in the terminal.
+const COMMANDS: [&str; 28] = [
+    "a",
+    "agents",
+    "app-server",
+    "apply",
+    "archive",
+    "cloud",
+    "completion",
+    "debug",
+    "delete",
+    "doctor",
+    "e",
+    "exec",
+    "exec-server",
+    "features",
+    "help",
+    "login",
+    "logout",
+    "mcp",
+    "migrate-nfs-db",
+    "migrate-rollouts",
+    "plugin",
+    "queue",
+    "remote-control",
+    "review",
+    "sandbox",
+    "unarchive",
+    "update",
+    "upgrade",
+];
+
+/// Keeps the conversation in its own process. Else Codex begins a server that all of a person's conversations share: it would be
+/// the first runner's, and end with it, and what it runs would be of no other runner.
+const ALONE: &str = "--no-daemon";
 
 impl Adapter for Codex {
     fn begin(
@@ -27,9 +67,19 @@ impl Adapter for Codex {
         _fresh: uuid::Uuid,
         args: &[String],
     ) -> Result<Beginning, Unsupported> {
-        let command = args.iter().find(|arg| COMMANDS.contains(&arg.as_str()));
-        if let Some(command) = command.filter(|_| *mode != Mode::New) {
-            return Err(Unsupported::conflict(command, mode));
+        if *mode == Mode::New {
+            let alone = !is_command(args) && !args.iter().any(|arg| arg == ALONE);
+            return Ok(Beginning {
+                args: if alone { words(&[ALONE]) } else { Vec::new() },
+                session: None,
+            });
+        }
+        let taken = CHOICES.iter().chain(&COMMANDS);
+        if let Some(taken) = taken
+            .copied()
+            .find(|taken| args.iter().any(|arg| arg == taken))
+        {
+            return Err(Unsupported::conflict(taken, mode));
         }
         if let Some(id) = mode.session()
             && uuid::Uuid::try_parse(id).is_err()
@@ -37,13 +87,30 @@ impl Adapter for Codex {
             return Err(Unsupported::no_session(id, "Codex", "is a UUID"));
         }
         let (args, session) = match mode {
-            Mode::New => (words(&[]), None),
-            Mode::Continue => (words(&["resume", "--last"]), None),
-            Mode::Resume(id) => (words(&["resume", id]), Some(id.clone())),
-            // The fork's own id is told by nothing before its file.
-            Mode::Fork(id) => (words(&["fork", id]), None),
+            Mode::New => (Vec::new(), None),
+            Mode::Continue => (words(&["resume", ALONE, "--last"]), None),
+            Mode::Resume(id) => (words(&["resume", ALONE, id]), Some(id.clone())),
+            // The fork's own id is told by nothing before its first request.
+            Mode::Fork(id) => (words(&["fork", ALONE, id]), None),
         };
         Ok(Beginning { args, session })
+    }
+
+    fn with_hooks(&self, mut argv: Vec<String>, hooks: &Hooks) -> Vec<String> {
+        let args = argv.get(1..).unwrap_or_default();
+        let own = args.iter().any(|arg| arg.contains("hooks"));
+        if !hooks.command.is_empty() && !args.is_empty() && !own && !is_command(args) {
+            argv.splice(1..1, hooks::words(hooks));
+        }
+        argv
+    }
+
+    fn hook(&self, payload: &Value, at: Timestamp) -> Result<Hook, String> {
+        hooks::read(payload, at)
+    }
+
+    fn answer(&self, event: &str, verdict: &Verdict) -> Option<String> {
+        claude::hook::answer(event, verdict)
     }
 
     fn home(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
@@ -82,13 +149,26 @@ impl Adapter for Codex {
             "recorded with 0.169.0, not with this version"
         };
         vec![
-            Support::new("resume", true, "continue, resume ID, fork ID"),
-            Support::new("hooks", false, "it is given none"),
+            Support::new("resume", recorded, "continue, resume ID, fork ID"),
+            Support::new(
+                "hooks",
+                recorded,
+                "given by -c; a permission is told, and given in the terminal alone",
+            ),
             Support::new("terminal reports", recorded, since),
             Support::new("transcripts", recorded, since),
             Support::new("usage", recorded, since),
         ]
     }
+}
+
+/// Tells whether the arguments are of a command of the program, and not of a conversation.
+fn is_command(args: &[String]) -> bool {
+    let first = args.iter().find(|arg| !arg.starts_with('-'));
+    first.is_some_and(|first| COMMANDS.contains(&first.as_str()))
+        || args
+            .iter()
+            .any(|arg| matches!(arg.as_str(), "-h" | "--help" | "-V" | "--version"))
 }
 
 /// `rollout-2026-11-24T00-07-38-UUID.jsonl`.

@@ -178,13 +178,13 @@ impl Usage {
 }
 
 /// Numbers the tool calls: a conversation that sees one id twice is refused by the program.
-fn tool_id() -> String {
+pub(super) fn tool_id() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(1);
     format!("toolu_{:024}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn event(data: &Value) -> String {
+pub(super) fn event(data: &Value) -> String {
     let kind = data["type"].as_str().unwrap_or_default();
     format!("event: {kind}\ndata: {data}\n\n")
 }

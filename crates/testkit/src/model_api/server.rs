@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::{Answer, Request, Script};
+use super::{Answer, Dialect, Request, Script};
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -68,8 +68,10 @@ async fn respond(
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     };
     script.record(request.clone());
+    if let Some(dialect) = request.dialect() {
+        return Ok(converse(&script, &request, dialect));
+    }
     Ok(match (request.method.as_str(), request.path.as_str()) {
-        ("POST", "/v1/messages") => converse(&script, &request),
         ("POST", "/v1/messages/count_tokens") => whole(
             StatusCode::OK,
             &json!({ "input_tokens": body.len() / 4 + 1 }),
@@ -79,23 +81,22 @@ async fn respond(
     })
 }
 
-fn converse(script: &Arc<Script>, request: &Request) -> Response<Body> {
+fn converse(script: &Arc<Script>, request: &Request, dialect: Dialect) -> Response<Body> {
     let number = script.requests_so_far();
     let id = format!("msg_{number:024}");
-    let model = request.body["model"]
-        .as_str()
-        .unwrap_or("claude")
-        .to_owned();
+    let model = request.model().to_owned();
     let answer = script.answer_to(request);
     let mut response = match &answer {
         Answer::Error { status, kind } => whole(
             StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            &json!({ "type": "error", "error": { "type": kind, "message": "as the test says" } }),
+            &json!({ "type": "error", "error": { "type": kind, "code": status, "message": "as the test says" } }),
         ),
-        _ if request.body["stream"] == true => {
-            streamed(Arc::clone(script), answer.opening(&id, &model), answer)
+        _ if request.streams() => {
+            let held = matches!(answer, Answer::Held(_));
+            let (opening, rest) = dialect.events(&answer, &id, &model);
+            streamed(Arc::clone(script), opening, rest, held)
         }
-        _ => whole(StatusCode::OK, &answer.message(&id, &model)),
+        _ => whole(StatusCode::OK, &dialect.message(&answer, &id, &model)),
     };
     let request_id = format!("req_{number:024}");
     if let Ok(value) = request_id.parse() {
@@ -104,21 +105,21 @@ fn converse(script: &Arc<Script>, request: &Request) -> Response<Body> {
     response
 }
 
-fn streamed(script: Arc<Script>, opening: String, answer: Answer) -> Response<Body> {
+fn streamed(script: Arc<Script>, opening: String, rest: String, held: bool) -> Response<Body> {
     let (mut events, body) = Channel::<Bytes, Infallible>::new(4);
     // Ends with its connection: a send into a closed channel fails.
     tokio::spawn(async move {
         if events.send_data(opening.into()).await.is_err() {
             return;
         }
-        if let Answer::Held(_) = answer {
+        if held {
             let mut released = script.released.subscribe();
             if released.wait_for(|released| *released).await.is_err() {
                 return;
             }
         }
         // Refused only when the client has hung up.
-        let _ = events.send_data(answer.rest().into()).await;
+        let _ = events.send_data(rest.into()).await;
     });
     let mut response = Response::new(body.boxed());
     response.headers_mut().insert(

@@ -1,13 +1,71 @@
-//! What is recorded.
+//! What is recorded of Claude Code.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
 use stratavore_core::session::Mode;
 use stratavore_programs::{Verdict, adapter};
-use stratavore_testkit::model_api::Answer;
+use stratavore_testkit::TempHome;
+use stratavore_testkit::claude::{self, ClaudeCode, PROMPT};
+use stratavore_testkit::closed_proxy::ClosedProxy;
+use stratavore_testkit::model_api::{Answer, ModelApi};
 
-use crate::recording::Recording;
+use super::{Play, held};
+use crate::recording::{Program, Recording};
 
-type Play = fn(&mut Recording);
+/// Types of rows that hold much and say nothing that is read.
+const BULKY: [&str; 5] = [
+    "attachment",
+    "file-history-snapshot",
+    "api-request",
+    "api-request-blob",
+    "api-request-shape",
+];
+
+pub(crate) struct Claude;
+
+fn installed() -> ClaudeCode {
+    ClaudeCode::install().expect("installed")
+}
+
+impl Program for Claude {
+    fn name(&self) -> &'static str {
+        "claude"
+    }
+
+    fn version(&self) -> String {
+        claude::version()
+    }
+
+    fn prepare(
+        &self,
+        home: &TempHome,
+        api: &ModelApi,
+        proxy: &ClosedProxy,
+        _project: &Path,
+    ) -> BTreeMap<String, String> {
+        let mut environment = installed().prepare(home, api, proxy).expect("prepared");
+        // An error is told at once, and not after ten attempts.
+        environment.insert("CLAUDE_CODE_MAX_RETRIES".to_owned(), "0".to_owned());
+        // One whose price is known, so that what it cost can be compared.
+        environment.insert("ANTHROPIC_MODEL".to_owned(), "claude-opus-5".to_owned());
+        environment
+    }
+
+    fn argv(&self) -> Vec<String> {
+        installed().argv()
+    }
+
+    fn prompt(&self) -> &'static str {
+        PROMPT
+    }
+
+    fn keep(&self, row: Value) -> Option<Value> {
+        let bulky = BULKY.contains(&row["type"].as_str().unwrap_or_default());
+        (!bulky).then_some(row)
+    }
+}
 
 pub(crate) const ALL: &[(&str, Play)] = &[
     ("working", working),
@@ -32,10 +90,6 @@ pub(crate) const ALL: &[(&str, Play)] = &[
 ];
 
 const ASKED: &str = "Do you want to";
-
-fn held(text: &str) -> Answer {
-    Answer::Held(text.to_owned())
-}
 
 fn tool(name: &str, input: serde_json::Value) -> Answer {
     Answer::Tool {

@@ -1,0 +1,25 @@
+//! What is recorded of each program.
+
+mod claude;
+mod codex;
+mod gemini;
+mod opencode;
+
+use stratavore_testkit::model_api::Answer;
+
+use crate::recording::{Program, Recording};
+
+/// Plays a scenario.
+pub(crate) type Play = fn(&mut Recording);
+
+/// Every program, with its scenarios.
+pub(crate) const ALL: &[(&dyn Program, &[(&str, Play)])] = &[
+    (&claude::Claude, claude::ALL),
+    (&codex::OpenAi, codex::ALL),
+    (&gemini::Google, gemini::ALL),
+    (&opencode::Anomaly, opencode::ALL),
+];
+
+fn held(text: &str) -> Answer {
+    Answer::Held(text.to_owned())
+}
