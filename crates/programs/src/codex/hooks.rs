@@ -60,6 +60,14 @@ pub(super) fn words(hooks: &Hooks) -> [String; 2] {
     ]
 }
 
+/// Tells whether a word gives hooks of a person's own: `hooks.Stop=[…]` after `-c`, or together with it.
+pub(super) fn are_in(word: &str) -> bool {
+    let given = ["--config=", "-c"]
+        .iter()
+        .find_map(|it| word.strip_prefix(it));
+    given.unwrap_or(word).trim_start().starts_with("hooks")
+}
+
 /// Returns the hash by which Codex knows a hook again: of what it is, written as JSON with its keys in order.
 fn hash(event: &str, command: &str) -> String {
     let handler =
@@ -90,6 +98,16 @@ pub(super) fn read(payload: &Value, at: Timestamp) -> Result<Hook, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hooks_of_a_persons_own_are_known() {
+        for own in ["hooks.Stop=[]", "--config=hooks={}", "-chooks.Stop=[]"] {
+            assert!(are_in(own), "{own}");
+        }
+        for other in ["-c", "fix the hooks", "model=\"hooks\""] {
+            assert!(!are_in(other), "{other}");
+        }
+    }
 
     #[test]
     fn a_hook_is_trusted_by_the_hash_that_codex_itself_gave_it() {

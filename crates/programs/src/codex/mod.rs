@@ -71,7 +71,7 @@ impl Adapter for Codex {
             let alone = !is_command(args) && !args.iter().any(|arg| arg == ALONE);
             return Ok(Beginning {
                 args: if alone { words(&[ALONE]) } else { Vec::new() },
-                session: None,
+                session: own(args),
             });
         }
         let taken = CHOICES.iter().chain(&COMMANDS);
@@ -97,9 +97,11 @@ impl Adapter for Codex {
     }
 
     fn with_hooks(&self, mut argv: Vec<String>, hooks: &Hooks) -> Vec<String> {
-        let args = argv.get(1..).unwrap_or_default();
-        let own = args.iter().any(|arg| arg.contains("hooks"));
-        if !hooks.command.is_empty() && !args.is_empty() && !own && !is_command(args) {
+        if let Some((_, args)) = argv.split_first()
+            && !hooks.command.is_empty()
+            && !is_command(args)
+            && !args.iter().any(|arg| hooks::are_in(arg))
+        {
             argv.splice(1..1, hooks::words(hooks));
         }
         argv
@@ -171,6 +173,13 @@ fn is_command(args: &[String]) -> bool {
             .any(|arg| matches!(arg.as_str(), "-h" | "--help" | "-V" | "--version"))
 }
 
+/// Returns the session that a person's own arguments resume.
+fn own(args: &[String]) -> Option<String> {
+    let mut words = args.iter().skip_while(|arg| *arg != "resume");
+    let id = words.find_map(|word| uuid::Uuid::try_parse(word).ok())?;
+    Some(id.to_string())
+}
+
 /// `rollout-2026-11-24T00-07-38-UUID.jsonl`.
 fn session(path: &Path) -> Option<String> {
     let stem = path.file_stem()?.to_str()?;
@@ -192,14 +201,55 @@ mod tests {
     #[test]
     fn each_mode_has_its_arguments_and_conflicts_are_refused_by_name() {
         let words = |mode: &Mode| begin(mode, &["-m", "gpt-5"]).expect("begun").args.join(" ");
-        assert_eq!(words(&Mode::New), "");
-        assert_eq!(words(&Mode::Continue), "resume --last");
-        assert_eq!(words(&Mode::Resume(ID.to_owned())), format!("resume {ID}"));
-        assert_eq!(words(&Mode::Fork(ID.to_owned())), format!("fork {ID}"));
+        assert_eq!(words(&Mode::New), "--no-daemon");
+        assert_eq!(words(&Mode::Continue), "resume --no-daemon --last");
+        assert_eq!(
+            words(&Mode::Resume(ID.to_owned())),
+            format!("resume --no-daemon {ID}")
+        );
+        assert_eq!(
+            words(&Mode::Fork(ID.to_owned())),
+            format!("fork --no-daemon {ID}")
+        );
         let conflict = begin(&Mode::Continue, &["exec", "x"]).expect_err("refused");
         assert!(conflict.message.starts_with("exec "));
         assert!(begin(&Mode::Resume("--last".to_owned()), &[]).is_err());
-        assert_eq!(begin(&Mode::New, &["resume"]), Ok(Beginning::default()));
+        let own = begin(&Mode::New, &["resume", ID]).expect("begun");
+        assert_eq!(
+            (own.args.join(" ").as_str(), own.session.as_deref()),
+            ("--no-daemon", Some(ID))
+        );
+        assert_eq!(begin(&Mode::New, &["exec", "x"]), Ok(Beginning::default()));
+    }
+
+    #[test]
+    fn hooks_stand_first_and_only_where_a_conversation_takes_them() {
+        let hooks = Hooks {
+            command: words(&["/opt/it's here/agent", "hook"]),
+            permission_wait_seconds: 60,
+        };
+        let argv = Codex.with_hooks(words(&["codex", "resume", ID]), &hooks);
+        assert_eq!(
+            (argv[1].as_str(), &argv[3..]),
+            ("-c", &words(&["resume", ID])[..])
+        );
+        let table = argv[2].strip_prefix("hooks=").expect("a table");
+        let table: toml::Value = toml::from_str(&format!("hooks = {table}")).expect("TOML");
+        let hook = &table["hooks"]["PermissionRequest"][0]["hooks"][0];
+        let command = hook["command"].as_str().expect("a command");
+        assert_eq!(shell_words::split(command).expect("words"), hooks.command);
+        let trusted = table["hooks"]["state"].as_table().expect("a table");
+        assert_eq!(
+            trusted.len(),
+            table["hooks"].as_table().expect("a table").len() - 1
+        );
+        for given in [
+            words(&["codex", "exec", "x"]),
+            words(&["codex", "-c", "hooks.Stop=[]"]),
+            words(&["codex", "--version"]),
+        ] {
+            assert_eq!(Codex.with_hooks(given.clone(), &hooks), given);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use stratavore_testkit::claude::{self, ClaudeCode, PROMPT};
 use stratavore_testkit::closed_proxy::ClosedProxy;
 use stratavore_testkit::model_api::{Answer, ModelApi};
 
-use super::{Play, held};
+use super::{Plays, held};
 use crate::recording::{Program, Recording};
 
 /// Types of rows that hold much and say nothing that is read.
@@ -67,7 +67,7 @@ impl Program for Claude {
     }
 }
 
-pub(crate) const ALL: &[(&str, Play)] = &[
+pub(crate) const ALL: Plays = &[
     ("working", working),
     ("permission-by-key", permission_by_key),
     ("permission-by-hook", permission_by_hook),

@@ -10,7 +10,7 @@ use stratavore_testkit::closed_proxy::ClosedProxy;
 use stratavore_testkit::codex::{Codex, PROMPT, VERSION};
 use stratavore_testkit::model_api::{Answer, ModelApi};
 
-use super::{Play, held};
+use super::{Plays, held};
 use crate::recording::{Program, Recording};
 
 /// Parts of rows that are long and say nothing that is read.
@@ -70,7 +70,7 @@ impl Program for OpenAi {
     }
 }
 
-pub(crate) const ALL: &[(&str, Play)] = &[
+pub(crate) const ALL: Plays = &[
     ("working", working),
     ("permission-by-key", permission_by_key),
     ("permission-refused", permission_refused),
@@ -87,14 +87,10 @@ const ASKED: &str = "Would you like to run";
 /// What is shown while it works.
 const WORKING: &str = "esc to interrupt";
 
-fn ask(run: &mut Recording, request: &str) {
-    run.ask(request);
-}
-
 fn turn(run: &mut Recording) {
     run.api
         .answer_when("good morning", Answer::text("Good morning to you."));
-    ask(run, "good morning");
+    run.ask("good morning");
     run.shows("Good morning to you.");
     run.shows("Worked for");
     run.true_now("idle", None);
@@ -103,7 +99,7 @@ fn turn(run: &mut Recording) {
 fn working(run: &mut Recording) {
     run.true_now("idle", None);
     run.api.answer_when("think hard", held("It is thought."));
-    ask(run, "think hard");
+    run.ask("think hard");
     run.shows(WORKING);
     run.true_now("working", None);
     run.api.release();
@@ -120,7 +116,7 @@ fn asked(run: &mut Recording, command: &str) {
         input,
     };
     run.api.answer_when("make the file", call);
-    ask(run, "make the file");
+    run.ask("make the file");
     run.shows(ASKED);
     run.true_now("needs-permission", Some(command));
 }
@@ -164,7 +160,7 @@ fn question(run: &mut Recording) {
     // It asks only while it plans.
     run.ask("/plan");
     run.hides("/plan");
-    ask(run, "ask me");
+    run.ask("ask me");
     run.shows("Tea or coffee?");
     run.true_now("needs-answer", None);
     run.types("\x1b");
@@ -175,7 +171,7 @@ fn question(run: &mut Recording) {
 
 fn escape(run: &mut Recording) {
     run.api.answer_when("think hard", held("Never."));
-    ask(run, "think hard");
+    run.ask("think hard");
     run.shows(WORKING);
     run.true_now("working", None);
     run.types("\x1b");
@@ -190,7 +186,7 @@ fn api_error(run: &mut Recording) {
         kind: "invalid_request_error".to_owned(),
     };
     run.api.answer_when("break it", error);
-    ask(run, "break it");
+    run.ask("break it");
     run.shows("as the test says");
     run.true_now("errored", None);
     turn(run);
@@ -200,7 +196,7 @@ fn api_error(run: &mut Recording) {
 fn killed_and_resumed(run: &mut Recording) {
     turn(run);
     run.api.answer_when("think hard", held("Never."));
-    ask(run, "think hard");
+    run.ask("think hard");
     run.shows(WORKING);
     run.true_now("working", None);
     let session = run.hooked_session().expect("a session");
@@ -210,7 +206,7 @@ fn killed_and_resumed(run: &mut Recording) {
     run.true_now("idle", None);
     run.api
         .answer_when("on we go", Answer::text("The same way."));
-    ask(run, "on we go");
+    run.ask("on we go");
     run.shows("The same way.");
     run.until("the same session", |it| {
         it.hooked_session().as_ref() == Some(&session)
@@ -227,7 +223,7 @@ fn forked(run: &mut Recording) {
     run.shows("Good morning to you.");
     run.api
         .answer_when("on we go", Answer::text("Another way."));
-    ask(run, "on we go");
+    run.ask("on we go");
     run.shows("Another way.");
     run.until("another session", |it| {
         it.hooked_session().as_ref() != Some(&session)

@@ -10,7 +10,7 @@ use stratavore_testkit::closed_proxy::ClosedProxy;
 use stratavore_testkit::gemini::{Gemini, PROMPT, VERSION};
 use stratavore_testkit::model_api::{Answer, ModelApi};
 
-use super::{Play, held};
+use super::{Plays, held};
 use crate::recording::{Program, Recording};
 
 pub(crate) struct Google;
@@ -51,7 +51,7 @@ impl Program for Google {
     }
 }
 
-pub(crate) const ALL: &[(&str, Play)] = &[
+pub(crate) const ALL: Plays = &[
     ("working", working),
     ("permission-by-key", permission_by_key),
     ("permission-refused", permission_refused),

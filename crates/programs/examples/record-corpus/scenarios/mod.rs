@@ -12,8 +12,11 @@ use crate::recording::{Program, Recording};
 /// Plays a scenario.
 pub(crate) type Play = fn(&mut Recording);
 
+/// Scenarios by their names.
+pub(crate) type Plays = &'static [(&'static str, Play)];
+
 /// Every program, with its scenarios.
-pub(crate) const ALL: &[(&dyn Program, &[(&str, Play)])] = &[
+pub(crate) const ALL: &[(&dyn Program, Plays)] = &[
     (&claude::Claude, claude::ALL),
     (&codex::OpenAi, codex::ALL),
     (&gemini::Google, gemini::ALL),

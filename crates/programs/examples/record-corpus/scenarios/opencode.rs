@@ -10,7 +10,7 @@ use stratavore_testkit::closed_proxy::ClosedProxy;
 use stratavore_testkit::model_api::{Answer, ModelApi};
 use stratavore_testkit::opencode::{OpenCode, PROMPT, VERSION};
 
-use super::{Play, held};
+use super::{Plays, held};
 use crate::recording::{Program, Recording};
 
 pub(crate) struct Anomaly;
@@ -51,7 +51,7 @@ impl Program for Anomaly {
     }
 }
 
-pub(crate) const ALL: &[(&str, Play)] = &[
+pub(crate) const ALL: Plays = &[
     ("working", working),
     ("permission-by-key", permission_by_key),
     ("killed-and-continued", killed_and_continued),
