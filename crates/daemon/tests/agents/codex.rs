@@ -73,7 +73,7 @@ async fn a_killed_codex_is_resumed_with_its_conversation_and_counted_once() {
     let id = world.host.until("first", named).await.session_id.unwrap();
     let said = |sessions: &[v1::Session]| {
         let mut known = sessions.iter().filter(|session| session.id == id);
-        known.any(|session| session.transcript.is_some() && session.model.is_some())
+        known.any(|session| session.title.is_some() && session.model.is_some())
     };
     let sessions = world.sessions_until(said).await;
     assert_eq!(sessions.len(), 1, "{sessions:#?}");

@@ -6,5 +6,6 @@ mod support;
 mod attention;
 mod budgets;
 mod codex;
+mod gemini;
 mod sessions;
 mod world;

@@ -7,6 +7,7 @@ use stratavore_rpc::v1;
 use stratavore_testkit::claude::{self, ClaudeCode};
 use stratavore_testkit::closed_proxy::ClosedProxy;
 use stratavore_testkit::codex::{self, Codex};
+use stratavore_testkit::gemini::{self, Gemini};
 use stratavore_testkit::model_api::ModelApi;
 use stratavore_testkit::{TempHome, wait_until_async};
 
@@ -59,6 +60,20 @@ impl World {
         };
         let prepare = |home: &TempHome, api: &ModelApi, proxy: &ClosedProxy, project: &Path| {
             codex.prepare(home, api, proxy, project)
+        };
+        Self::of(program, "", prepare).await
+    }
+
+    /// Begins with Gemini CLI.
+    pub(crate) async fn gemini() -> Self {
+        let gemini = Gemini::install().expect("installed");
+        let program = Program {
+            name: "gemini",
+            argv: gemini.argv(),
+            prompt: gemini::PROMPT,
+        };
+        let prepare = |home: &TempHome, api: &ModelApi, proxy: &ClosedProxy, _: &Path| {
+            gemini.prepare(home, api, proxy)
         };
         Self::of(program, "", prepare).await
     }

@@ -112,12 +112,12 @@ mod tests {
     #[test]
     fn a_hook_is_trusted_by_the_hash_that_codex_itself_gave_it() {
         assert_eq!(
-            hash("session_start", "/tmp/progs/hook.sh"),
-            "sha256:4cda1fce32930b4351bd91dcd4e01d10d1ab9164b8f8ad2698d73e147ed72493"
+            hash("session_start", "/opt/hook"),
+            "sha256:576ce739081acdbe52aeea6524cdf8280be9a89b3d66860d837355d237b9bc04"
         );
         assert_eq!(
-            hash("interrupt", "/tmp/progs/hook.sh"),
-            "sha256:c2f3401eb30bcf3c971e5c8f266847a87c6dbed53c050defc166c2073af96bf2"
+            hash("interrupt", "/opt/hook"),
+            "sha256:4ec3f8bef4b9cdd93ac01c5f7bc7c20101df38d06ca288bc81d379491ab0bf4c"
         );
     }
 }
