@@ -1,7 +1,7 @@
 //! Where its chats are, and what they say.
 
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,9 @@ use stratavore_core::usage::{Entry, Tokens};
 use crate::directory::{entries, is_directory, records};
 use crate::rows::{parse, rows, time};
 use crate::{Findings, Reader, Transcript};
+
+/// The longest first row.
+const LONGEST: u64 = 64 * 1024;
 
 /// Lists `tmp/PROJECT/chats/session-*.jsonl`, and those of subagents in a directory by the session's id beside them.
 pub(super) fn list(home: &Path) -> io::Result<Vec<Transcript>> {
@@ -25,7 +28,7 @@ pub(super) fn list(home: &Path) -> io::Result<Vec<Transcript>> {
             let within = path.parent().filter(|within| *within != chats);
             let parent = within.and_then(Path::file_name).and_then(|it| it.to_str());
             found.push(Transcript {
-                session: parent.map(str::to_owned),
+                session: parent.map(str::to_owned).or_else(|| named(&path)),
                 subagent: within.is_some(),
                 path,
             });
@@ -33,6 +36,14 @@ pub(super) fn list(home: &Path) -> io::Result<Vec<Transcript>> {
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// Returns the session that a chat's first row names: its file's name has the beginning of it alone.
+fn named(path: &Path) -> Option<String> {
+    let mut row = String::new();
+    let file = fs::File::open(path).ok()?.take(LONGEST);
+    BufReader::new(file).read_line(&mut row).ok()?;
+    parse::<Row>(row.as_bytes())?.session_id
 }
 
 /// Reads one chat.
@@ -223,5 +234,43 @@ fn texts(content: &Value) -> String {
             .collect::<Vec<_>>()
             .join("\n"),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "11111111-1111-4111-8111-111111111111";
+
+    #[test]
+    fn chats_are_found_with_their_session_and_directory() {
+        let home = tempfile::tempdir().expect("a directory");
+        assert_eq!(list(home.path()).expect("listed"), []);
+        let project = home.path().join("tmp/demo");
+        let chats = project.join("chats");
+        fs::create_dir_all(chats.join(ID)).expect("made");
+        fs::write(project.join(".project_root"), "/p\n").expect("written");
+        let own = chats.join("session-2026-11-24T03-45-11111111.jsonl");
+        let first = format!(r#"{{"sessionId":"{ID}","startTime":"2026-11-24T03:45:00.000Z"}}"#);
+        fs::write(&own, format!("{first}\n")).expect("written");
+        fs::write(chats.join(ID).join("a.jsonl"), "").expect("written");
+        fs::write(chats.join("session-x-2.jsonl"), "{\"cut").expect("written");
+        let found = list(home.path()).expect("listed");
+        let found: Vec<_> = found
+            .iter()
+            .map(|it| (it.session.as_deref(), it.subagent))
+            .collect();
+        assert_eq!(found, [(Some(ID), true), (Some(ID), false), (None, false)]);
+        let transcript = &list(home.path()).expect("listed")[1];
+        let found = Chat::new(transcript, None).take(0, first.as_bytes());
+        assert_eq!(
+            (
+                found.session.as_deref(),
+                found.cwd.as_deref(),
+                found.malformed
+            ),
+            (Some(ID), Some("/p"), 0)
+        );
     }
 }
