@@ -37,6 +37,9 @@ use crate::{Api, Code, Failure, HostKind, Result, v1};
 const ALL: u32 = 100_000;
 /// How much longer than its grace a stop is waited for.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
+/// How long after a text its Enter is typed. Programs take an Enter that comes at once with a text, or soon after, for a line break in
+/// what was pasted: Codex for 120 ms (its `paste_burst.rs`).
+const ENTER_AFTER: Duration = Duration::from_millis(200);
 
 /// Asks the supervisor in this process.
 pub struct Local {
@@ -578,14 +581,19 @@ impl Api for Local {
         let runner = find::runner(&self.supervisor, &request.runner)
             .await?
             .runner;
-        let mut bytes = request.text.into_bytes();
-        if request.enter {
-            bytes.push(b'\r');
+        let send = async |bytes| {
+            let sent = self.supervisor.send(&runner, bytes).await;
+            sent.map_err(terminal_failure)
+        };
+        let text = request.text.into_bytes();
+        if !request.enter {
+            return send(text).await;
         }
-        self.supervisor
-            .send(&runner, bytes)
-            .await
-            .map_err(terminal_failure)
+        if !text.is_empty() {
+            send(text).await?;
+            tokio::time::sleep(ENTER_AFTER).await;
+        }
+        send(vec![b'\r']).await
     }
 
     async fn screen(&self, request: v1::ScreenRequest) -> Result<v1::Screen> {

@@ -10,12 +10,12 @@ use std::process::Command;
 use serde_json::{Value, json};
 use stratavore_core::usage::{Entry, NanoUsd, Prices, Tokens};
 use stratavore_programs::adapter;
-use stratavore_testkit::{TempHome, cache};
+use stratavore_testkit::{TempHome, npm};
 
 /// Installs a package of the registry, or finds it installed, and gives its directory.
 fn install(package: &str, version: &str) -> io::Result<PathBuf> {
     let name = format!("{}-{version}", package.replace(['@', '/'], "-"));
-    let place = cache::npm(&name, &format!("{package}@{version}"), |directory| {
+    let place = npm::install(&name, &format!("{package}@{version}"), |directory| {
         let program = directory
             .join("node_modules")
             .join(package)

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Gives the directory kept between runs: `$XDG_CACHE_HOME/stratavore-tests`, or below `~/.cache`.
 pub fn directory() -> PathBuf {
@@ -20,37 +19,6 @@ pub fn directory() -> PathBuf {
 /// A lock file serializes tests that ask at the same time; a maker that fails leaves nothing behind.
 pub fn once(name: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<PathBuf> {
     once_in(&directory(), name, make)
-}
-
-/// Gives the cached directory `name` into which npm installed a package, such as `ccusage@18.0.11`, once; `then` does what npm
-/// leaves undone there. `npm` must be installed.
-pub fn npm(
-    name: &str,
-    package: &str,
-    then: impl FnOnce(&Path) -> io::Result<()>,
-) -> io::Result<PathBuf> {
-    once(name, |directory| {
-        let output = Command::new("npm")
-            .args([
-                "install",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--no-save",
-            ])
-            .arg("--prefix")
-            .arg(directory)
-            .arg(package)
-            .output()
-            .map_err(|error| io::Error::new(error.kind(), format!("could not run npm: {error}")))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(io::Error::other(format!(
-                "npm could not install {package}: {said}"
-            )));
-        }
-        then(directory)
-    })
 }
 
 fn once_in(

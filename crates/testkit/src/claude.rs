@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::cache;
 use crate::closed_proxy::ClosedProxy;
 use crate::home::TempHome;
 use crate::model_api::ModelApi;
@@ -47,7 +46,7 @@ impl ClaudeCode {
         let version = version();
         // The package of the platform has the whole program; the main one only picks it, and wants a newer Node.
         let package = format!("@anthropic-ai/claude-code-{}", npm::platform()?);
-        let directory = cache::npm(
+        let directory = npm::install(
             &format!("claude-{version}"),
             &format!("{package}@{version}"),
             |directory| {

@@ -7,10 +7,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cache;
 use crate::closed_proxy::ClosedProxy;
 use crate::home::TempHome;
 use crate::model_api::ModelApi;
+use crate::npm;
 
 /// The version that the tests run.
 pub const VERSION: &str = "0.169.0";
@@ -37,7 +37,7 @@ impl Codex {
                 ));
             }
         };
-        let directory = cache::npm(
+        let directory = npm::install(
             &format!("codex-{VERSION}"),
             &format!("@openai/codex@{VERSION}"),
             |directory| {

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cache;
 use crate::closed_proxy::ClosedProxy;
 use crate::home::TempHome;
 use crate::model_api::ModelApi;
+use crate::npm;
 
 /// The version that the tests run.
 pub const VERSION: &str = "0.61.0";
@@ -29,7 +29,7 @@ pub struct Gemini {
 impl Gemini {
     /// Installs it, or finds it installed.
     pub fn install() -> io::Result<Gemini> {
-        let directory = cache::npm(
+        let directory = npm::install(
             &format!("gemini-{VERSION}"),
             &format!("@google/gemini-cli@{VERSION}"),
             |_| Ok(()),

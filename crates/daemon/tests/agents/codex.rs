@@ -33,7 +33,7 @@ async fn codex_is_seen_to_work_to_ask_and_to_be_done() {
     assert_eq!(runner.program, "codex");
     world.needs("r", "idle").await;
 
-    world.ask("r", "make it").await;
+    world.host.send("r", "make it").await;
     let needs = world.needs("r", "needs-permission").await;
     assert_eq!(needs.source, "terminal", "{needs:?}");
     // The hook has the command that the terminal's report leaves out.
@@ -51,7 +51,7 @@ async fn codex_is_seen_to_work_to_ask_and_to_be_done() {
     wait_until(SOON, "the command ran", || made.exists());
     world.needs("r", "idle").await;
 
-    world.ask("r", "take your time").await;
+    world.host.send("r", "take your time").await;
     world.needs("r", "working").await;
     world.host.type_keys("r", "\x1b").await;
     world.needs("r", "idle").await;
@@ -67,7 +67,7 @@ async fn a_killed_codex_is_resumed_with_its_conversation_and_counted_once() {
         .api
         .answer_when("and now", Answer::text("The same conversation."));
     let runner = world.launch("first").await;
-    world.ask("first", "remember").await;
+    world.host.send("first", "remember").await;
     world.host.shows("first", "I remember heliotrope.").await;
     let named = |runner: &v1::Runner| runner.session_id.is_some();
     let id = world.host.until("first", named).await.session_id.unwrap();
@@ -97,7 +97,7 @@ async fn a_killed_codex_is_resumed_with_its_conversation_and_counted_once() {
     world.host.try_launch(request).await.unwrap();
     world.host.shows("second", "I remember heliotrope.").await;
     world.needs("second", "idle").await;
-    world.ask("second", "and now").await;
+    world.host.send("second", "and now").await;
     world.host.shows("second", "The same conversation.").await;
     let resumed = world.host.runner("second").await;
     assert_eq!(
@@ -150,6 +150,6 @@ async fn each_codex_is_a_process_of_its_own_and_ends_alone() {
     world
         .api
         .answer_when("still there", Answer::text("Still here."));
-    world.ask("other", "still there").await;
+    world.host.send("other", "still there").await;
     world.host.shows("other", "Still here.").await;
 }

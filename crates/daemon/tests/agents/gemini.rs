@@ -20,7 +20,7 @@ async fn gemini_is_seen_to_work_to_ask_and_to_be_done_and_is_resumed_after_it_di
     );
     let runner = world.launch("first").await;
     world.needs("first", "idle").await;
-    world.ask("first", "remember").await;
+    world.host.send("first", "remember").await;
     world.host.shows("first", "I remember heliotrope.").await;
     let id = world.host.runner("first").await.session_id;
     let id = id.expect("it was named at its launch");
@@ -44,7 +44,7 @@ async fn gemini_is_seen_to_work_to_ask_and_to_be_done_and_is_resumed_after_it_di
     world.host.try_launch(request).await.unwrap();
     world.host.shows("second", "I remember heliotrope.").await;
     world.needs("second", "idle").await;
-    world.ask("second", "make it").await;
+    world.host.send("second", "make it").await;
     world.needs("second", "needs-permission").await;
     world.host.type_keys("second", "\x1b").await;
     world.needs("second", "idle").await;

@@ -128,14 +128,6 @@ impl World {
         runner
     }
 
-    /// Asks as a person does, who presses Enter when the words stand there: Codex takes an Enter that comes with them for a part
-    /// of what is pasted.
-    pub(crate) async fn ask(&self, name: &str, request: &str) {
-        self.host.type_keys(name, request).await;
-        self.host.shows(name, request).await;
-        self.host.type_keys(name, "\r").await;
-    }
-
     /// Waits until a runner needs this of a person, and returns it as it then is.
     pub(crate) async fn needs(&self, name: &str, state: &str) -> v1::Attention {
         let wanted = |runner: &v1::Runner| attention(runner).state == state;

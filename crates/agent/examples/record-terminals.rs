@@ -1,6 +1,6 @@
 //! Records what real programs write into a terminal of 120 by 40: the streams in `corpus/`, see `corpus/README.md`.
 //!
-//! `cargo run -p stratavore-agent --example record-corpus -- [--modules DIRECTORY] [NAME…]`
+//! `cargo run -p stratavore-agent --example record-terminals -- [--modules DIRECTORY] [NAME…]`
 //!
 //! Each program runs in a home of its own, sees no process and no host name of this machine, and reaches nothing but loopback.
 
