@@ -250,10 +250,11 @@ impl Postgres {
             return Err(io::Error::other(format!("initdb failed: {said}")));
         }
         let listen = if self.port.is_some() { "127.0.0.1" } else { "" };
+        // Nothing here lives long enough for autovacuum, and the snapshots that it takes keep updates from being in place.
         self.configure(&format!(
             "listen_addresses = '{listen}'\nport = {}\nunix_socket_directories = '{}'\nunix_socket_permissions = 0700\n\
              fsync = off\nfull_page_writes = off\nmax_connections = 300\nshared_buffers = 32MB\n\
-             wal_level = minimal\nmax_wal_senders = 0\n",
+             wal_level = minimal\nmax_wal_senders = 0\nautovacuum = off\n",
             self.number(),
             self.home.path().display(),
         ))?;
