@@ -52,7 +52,9 @@ pub(crate) async fn run(call: &Invocation, cli: Cli) -> Result<ExitCode> {
         Command::Project(command) => project::run(call, command).await?,
         Command::Launch(args) => return launch::run(call, *args).await,
         Command::Runners(args) => {
-            let runners = call.host().await?.runners(args.project, args.all).await?;
+            let mut host = call.host().await?;
+            let runners = host.runners(args.project, args.all).await?;
+            status::age(call, &mut host).await;
             call.output.data(&runners, |runners| {
                 if runners.is_empty() {
                     call.output.note("no runners");

@@ -22,6 +22,10 @@ fn node(name: &str, silent: bool) -> v1::Node {
 }
 
 fn scene() -> (FakeHost, TempHome) {
+    scene_on(None)
+}
+
+fn scene_on(store: Option<v1::Server>) -> (FakeHost, TempHome) {
     let home = TempHome::new();
     let mut mine = runner("auth");
     mine.node = "desk".into();
@@ -45,6 +49,7 @@ fn scene() -> (FakeHost, TempHome) {
         runners: vec![mine, theirs],
         nodes: vec![node("attic", true), node("desk", false)],
         dead_letters: vec![letter],
+        store,
         ..World::default()
     };
     (FakeHost::start(&places(&home), world), home)
@@ -68,6 +73,42 @@ fn nodes_runners_and_what_could_not_be_delivered_are_told() {
     for (step, args) in steps.into_iter().enumerate() {
         let name = format!("{step}_{}", args.join("_"));
         insta::assert_snapshot!(name, run(&home, args).shown());
+    }
+}
+
+#[test]
+fn what_is_listed_while_the_shared_database_is_away_is_marked_with_its_age() {
+    let store = v1::Server {
+        address: "postgres://db/stratavore".into(),
+        away_since: Some(ago(190)),
+        reason: Some("cannot reach the database".into()),
+    };
+    let (_host, home) = scene_on(Some(store.clone()));
+    let lists = [
+        &["runners"][..],
+        &["runners", "--json"],
+        &["project", "list"],
+        &["node", "list"],
+        &["events"],
+    ];
+    for args in lists {
+        let said = run(&home, args);
+        assert_eq!(said.code, 0, "{args:?}: {}", said.stderr);
+        assert!(
+            said.stderr.contains("the shared database is away since")
+                && said.stderr.contains("3m ago"),
+            "{args:?}: {}",
+            said.stderr
+        );
+    }
+    let here = v1::Server {
+        away_since: None,
+        ..store
+    };
+    let (_host, home) = scene_on(Some(here));
+    for args in lists {
+        let said = run(&home, args);
+        assert!(!said.stderr.contains("away"), "{args:?}: {}", said.stderr);
     }
 }
 

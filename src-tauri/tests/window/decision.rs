@@ -21,10 +21,9 @@ async fn a_permission_is_given_in_the_window_and_in_its_notification() {
     desk.configure(&format!("[programs]\nclaude = {:?}\n", claude.program()));
     let directory = desk.directory("atlas");
     let (seen, unseen) = (directory.join("seen"), directory.join("unseen"));
-    let command = format!("touch {}", seen.display());
-    api.answer_when("make the first", Answer::bash(&command));
-    let other = format!("touch {}", unseen.display());
-    api.answer_when("make the second", Answer::bash(&other));
+    let (command, other) = ("touch seen", "touch unseen");
+    api.answer_when("make the first", Answer::bash(command));
+    api.answer_when("make the second", Answer::bash(other));
 
     let window = desk.open("Adwaita:dark").await;
     let host = desk.host().await;
@@ -55,7 +54,7 @@ async fn a_permission_is_given_in_the_window_and_in_its_notification() {
     };
 
     ask("make the first").await;
-    window.reads("decision-subject", &command).await;
+    window.reads("decision-subject", command).await;
     assert!(!seen.exists(), "it waits");
     window.picture("decision.png").await;
     // A click that comes at once was meant for what was there before.
@@ -71,7 +70,7 @@ async fn a_permission_is_given_in_the_window_and_in_its_notification() {
     let notification = desk
         .notifications
         .wait_for(SOON, "what it asks for", |shown| {
-            shown.open && shown.body.contains(&other)
+            shown.open && shown.body.contains(other)
         })
         .await;
     assert!(!unseen.exists(), "it waits");

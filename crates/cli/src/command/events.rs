@@ -4,6 +4,7 @@ use serde_json::Value;
 use stratavore_rpc::v1;
 use tonic::Status;
 
+use super::status;
 use crate::args::EventsArgs;
 use crate::failure::{Failure, Kind, Result};
 use crate::host::{Host, is_lost};
@@ -17,6 +18,7 @@ pub(super) async fn run(call: &Invocation, args: EventsArgs) -> Result {
         limit,
     } = args;
     let mut host = call.host().await?;
+    status::age(call, &mut host).await;
     let mut request = v1::EventsRequest {
         since,
         follow,

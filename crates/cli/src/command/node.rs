@@ -2,6 +2,7 @@
 
 use stratavore_rpc::v1;
 
+use super::status;
 use crate::age;
 use crate::args::NodeCommand;
 use crate::failure::Result;
@@ -17,6 +18,7 @@ pub(super) async fn run(call: &Invocation, command: NodeCommand) -> Result {
                 .ask(async |client| client.list_nodes(v1::ListNodesRequest {}).await)
                 .await?
                 .nodes;
+            status::age(call, &mut host).await;
             call.output.data(&nodes, |nodes| list(call, nodes))
         }
         NodeCommand::Forget { node } => {

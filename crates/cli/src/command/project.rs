@@ -2,6 +2,7 @@
 
 use stratavore_rpc::v1;
 
+use super::status;
 use crate::age;
 use crate::args::{ProjectAddArgs, ProjectCommand};
 use crate::failure::{Failure, Kind, Result};
@@ -19,6 +20,7 @@ pub(super) async fn run(call: &Invocation, command: ProjectCommand) -> Result {
                 .ask(async |client| client.list_projects(request).await)
                 .await?
                 .projects;
+            status::age(call, &mut host).await;
             call.output.data(&projects, |projects| list(call, projects))
         }
         ProjectCommand::Show { project } => {

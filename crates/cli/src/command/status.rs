@@ -3,6 +3,7 @@
 use stratavore_rpc::v1;
 
 use crate::failure::Result;
+use crate::host::Host;
 use crate::invocation::Invocation;
 use crate::output::names;
 use crate::runner::{rows_text, when};
@@ -17,6 +18,18 @@ pub(super) fn counts(status: &v1::Status) -> String {
         counts.push("none".to_owned());
     }
     format!("runners: {}", counts.join(", "))
+}
+
+/// Notes since when what is listed may have changed, where the database that a team shares is away.
+pub(super) async fn age(call: &Invocation, host: &mut Host) {
+    // Whoever cannot tell its state has listed what it lists all the same.
+    let store = host.status().await.ok().and_then(|status| status.store);
+    if let Some(since) = store.and_then(|store| store.away_since) {
+        let since = when(&since, call.now());
+        call.output.note(format!(
+            "the shared database is away since {since}: this is what was known then, and what happened here"
+        ));
+    }
 }
 
 pub(super) async fn run(call: &Invocation) -> Result {

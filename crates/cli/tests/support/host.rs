@@ -25,6 +25,7 @@ pub struct World {
     pub checks: Vec<v1::Check>,
     pub faults: Vec<v1::AuditFault>,
     pub settings: Vec<v1::Setting>,
+    pub store: Option<v1::Server>,
     pub nodes: Vec<v1::Node>,
     pub dead_letters: Vec<v1::DeadLetter>,
     pub sessions: Vec<v1::Session>,
@@ -280,6 +281,7 @@ impl Stratavore for Fake {
             max_runners: Some(5),
             dead_letters: world.dead_letters.clone(),
             nodes: world.nodes.clone(),
+            store: world.store.clone(),
             runners,
             ..v1::Status::default()
         }))
