@@ -12,7 +12,7 @@ use stratavore_programs::ProcessId;
 use stratavore_store::{Heartbeat, Observation};
 use stratavore_wire::client::{Connection, Receiver, Sender};
 use stratavore_wire::{Attached, Message, Refusal, Stop, Viewers};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -45,6 +45,8 @@ pub(crate) struct Link {
     heard: Mutex<Instant>,
     live: Mutex<Live>,
     watch: Mutex<Watch>,
+    /// Told when a hook was heard.
+    pub(crate) asked: Notify,
     /// Held by whoever writes what is kept of the attempt.
     pub(crate) keeping: tokio::sync::Mutex<()>,
     /// Who waits to be told whether an answer to a hook was in time.
@@ -141,6 +143,7 @@ pub(crate) fn begin(
         heard: Mutex::new(Instant::now()),
         live: Mutex::default(),
         watch: Mutex::new(watch),
+        asked: Notify::new(),
         keeping: tokio::sync::Mutex::default(),
         answering: Mutex::default(),
         gate: Mutex::default(),

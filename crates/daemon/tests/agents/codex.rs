@@ -53,6 +53,14 @@ async fn codex_is_seen_to_work_to_ask_and_to_be_done() {
 
     world.host.send("r", "take your time").await;
     world.needs("r", "working").await;
+    // What is typed before is no interruption.
+    world.host.shows("r", "esc to interrupt").await;
+    wait_until(SOON, "the provider is asked", || {
+        let asked = world.api.conversations();
+        asked
+            .iter()
+            .any(|asked| format!("{asked:?}").contains("take your time"))
+    });
     world.host.type_keys("r", "\x1b").await;
     world.needs("r", "idle").await;
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 use stratavore_core::attention::Attention;
 use stratavore_core::clock::Timestamp;
+use stratavore_core::fact::Fact;
 use stratavore_core::ids::{BudgetId, RunnerId};
 use stratavore_core::runner::Runner;
 use stratavore_wire::{HookAnswer, Hooked, Message};
@@ -30,6 +31,8 @@ use crate::supervisor::{Change, Inner, Supervisor};
 
 /// How often pid files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// A program runs its hook this soon after it says that it needs a permission; where it does not, it is told of without.
+const HOOK_AFTER: Duration = Duration::from_secs(1);
 /// No pid file is longer.
 const PID_FILE_MAX: u64 = 64 * 1024;
 
@@ -135,6 +138,7 @@ impl Inner {
                 let rows = hook.transcript.clone();
                 let wait = self.config.permission_wait();
                 self.attend(id, link, |watch| watch.hooked(hooked.id, hook, at, wait));
+                link.asked.notify_one();
                 if let Some(path) = rows {
                     self.sessions.touched(path);
                 }
@@ -188,10 +192,29 @@ impl Inner {
     }
 }
 
+/// Waits for the hook of a permission that the terminal told of first, so that whoever is told can answer it; returns its tool.
+async fn asked(link: &Link) -> Option<String> {
+    let deadline = tokio::time::Instant::now() + HOOK_AFTER;
+    loop {
+        // Before the look, so that none is missed that comes after it.
+        let came = link.asked.notified();
+        if let Some(tool) = link.watch().awaits_ask()? {
+            return Some(tool);
+        }
+        tokio::time::timeout_at(deadline, came).await.ok()?;
+    }
+}
+
 /// Records an edge, and keeps that it was told: in this order, so that a crash in between tells it twice rather than never.
 async fn tell(inner: Arc<Inner>, id: RunnerId, link: Arc<Link>, step: Step) {
     let _in_turn = link.keeping.lock().await;
-    if let Some(fact) = step.edge {
+    if let Some(mut fact) = step.edge {
+        if let Fact::Attention { tool, .. } = &mut fact
+            && tool.is_none()
+            && inner.config.hooks()
+        {
+            *tool = asked(&link).await;
+        }
         match inner.store.note(id, fact, inner.clock.now()).await {
             Ok(()) => inner.changed(Change::Notices),
             Err(error) => {

@@ -142,6 +142,15 @@ impl Watch {
         self.asking.retain(|asking| asking.id != id);
     }
 
+    /// Returns the tool that a permission is asked for, or that a hook will say so; nothing where none will, or none is needed
+    /// any more.
+    #[expect(clippy::option_option, reason = "whether, and which")]
+    pub(crate) fn awaits_ask(&self) -> Option<Option<String>> {
+        let needed = self.judged.as_ref()?.need == Need::NeedsPermission;
+        let told = needed && self.adapter.asks_beside_its_hook();
+        told.then(|| self.asking.first().map(|asking| asking.ask.tool.clone()))
+    }
+
     /// Takes what the transcript tells of the last turn.
     pub(crate) fn recorded(&mut self, said: Option<Said>, at: Timestamp) {
         self.moved(at);
