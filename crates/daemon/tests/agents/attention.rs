@@ -2,8 +2,9 @@
 
 use stratavore_rpc::v1;
 use stratavore_testkit::model_api::Answer;
+use stratavore_testkit::wait_until;
 
-use crate::support::Host;
+use crate::support::{Host, SOON};
 use crate::world::{World, attention};
 
 async fn decide(host: &Host, runner: &str, ask: &str, allow: bool) -> Result<(), String> {
@@ -55,11 +56,7 @@ async fn a_permission_is_given_from_outside_and_bound_to_its_request() {
     );
     assert!(needs.detail.is_some(), "{needs:?}");
 
-    let told = world.host.notifications().await;
-    let told: Vec<_> = told
-        .iter()
-        .filter(|told| told.edge == "needs-permission")
-        .collect();
+    let told = world.told("needs-permission").await;
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].body, command, "the exact command");
     assert_eq!(
@@ -169,12 +166,12 @@ async fn a_host_that_comes_back_knows_what_waits_and_tells_it_once() {
     world.launch("r").await;
     world.host.send("r", "make it").await;
     world.needs("r", "needs-permission").await;
-    let count = |told: Vec<v1::Notification>| {
-        told.into_iter()
-            .filter(|told| told.edge == "needs-permission")
-            .count()
-    };
-    assert_eq!(count(world.host.notifications().await), 1);
+    assert_eq!(world.told("needs-permission").await.len(), 1);
+    let kept = world.host.attempt_dir(&world.host.runner("r").await);
+    wait_until(SOON, "it is kept that a person was told", || {
+        let kept = std::fs::read_to_string(kept.join("attention.json"));
+        kept.is_ok_and(|kept| kept.contains("needs-permission"))
+    });
     world.host.kill();
     world.host.begin().await;
     world.needs("r", "needs-permission").await;

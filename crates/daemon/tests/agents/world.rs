@@ -134,6 +134,16 @@ impl World {
         attention(&self.host.until(name, wanted).await)
     }
 
+    /// Waits until a person is owed notifications of this edge, and returns them.
+    pub(crate) async fn told(&self, edge: &str) -> Vec<v1::Notification> {
+        wait_until_async(SOON, "a notification", async || {
+            let mut told = self.host.notifications().await;
+            told.retain(|told| told.edge == edge);
+            if told.is_empty() { Err(edge) } else { Ok(told) }
+        })
+        .await
+    }
+
     /// Waits until sessions are as wanted.
     pub(crate) async fn sessions_until(
         &self,
