@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use stratavore_core::launch::RUNNER_VARIABLE;
 use stratavore_rpc::v1;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
 use self::asked::{Policy, Requests};
@@ -35,13 +36,37 @@ const RECONNECTIONS: u32 = 3;
 /// How long an agent that was lost may take to greet again; meanwhile no key does anything.
 const RECONNECTION_DEADLINE: Duration = Duration::from_secs(2);
 
+/// A runner's terminal and the user's own.
+pub(crate) struct Terminals {
+    runners: v1::Terminal,
+    own: Tty,
+}
+
+/// Asks where a runner's terminal is, and opens the user's meanwhile.
+pub(crate) async fn find(host: &mut Host, runner: &str) -> Result<Terminals> {
+    let open = async {
+        // Starting the guard takes about as long as the answer: the request leaves first.
+        yield_now().await;
+        Tty::open().map_err(|error| unusable(&error))
+    };
+    let (runners, own) = tokio::join!(host.terminal(runner), open);
+    Ok(Terminals {
+        runners: runners?,
+        own: own?,
+    })
+}
+
 /// Shows a runner's terminal on the user's until the user detaches or the runner ends.
 pub(crate) async fn attach(
     call: &Invocation,
     host: &mut Host,
-    terminal: &v1::Terminal,
+    terminals: Terminals,
     manner: Manner,
 ) -> Result<ExitCode> {
+    let Terminals {
+        runners: terminal,
+        own: tty,
+    } = terminals;
     let name = printable(&terminal.runner_name).into_owned();
     if call.env.get(RUNNER_VARIABLE) == Some(&terminal.runner_id) {
         // What it shows would be shown in it, for ever.
@@ -51,8 +76,6 @@ pub(crate) async fn attach(
         )
         .hint("attach in a terminal of your own"));
     }
-    // First, for what it starts takes its time.
-    let tty = Tty::open().map_err(|error| unusable(&error))?;
     let connect = async || {
         let socket = terminal.socket.as_ref();
         Viewer::attach(socket, tty.size(), manner.read_only).await
@@ -65,7 +88,7 @@ pub(crate) async fn attach(
         )
         .hint(format!("see how it fares with `stratavore show {name}`"))
     })?;
-    let mut viewing = Viewing::new(&tty, manner, Requests::new(Policy::of(terminal)))
+    let mut viewing = Viewing::new(&tty, manner, Requests::new(Policy::of(&terminal)))
         .map_err(|error| Failure::caused(Kind::Failed, "cannot heed signals", &error))?;
     let view = async || {
         let mut left = RECONNECTIONS;
@@ -109,7 +132,7 @@ pub(crate) async fn attach(
             Ok(ExitCode::from(signal.exit_code()))
         }
         Ending::TerminalClosed => Ok(ExitCode::from(Signal::Hangup.exit_code())),
-        Ending::Exited(exit) => tell_end(call, host, terminal, &name, Some(exit)).await,
+        Ending::Exited(exit) => tell_end(call, host, &terminal, &name, Some(exit)).await,
         Ending::Lost { why }
             if matches!(timeout(RECONNECTION_DEADLINE, connect()).await, Ok(Ok(_))) =>
         {
@@ -120,7 +143,7 @@ pub(crate) async fn attach(
             )
             .hint(again))
         }
-        Ending::Lost { .. } => tell_end(call, host, terminal, &name, None).await,
+        Ending::Lost { .. } => tell_end(call, host, &terminal, &name, None).await,
     }
 }
 

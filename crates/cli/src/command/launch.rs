@@ -96,8 +96,8 @@ pub(super) async fn attach_started(
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    let terminal = host.terminal(&runner.id).await?;
-    attach::attach(call, host, &terminal, manner).await
+    let terminals = attach::find(host, &runner.id).await?;
+    attach::attach(call, host, terminals, manner).await
 }
 
 async fn request(host: &mut Host, args: LaunchArgs) -> Result<v1::LaunchRequest> {
