@@ -3,6 +3,8 @@
 use stratavore_core::budget::{Amount, Budget, Reserve, Scope, Spent};
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
+use stratavore_core::ids::RunnerId;
+use stratavore_core::launch::Launch;
 use stratavore_core::name::{MAX_NAME, Name};
 use stratavore_core::project::Project;
 use stratavore_core::quota::{self, Full, Limits};
@@ -44,6 +46,33 @@ impl Active {
             Scope::Global => self.everywhere,
             Scope::Project(_) => self.in_project,
             Scope::Runner(_) | Scope::Session(_) => 0,
+        }
+    }
+}
+
+/// Who asks whether there is room.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asker<'a> {
+    /// The runner, where it was launched before.
+    pub(crate) runner: Option<RunnerId>,
+    /// The session that it is to hold, where that is known.
+    pub(crate) session: Option<&'a str>,
+}
+
+impl<'a> Asker<'a> {
+    /// Speaks for a launch that is new.
+    pub(crate) fn first(launch: &'a Launch) -> Self {
+        Self {
+            runner: None,
+            session: launch.session.as_deref(),
+        }
+    }
+
+    /// Speaks for a runner that was launched before.
+    pub(crate) fn again(runner: &'a Runner) -> Self {
+        Self {
+            runner: Some(runner.id),
+            ..Self::first(&runner.launch)
         }
     }
 }

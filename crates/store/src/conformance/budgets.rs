@@ -273,6 +273,52 @@ pub async fn a_share_that_is_reached_anew_is_told_of_anew(store: Arc<dyn Store>)
     assert!(!reach(90).await, "nothing has changed");
 }
 
+pub async fn a_spent_session_is_not_gone_on_with(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let project = world.project("api", None).await;
+    let digest = Digest {
+        entries: vec![entry("s1", 100)],
+        ..world.first("s1", 9)
+    };
+    world.digest(digest).await;
+    let budget = world
+        .set(&world.budget(Scope::Session("s1".into()), 100))
+        .await;
+    let goes_on = async |session: Option<&str>, queue: bool| {
+        let mut new = world.new_runner(&project);
+        new.launch.session = session.map(str::to_owned);
+        new.queue = queue;
+        world.try_launch(new, held(0)).await
+    };
+    let outcome = goes_on(Some("s1"), false).await;
+    assert_eq!(
+        outcome.as_ref().unwrap_err().to_string(),
+        "the budget of the session for this day leaves no room: 100 tokens of 100 tokens are spent"
+    );
+    assert_eq!(refused(outcome), (budget.id, 0));
+    goes_on(None, false).await.expect("a new session");
+    goes_on(Some("s2"), false).await.expect("another session");
+    // What waits in line for it waits on, and starts when more is allowed.
+    let waiting = goes_on(Some("s1"), true).await.expect("it waits").runner;
+    assert_eq!(waiting.state.name(), StateName::Queued);
+    let admit = async || {
+        world
+            .store
+            .admit_queued(held(0), world.now())
+            .await
+            .unwrap()
+    };
+    assert_eq!(admit().await.len(), 0);
+    let raised = Budget {
+        limit: Amount::Tokens(101),
+        ..budget
+    };
+    world.set(&raised).await;
+    let admitted = admit().await;
+    assert_eq!(admitted.len(), 1);
+    assert_eq!(admitted[0].runner.id, waiting.id);
+}
+
 pub async fn a_spent_budget_refuses_launches_and_says_so(store: Arc<dyn Store>) {
     let world = World::new(store);
     let (api, web) = (

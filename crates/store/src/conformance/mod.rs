@@ -167,6 +167,7 @@ macro_rules! conformance {
                 a_share_is_told_of_once_a_period
                 a_share_that_is_reached_anew_is_told_of_anew
                 a_spent_budget_refuses_launches_and_says_so
+                a_spent_session_is_not_gone_on_with
                 something_is_set_aside_for_every_active_runner
                 a_budget_that_only_warns_refuses_nothing
                 a_restart_is_held_to_the_budgets

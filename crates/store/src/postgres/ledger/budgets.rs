@@ -3,12 +3,12 @@
 use sqlx::PgConnection;
 use stratavore_core::budget::{Budget, Reserve, Spent, Terms};
 use stratavore_core::clock::Timestamp;
-use stratavore_core::ids::{BudgetId, ProjectId, RunnerId};
+use stratavore_core::ids::{BudgetId, ProjectId};
 use uuid::Uuid;
 
 use super::projects::{self, note};
 use super::{Ledger, Scope};
-use crate::admission::{self, Active, Overdrawn};
+use crate::admission::{self, Active, Asker, Overdrawn};
 use crate::chain::Chain;
 use crate::knowledge::row::{BudgetRow, SpentRow, subject};
 use crate::moment::Moment;
@@ -99,17 +99,17 @@ impl Ledger<'_> {
     }
 }
 
-/// Tells whether budgets leave room for one more runner of a project, which is this one where it was launched before. What
-/// they count is locked.
+/// Tells whether budgets leave room for one more runner of a project. What they count is locked.
 pub(super) async fn afford(
     connection: &mut PgConnection,
     project: ProjectId,
-    runner: Option<RunnerId>,
+    asker: Asker<'_>,
     terms: Terms,
 ) -> Outcome<Result<(), Overdrawn>> {
     let rows: Vec<SpentRow> = asked(sql::HOLDING, &terms)
         .bind(project.as_uuid())
-        .bind(runner.map(|id| id.as_uuid()))
+        .bind(asker.runner.map(|id| id.as_uuid()))
+        .bind(asker.session.map(str::to_owned))
         .fetch_all(&mut *connection)
         .await?;
     if rows.is_empty() {

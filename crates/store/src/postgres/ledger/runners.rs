@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::budgets::afford;
 use super::projects::note;
 use super::{Ledger, Node, Scope, appending};
-use crate::admission::{self, Obstacle, STEM};
+use crate::admission::{self, Asker, Obstacle, STEM};
 use crate::chain::Chain;
 use crate::moment::Moment;
 use crate::postgres::sql::runner as sql;
@@ -89,14 +89,13 @@ impl Scales {
         Ok(admission::limits(project, defaults, places))
     }
 
-    /// Tells whether quotas and budgets have room for one more runner of the project, which is this one where it was launched
-    /// before.
+    /// Tells whether quotas and budgets have room for one more runner of the project.
     async fn admit(
         &self,
         connection: &mut PgConnection,
         limits: Limits,
         usage: Usage,
-        runner: Option<RunnerId>,
+        asker: Asker<'_>,
     ) -> Outcome<Result<(), Obstacle>> {
         if let Err(full) = quota::admit(limits, usage) {
             return Ok(Err(Obstacle::Quota(full)));
@@ -105,7 +104,7 @@ impl Scales {
             return Ok(Ok(()));
         };
         let project = ProjectId::from_uuid(self.project.id);
-        let afforded = afford(connection, project, runner, terms).await?;
+        let afforded = afford(connection, project, asker, terms).await?;
         Ok(afforded.map_err(Obstacle::Budget))
     }
 }
@@ -217,7 +216,8 @@ impl Ledger<'_> {
         };
         let limits = scales.limits(&project, &new.node, &here.instance, limits)?;
         let usage = scales.usage()?;
-        let admitted = scales.admit(&mut transaction, limits, usage, None).await?;
+        let asker = Asker::first(&new.launch);
+        let admitted = scales.admit(&mut transaction, limits, usage, asker).await?;
         let (node, person) = (new.node.clone(), new.person.clone());
         let (request_id, program) = (new.request_id, new.launch.program.clone());
         let mut chain = Chain::of_new_runner(new.id.as_uuid(), project.id.as_uuid());
@@ -331,7 +331,7 @@ impl Ledger<'_> {
                 return Err(name_taken(before.name.as_str()));
             }
             let limits = scales.limits(&project, &before.node, &here.instance, limits)?;
-            let (usage, again) = (scales.usage()?, Some(before.id));
+            let (usage, again) = (scales.usage()?, Asker::again(&before));
             let admitted = scales.admit(&mut transaction, limits, usage, again).await?;
             if let Err(obstacle) = admitted {
                 let fact = admission::refusal(&obstacle, &before.launch.program);
@@ -431,15 +431,14 @@ impl Ledger<'_> {
                 project: *in_project,
                 node: *on_node,
             };
-            let runner = Some(RunnerId::from_uuid(row.id));
+            let chain = Chain::of_runner(&row)?;
+            let runner = row.view()?.runner;
             let room = scales
-                .admit(&mut transaction, *limits, usage, runner)
+                .admit(&mut transaction, *limits, usage, Asker::again(&runner))
                 .await?;
             if room.is_err() {
                 continue;
             }
-            let chain = Chain::of_runner(&row)?;
-            let runner = row.view()?.runner;
             let change = runner.apply(Input::Admit, now).map_err(StoreError::from)?;
             if let Some(applied) = keep(&mut transaction, here, chain, change, now).await? {
                 *in_project += 1;

@@ -34,11 +34,13 @@ statements! {
         spent!("runner", " AND u.runner_id = b.runner_id", ""), " UNION ALL ",
         spent!("session", " AND u.session = b.session", "")
     );
-    /// Those that hold back the launch of a project ($5), of a runner ($6) where there is one already.
+    /// Those that hold back the launch of a project ($5), of a runner ($6) where there is one already, of a session ($7) where
+    /// it is gone on with.
     HOLDING = concat!(
         spent!("global", "", " AND b.at_limit <> 'warn'"), " UNION ALL ",
         spent!("project", " AND u.project_id = b.project_id", " AND b.at_limit <> 'warn' AND b.project_id = $5"), " UNION ALL ",
-        spent!("runner", " AND u.runner_id = b.runner_id", " AND b.at_limit <> 'warn' AND b.runner_id = $6")
+        spent!("runner", " AND u.runner_id = b.runner_id", " AND b.at_limit <> 'warn' AND b.runner_id = $6"), " UNION ALL ",
+        spent!("session", " AND u.session = b.session", " AND b.at_limit <> 'warn' AND b.session = $7")
     );
     /// How many runners are active, everywhere and in a project.
     ACTIVE = concat!(

@@ -2,12 +2,12 @@
 
 use stratavore_core::budget::{Budget, Reserve, Scope, Spent, Terms};
 use stratavore_core::clock::Timestamp;
-use stratavore_core::ids::{BudgetId, ProjectId, RunnerId};
+use stratavore_core::ids::{BudgetId, ProjectId};
 use stratavore_core::project::Project;
 use uuid::Uuid;
 
 use super::{Ledger, Outcome};
-use crate::admission::{self, Active, Overdrawn};
+use crate::admission::{self, Active, Asker, Overdrawn};
 use crate::knowledge::row::{BudgetRow, SpentRow, subject};
 use crate::row::{signed, small};
 use crate::sqlite::budgets::spent;
@@ -88,11 +88,11 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Tells whether budgets leave room for one more runner of a project, which is this one where it was launched before.
+    /// Tells whether budgets leave room for one more runner of a project.
     pub(super) async fn afford(
         &mut self,
         project: &Project,
-        runner: Option<RunnerId>,
+        asker: Asker<'_>,
         terms: Option<Terms>,
     ) -> Outcome<Result<(), Overdrawn>> {
         let Some(terms) = terms else {
@@ -103,9 +103,13 @@ impl Ledger {
             .await?;
         let of_project = spent(sql::SPENT_OF_PROJECTS, &terms, true).bind(project.id.as_uuid());
         rows.extend(of_project.fetch_all(&mut self.connection).await?);
-        if let Some(runner) = runner {
+        if let Some(runner) = asker.runner {
             let of_runner = spent(sql::SPENT_OF_RUNNERS, &terms, true).bind(runner.as_uuid());
             rows.extend(of_runner.fetch_all(&mut self.connection).await?);
+        }
+        if let Some(session) = asker.session {
+            let of_session = spent(sql::SPENT_OF_SESSIONS, &terms, true).bind(session.to_owned());
+            rows.extend(of_session.fetch_all(&mut self.connection).await?);
         }
         if rows.is_empty() {
             return Ok(Ok(()));

@@ -13,7 +13,7 @@ use stratavore_core::runner::{Failure, Input, Outcome as Change, State};
 use uuid::Uuid;
 
 use super::{Ledger, Outcome};
-use crate::admission::{self, Obstacle, STEM};
+use crate::admission::{self, Asker, Obstacle, STEM};
 use crate::chain::Chain;
 use crate::row::{RunnerRow, json, signed, small};
 use crate::sqlite::sql::runner as sql;
@@ -50,7 +50,9 @@ impl Ledger {
         let id = new.id.as_uuid();
         let (node, person) = (new.node.clone(), new.person.clone());
         let (request_id, program) = (new.request_id, new.launch.program.clone());
-        let admitted = self.admit(&project, &node, None, limits).await?;
+        let admitted = self
+            .admit(&project, &node, Asker::first(&new.launch), limits)
+            .await?;
         let change = match admission::launch(new, name, &project, admitted, now) {
             Ok(change) => change,
             Err(obstacle) => {
@@ -120,7 +122,7 @@ impl Ledger {
             if was.is_final() {
                 self.expect_free(&before.name).await?;
             }
-            let again = Some(before.id);
+            let again = Asker::again(&before);
             let admitted = self.admit(&project, &before.node, again, limits).await?;
             if let Err(obstacle) = admitted {
                 let fact = admission::refusal(&obstacle, &before.launch.program);
@@ -156,8 +158,10 @@ impl Ledger {
                 continue;
             }
             let (project, _) = self.project(project_id).await?;
-            let runner = RunnerId::from_uuid(row.id);
-            match self.admit(&project, &here, Some(runner), limits).await? {
+            let chain = Chain::of_runner(&row)?;
+            let runner = row.view()?.runner;
+            let again = Asker::again(&runner);
+            match self.admit(&project, &here, again, limits).await? {
                 Ok(()) => {}
                 Err(Obstacle::Quota(Full {
                     scope: Scope::Node, ..
@@ -178,12 +182,7 @@ impl Ledger {
                     budget::Scope::Runner(_) | budget::Scope::Session(_) => continue,
                 },
             }
-            let chain = Chain::of_runner(&row)?;
-            let change = row
-                .view()?
-                .runner
-                .apply(Input::Admit, now)
-                .map_err(StoreError::from)?;
+            let change = runner.apply(Input::Admit, now).map_err(StoreError::from)?;
             admitted.push(self.keep(chain, change, now).await?);
         }
         Ok(admitted)
@@ -278,13 +277,12 @@ impl Ledger {
         })
     }
 
-    /// Tells whether a project, a node and budgets have room for one more runner, which is this one where it was launched
-    /// before.
+    /// Tells whether a project, a node and budgets have room for one more runner.
     async fn admit(
         &mut self,
         project: &Project,
         node: &InstanceId,
-        runner: Option<RunnerId>,
+        asker: Asker<'_>,
         defaults: Limits,
     ) -> Outcome<Result<(), Obstacle>> {
         let places = if *node == self.instance {
@@ -308,7 +306,7 @@ impl Ledger {
                 return Ok(Err(Obstacle::Quota(full)));
             }
         }
-        let afforded = self.afford(project, runner, limits.budgets).await?;
+        let afforded = self.afford(project, asker, limits.budgets).await?;
         Ok(afforded.map_err(Obstacle::Budget))
     }
 
