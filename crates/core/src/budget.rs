@@ -1,8 +1,9 @@
 //! Budgets: how many tokens or how much money may be used in a time, and what happens at the limit.
 
-use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, TimeZone, Timelike};
+use chrono::{Datelike, Days, TimeZone, Timelike};
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::midnight;
 use crate::clock::Timestamp;
 use crate::ids::{BudgetId, ProjectId, RunnerId};
 use crate::usage::{NanoUsd, Tokens};
@@ -139,23 +140,6 @@ impl Period {
         };
         (midnight(date, zone), midnight(next.unwrap_or(date), zone))
     }
-}
-
-/// The first moment of a day: where clocks skip midnight, the first that there is.
-fn midnight<Z: TimeZone>(date: NaiveDate, zone: &Z) -> Timestamp {
-    let mut wall: NaiveDateTime = date.and_time(chrono::NaiveTime::MIN);
-    loop {
-        match zone.from_local_datetime(&wall) {
-            LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => {
-                return utc(&time);
-            }
-            LocalResult::None => wall += chrono::TimeDelta::minutes(15),
-        }
-    }
-}
-
-fn utc<Z: TimeZone>(time: &DateTime<Z>) -> Timestamp {
-    time.with_timezone(&chrono::Utc)
 }
 
 /// What happens at the limit.
@@ -312,7 +296,95 @@ impl Terms {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{FixedOffset, Utc};
+
     use super::*;
+    use crate::calendar::tests::{at, turning};
+
+    fn around<Z: TimeZone>(period: Period, moment: &str, zone: &Z) -> (String, String) {
+        let (began, ends) = period.around(at(moment), zone);
+        let text = |moment: Timestamp| moment.format("%FT%H:%MZ").to_string();
+        (text(began), text(ends))
+    }
+
+    #[test]
+    fn periods_begin_by_the_calendar_of_the_zone() {
+        // India is five and a half hours ahead; 2026-11-01 is a Sunday there already.
+        let india = FixedOffset::east_opt(19_800).unwrap();
+        let moment = "2026-10-31T20:10:42.5Z";
+        for (period, began, ends) in [
+            (Period::Hour, "2026-10-31T19:30Z", "2026-10-31T20:30Z"),
+            (Period::Day, "2026-10-31T18:30Z", "2026-11-01T18:30Z"),
+            (Period::Week, "2026-10-25T18:30Z", "2026-11-01T18:30Z"),
+            (Period::Month, "2026-10-31T18:30Z", "2026-11-30T18:30Z"),
+        ] {
+            let expected = (began.to_owned(), ends.to_owned());
+            assert_eq!(around(period, moment, &india), expected, "{period:?}");
+        }
+        // The end is the next beginning.
+        for period in Period::ALL {
+            let (_, ends) = period.around(at(moment), &india);
+            assert_eq!(period.around(ends, &india).0, ends, "{period:?}");
+        }
+        let (began, ends) = around(Period::Month, "2028-02-29T12:00:00Z", &Utc);
+        assert_eq!(
+            (began.as_str(), ends.as_str()),
+            ("2028-02-01T00:00Z", "2028-03-01T00:00Z")
+        );
+        let (began, ends) = around(Period::Week, "2026-12-31T23:59:59Z", &Utc);
+        assert_eq!(
+            (began.as_str(), ends.as_str()),
+            ("2026-12-28T00:00Z", "2027-01-04T00:00Z")
+        );
+    }
+
+    #[test]
+    fn a_day_on_which_clocks_turn_has_its_own_length() {
+        // Vienna, forwards and back.
+        let spring = turning("2026-03-29T01:00:00Z", 1, 2);
+        let (began, ends) = around(Period::Day, "2026-03-29T12:00:00Z", &spring);
+        assert_eq!(
+            (began.as_str(), ends.as_str()),
+            ("2026-03-28T23:00Z", "2026-03-29T22:00Z")
+        );
+        let autumn = turning("2026-10-25T01:00:00Z", 2, 1);
+        let (began, ends) = around(Period::Day, "2026-10-25T12:00:00Z", &autumn);
+        assert_eq!(
+            (began.as_str(), ends.as_str()),
+            ("2026-10-24T22:00Z", "2026-10-25T23:00Z")
+        );
+        let (began, ends) = around(Period::Month, "2026-10-25T12:00:00Z", &autumn);
+        assert_eq!(
+            (began.as_str(), ends.as_str()),
+            ("2026-09-30T22:00Z", "2026-10-31T23:00Z")
+        );
+        // In both of the hours that are called two, the hour is the present one.
+        assert_eq!(
+            around(Period::Hour, "2026-10-25T00:30:00Z", &autumn).0,
+            "2026-10-25T00:00Z"
+        );
+        assert_eq!(
+            around(Period::Hour, "2026-10-25T01:30:00Z", &autumn).0,
+            "2026-10-25T01:00Z"
+        );
+    }
+
+    #[test]
+    fn a_day_begins_with_its_first_moment_where_there_is_no_midnight() {
+        // Santiago: at midnight it is one.
+        let zone = turning("2026-09-06T04:00:00Z", -4, -3);
+        let (began, ends) = around(Period::Day, "2026-09-06T12:00:00Z", &zone);
+        assert_eq!(
+            (began.as_str(), ends.as_str()),
+            ("2026-09-06T04:00Z", "2026-09-07T03:00Z")
+        );
+        let (_, ends) = around(Period::Day, "2026-09-05T12:00:00Z", &zone);
+        assert_eq!(ends, "2026-09-06T04:00Z");
+        // Havana: there are two midnights, and the day has both.
+        let zone = turning("2026-11-01T05:00:00Z", -4, -5);
+        let (began, _) = around(Period::Day, "2026-11-01T12:00:00Z", &zone);
+        assert_eq!(began, "2026-11-01T04:00Z");
+    }
 
     #[test]
     fn an_amount_is_shown_with_its_unit() {

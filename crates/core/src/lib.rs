@@ -6,6 +6,7 @@
 
 pub mod attention;
 pub mod budget;
+pub mod calendar;
 pub mod clock;
 pub mod command;
 pub mod config;

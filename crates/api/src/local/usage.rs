@@ -1,11 +1,14 @@
 //! Shows what was used and what bounds it.
 
+use std::collections::{BTreeMap, HashMap};
+
 use chrono::{Local as Zone, Offset, TimeZone};
 use stratavore_core::budget::{Amount, AtLimit, Budget, Period, Scope, Spent};
+use stratavore_core::calendar::stretches;
 use stratavore_core::clock::{Timestamp, to_rfc3339};
 use stratavore_core::ids::{BudgetId, RunnerId};
 use stratavore_core::usage::NanoUsd;
-use stratavore_store::{By, StoreError, UsageFilter, UsageRow};
+use stratavore_store::{By, SessionFilter, StoreError, UsageFilter, UsageRow};
 use stratavore_supervisor::Supervisor;
 
 use super::{find, moment, sessions};
@@ -90,8 +93,10 @@ pub(super) async fn report(
     let rows = match by {
         By::Nothing => Vec::new(),
         By::Model => models.clone(),
+        By::Day(_) => by_day(supervisor, &filter).await?,
         by => sum(by).await.map_err(store_failure)?,
     };
+    let costs = program_costs(supervisor, &filter, by).await?;
     let mut shown = Vec::with_capacity(rows.len());
     for row in rows {
         let key = match by {
@@ -100,12 +105,19 @@ pub(super) async fn report(
         };
         shown.push(v1::UsageRow {
             key,
-            usage: Some(usage(&row, None)),
+            usage: Some(usage(&row, costs.get(&row.key).copied())),
         });
     }
     let prices = supervisor.prices();
     Ok(v1::UsageReport {
-        total: Some(usage(&total(&models), None)),
+        total: Some(usage(
+            &total(&models),
+            filter
+                .session
+                .as_ref()
+                .and_then(|id| costs.get(id))
+                .copied(),
+        )),
         rows: shown,
         prices_date: prices.date.to_string(),
         prices_source: prices.source.clone(),
@@ -127,6 +139,55 @@ fn total(rows: &[UsageRow]) -> UsageRow {
         total.unpriced = total.unpriced.saturating_add(row.unpriced);
         total
     })
+}
+
+/// Nothing that is counted is older.
+const FIRST_YEAR: i32 = 2023;
+
+/// Sums by the days of the person's calendar: what was used before clocks were turned is of the day that it was then.
+async fn by_day(supervisor: &Supervisor, filter: &UsageFilter) -> Result<Vec<UsageRow>> {
+    let earliest = chrono::Utc.with_ymd_and_hms(FIRST_YEAR, 1, 1, 0, 0, 0);
+    let now = supervisor.now();
+    let from = filter.since.or(earliest.earliest()).unwrap_or(now);
+    let to = filter.until.unwrap_or(now).max(from);
+    let mut days: BTreeMap<String, UsageRow> = BTreeMap::new();
+    for stretch in stretches(from, to, &Zone) {
+        let within = UsageFilter {
+            by: By::Day(stretch.east),
+            since: stretch.began.or(filter.since),
+            until: stretch.ends.or(filter.until),
+            ..filter.clone()
+        };
+        let rows = supervisor.store().usage(within).await;
+        for row in rows.map_err(store_failure)? {
+            let day = days.entry(row.key.clone()).or_default();
+            let key = row.key.clone();
+            *day = total(&[std::mem::take(day), row]);
+            day.key = key;
+        }
+    }
+    Ok(days.into_values().collect())
+}
+
+/// Finds what programs say that sessions cost, where sums are of whole sessions: no program tells of parts.
+async fn program_costs(
+    supervisor: &Supervisor,
+    filter: &UsageFilter,
+    by: By,
+) -> Result<HashMap<String, NanoUsd>> {
+    let whole = filter.since.is_none() && filter.until.is_none();
+    if !whole || (by != By::Session && filter.session.is_none()) {
+        return Ok(HashMap::new());
+    }
+    let sessions = SessionFilter {
+        id: filter.session.clone(),
+        ..SessionFilter::default()
+    };
+    let sessions = supervisor.sessions(sessions).await.map_err(store_failure)?;
+    let told = sessions
+        .into_iter()
+        .filter_map(|session| Some((session.key.id, session.program_cost?)));
+    Ok(told.collect())
 }
 
 /// Names a runner that used something; by its id where it is known no more.
