@@ -17,7 +17,7 @@ use stratavore_store::{Digest, Reading, SessionFilter, StoreError};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::reading::{Open, Piece};
+use super::reading::{Head, Open, Piece};
 use super::{Scanned, Word, Words, archive};
 use crate::supervisor::{Change, Inner};
 
@@ -77,6 +77,7 @@ struct Index {
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Memory {
+    head: Option<Head>,
     reader: String,
     session: Option<String>,
     title: Option<String>,
@@ -564,10 +565,19 @@ async fn open(
         // Another file under its name, and one that was cut, begin anew.
         let known =
             known.filter(|known| known.file == open.identity && known.offset <= open.length);
-        let memory: Memory = known
+        let memory = known
             .as_ref()
-            .and_then(|known| serde_json::from_str(&known.memory).ok())
-            .unwrap_or_default();
+            .map(|known| -> Memory { serde_json::from_str(&known.memory).unwrap_or_default() });
+        let head = open.head(memory.as_ref().and_then(|memory| memory.head.as_ref()))?;
+        // And so does one that was written anew in its own place.
+        let (known, mut memory) = match (&head, memory) {
+            (Some(_), Some(memory)) => (known, memory),
+            _ => (None, Memory::default()),
+        };
+        memory.head = match head {
+            Some(head) => Some(head),
+            None => open.head(None)?,
+        };
         let from = known.as_ref().map(|known| known.offset);
         open.from(from.unwrap_or_default())?;
         let remembered = known.is_some().then_some(memory.reader.as_str());

@@ -4,6 +4,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use stratavore_core::hex::hex;
 
 use crate::file;
 
@@ -22,9 +27,31 @@ pub(super) struct Piece {
     pub(super) end: u64,
 }
 
-/// Names a file for as long as it exists: its device and inode.
+/// How much of a file's beginning tells it from one that was written in its place.
+const HEAD: u64 = 4 << 10;
+
+/// Names a file: its device and inode, and when it was made, for an inode is soon another file's.
 pub(super) fn identity(metadata: &std::fs::Metadata) -> String {
-    format!("{}:{}", metadata.dev(), metadata.ino())
+    let made = metadata.created().ok();
+    let made = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+    let made = made.unwrap_or_default().as_nanos();
+    format!("{}:{}:{made}", metadata.dev(), metadata.ino())
+}
+
+/// What a file begins with. A transcript only grows: one that begins otherwise was written anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    length: u64,
+    sha256: String,
+}
+
+impl Head {
+    fn of(bytes: &[u8]) -> Self {
+        Self {
+            length: bytes.len() as u64,
+            sha256: hex(&Sha256::digest(bytes)),
+        }
+    }
 }
 
 /// An open transcript.
@@ -48,6 +75,20 @@ impl Open {
             identity: identity(&metadata),
             length: metadata.len(),
         })
+    }
+
+    /// Returns what the file begins with, if it still begins with what it did when `known` was returned.
+    pub(super) fn head(&mut self, known: Option<&Head>) -> io::Result<Option<Head>> {
+        let mut begins = Vec::new();
+        self.file.rewind()?;
+        (&mut self.file).take(HEAD).read_to_end(&mut begins)?;
+        let is_same = known.is_none_or(|known| {
+            let length = usize::try_from(known.length).unwrap_or(usize::MAX);
+            begins
+                .get(..length)
+                .is_some_and(|begins| Head::of(begins) == *known)
+        });
+        Ok(is_same.then(|| Head::of(&begins)))
     }
 
     /// Goes on from there.
@@ -161,6 +202,32 @@ mod tests {
             (last.rows.as_slice(), last.end),
             (b"{2}\n".as_slice(), text.len() as u64)
         );
+    }
+
+    #[test]
+    fn a_file_that_was_written_anew_begins_otherwise() {
+        let (_dir, path) = file(b"{1}\n");
+        let head = |known: Option<&Head>| Open::at(&path).unwrap().head(known).unwrap();
+        let first = head(None).unwrap();
+        std::fs::write(&path, b"{1}\n{2}\n").unwrap();
+        let grown = head(Some(&first)).expect("it has grown");
+        assert_eq!(head(Some(&grown)), Some(grown.clone()));
+        for other in [&b"{1}\n{3}\n{4}\n"[..], b"{1}\n", b""] {
+            std::fs::write(&path, other).unwrap();
+            assert_eq!(head(Some(&grown)), None);
+        }
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_another_is_another() {
+        let (_dir, path) = file(b"{1}\n");
+        let named = || identity(&std::fs::metadata(&path).unwrap());
+        let first = named();
+        std::fs::write(&path, b"{1}\n{2}\n").unwrap();
+        assert_eq!(named(), first);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, b"{1}\n").unwrap();
+        assert_ne!(named(), first);
     }
 
     #[test]
