@@ -17,7 +17,7 @@ use stratavore_programs::{Verdict, adapter};
 use stratavore_store::StoreError;
 use stratavore_wire::{Denial, Gate, Message, WhenAway};
 use tokio::sync::Notify;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::link::Link;
 use crate::supervisor::{Change, Inner, Supervisor};
@@ -214,12 +214,13 @@ async fn warn_of(
     let Some(reached) = budget.reached(used) else {
         return Ok(());
     };
+    // What is told is told of a project: until there is one, it stays to be told.
+    let Some(project) = project_of(inner, budget).await? else {
+        debug!(budget = %budget.id, reached, "a share of a budget was used, and there is no project yet to tell it of");
+        return Ok(());
+    };
     for percent in WARN_AT.into_iter().filter(|percent| *percent <= reached) {
-        let project = if percent == reached {
-            project_of(inner, budget).await?
-        } else {
-            None
-        };
+        let project = (percent == reached).then_some(project);
         let fresh = inner
             .store
             .budget_reached(budget.id, since, percent, project, now)
@@ -227,9 +228,6 @@ async fn warn_of(
         if fresh && percent == reached {
             inner.changed(Change::Notices);
             inner.changed(Change::Usage);
-            if project.is_none() {
-                warn!(budget = %budget.id, percent, "a share of a budget was used, and there is no project to tell it of");
-            }
         }
     }
     Ok(())
@@ -254,7 +252,13 @@ async fn project_of(inner: &Inner, budget: &Budget) -> Result<Option<ProjectId>,
                 ..stratavore_store::SessionFilter::default()
             };
             let sessions = inner.store.sessions(filter).await?;
-            Ok(sessions.into_iter().find_map(|session| session.project))
+            let latest = sessions.into_iter().find_map(|session| session.project);
+            if latest.is_some() || matches!(budget.scope, Scope::Session(_)) {
+                return Ok(latest);
+            }
+            // What is of all is of any project.
+            let projects = inner.store.projects(false).await?;
+            Ok(projects.first().map(|project| project.id))
         }
     }
 }
