@@ -488,6 +488,7 @@ impl Api for Local {
                 format!("the session {} is in no project", session.key.id),
             )
         })?;
+        let before = sessions::launched_before(&self.supervisor, &session).await?;
         let (resume, fork) = match request.fork {
             true => (None, Some(session.key.id)),
             false => (Some(session.key.id), None),
@@ -495,6 +496,10 @@ impl Api for Local {
         self.launch(v1::LaunchRequest {
             project: project.to_string(),
             program: Some(session.key.program),
+            args: before.args,
+            env: before.env,
+            keep_descendants: before.keep_descendants,
+            record: before.record,
             name: request.name,
             columns: request.columns,
             rows: request.rows,

@@ -6,12 +6,14 @@ use stratavore_core::clock::to_rfc3339;
 use stratavore_core::ids::ProjectId;
 use stratavore_core::runner::Runner;
 use stratavore_core::session::{Mode, Session};
-use stratavore_store::{By, Hit, SearchQuery, SessionFilter, UsageFilter, UsageRow};
+use stratavore_programs::adapter;
+use stratavore_store::{By, Hit, SearchQuery, SessionFilter, StoreError, UsageFilter, UsageRow};
 use stratavore_supervisor::{ArchiveError, ExportError, Format, Supervisor};
 
 use super::{find as named, usage};
 use crate::failure::{chain, store_failure};
 use crate::{Code, Failure, Result, v1};
+use uuid::Uuid;
 
 /// Sessions that are listed when nobody says how many.
 const LISTED: u32 = 100;
@@ -356,6 +358,39 @@ pub(super) async fn to_resume(supervisor: &Supervisor, target: &str) -> Result<S
             "start it anew with `stratavore restart {}`",
             runner.name
         ))
+    })
+}
+
+/// Finds how the runner that held a session last was launched: what goes on with it is given the same arguments and variables,
+/// but for arguments that choose another conversation. Of a session that no runner here held nothing is known.
+pub(super) async fn launched_before(
+    supervisor: &Supervisor,
+    session: &Session,
+) -> Result<v1::LaunchRequest> {
+    let Some(runner) = session.runner else {
+        return Ok(v1::LaunchRequest::default());
+    };
+    let launch = match supervisor.store().runner(runner).await {
+        Ok(view) => view.runner.launch,
+        Err(StoreError::NoRunner(_)) => return Ok(v1::LaunchRequest::default()),
+        Err(error) => return Err(store_failure(error)),
+    };
+    let args = launch.argv.get(1..).unwrap_or_default();
+    let resume = Mode::Resume(session.key.id.clone());
+    let same = launch.program == session.key.program
+        && adapter(&launch.program)
+            .begin(&resume, Uuid::nil(), args)
+            .is_ok();
+    Ok(v1::LaunchRequest {
+        args: if same { args.to_vec() } else { Vec::new() },
+        env: launch
+            .env
+            .into_iter()
+            .map(|(key, value)| v1::EnvVar { key, value })
+            .collect(),
+        keep_descendants: launch.keep_descendants,
+        record: launch.record,
+        ..v1::LaunchRequest::default()
     })
 }
 

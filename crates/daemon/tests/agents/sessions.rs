@@ -3,7 +3,7 @@
 use stratavore_rpc::{Code, Failure, v1};
 use stratavore_testkit::claude::PROMPT;
 use stratavore_testkit::model_api::{Answer, USAGE};
-
+use stratavore_testkit::process::Process;
 use stratavore_testkit::{TempHome, wait_until_async};
 
 use crate::support::{Host, SOON, reference};
@@ -29,7 +29,10 @@ async fn a_killed_conversation_is_resumed_whole_and_by_nobody_else() {
     world
         .api
         .answer_when("remember", Answer::text("I remember heliotrope."));
-    let runner = world.launch("first").await;
+    let mut request = world.request("first");
+    request.args.push("--verbose".into());
+    let runner = world.host.try_launch(request).await.unwrap();
+    world.host.shows("first", PROMPT).await;
     world.host.send("first", "remember").await;
     world.host.shows("first", "I remember heliotrope.").await;
     let id = world
@@ -70,12 +73,21 @@ async fn a_killed_conversation_is_resumed_whole_and_by_nobody_else() {
         let _ = process.kill();
     }
     world.host.state("first", "failed").await;
-    // The environment that points it at the stand-in came with the launch, and is not kept elsewhere: it is resumed the same way.
-    let request = v1::LaunchRequest {
-        resume: Some(id.clone()),
-        ..world.request("second")
+    // The environment that points it at the stand-in came with the launch alone, as did an argument: it is resumed the same way.
+    let resumed = resume("first", "second").await.unwrap();
+    let words = |process: &Process| std::fs::read(format!("/proc/{}/cmdline", process.pid));
+    let has_argument = |words: Vec<u8>| {
+        words
+            .split(|byte| *byte == 0)
+            .any(|word| word == b"--verbose")
     };
-    world.host.try_launch(request).await.unwrap();
+    let processes = world.host.processes_of(&resumed.id);
+    assert!(
+        processes
+            .iter()
+            .filter_map(|process| words(process).ok())
+            .any(has_argument)
+    );
     world.host.shows("second", PROMPT).await;
     world.host.shows("second", "I remember heliotrope.").await;
     let resumed = world.host.runner("second").await;
