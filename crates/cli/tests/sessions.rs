@@ -220,6 +220,10 @@ fn requests_say_what_the_command_line_says() {
             "fork: Some(\"9f\"), preset: None, worktree: Some(\"try\")",
         ),
         (
+            &["launch", "api", "--worktree", "fix-1"],
+            "worktree: Some(\"fix-1\")",
+        ),
+        (
             &["launch", "api", "--worktree", "--record"],
             "worktree: Some(\"\")",
         ),

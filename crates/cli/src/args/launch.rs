@@ -56,14 +56,14 @@ pub(crate) struct LaunchArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Option<String>,
     /// In a fresh git worktree; default name: the runner's
-    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "continue_last")]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", conflicts_with = "continue_last")]
     pub(crate) worktree: Option<String>,
     /// Arguments for the program
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
 }
 
-/// With which conversation it begins; by default with a new one.
+// With which conversation it begins; by default with a new one. (A doc comment would become the help of the command.)
 #[derive(Debug, Args)]
 #[group(multiple = false, conflicts_with = "command")]
 pub(crate) struct Conversation {
@@ -78,7 +78,7 @@ pub(crate) struct Conversation {
     pub(crate) fork: Option<String>,
 }
 
-/// What the runner's processes together may use.
+// What the runner's processes together may use.
 #[derive(Debug, Args)]
 #[group(multiple = true)]
 pub(crate) struct Ceilings {
