@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use async_trait::async_trait;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use stratavore_core::clock::{Clock, SystemClock};
 use stratavore_core::ids::{InstanceId, ProjectId, RunnerId};
@@ -181,7 +182,22 @@ fn row(figure: String, goal: &'static str, figures: String) -> Row {
     }
 }
 
-/// What the broker takes of persistent messages that are there already.
+/// Says of a message what is said of an event: what a broker has to keep beside a body costs it a part of the whole.
+fn properties(number: usize) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    let trace = AMQPValue::LongString(format!("00-{number:032x}-{number:016x}-01").into());
+    headers.insert("traceparent".into(), trace);
+    BasicProperties::default()
+        .with_app_id("stratavore".into())
+        .with_content_type("application/json".into())
+        .with_delivery_mode(2)
+        .with_headers(headers)
+        .with_message_id(uuid::Uuid::from_u128(number as u128).to_string().into())
+        .with_timestamp(1_700_000_000)
+        .with_type("stratavore.event.v1".into())
+}
+
+/// What the broker takes of such messages from memory.
 async fn raw(url: &str, count: usize) -> anyhow::Result<f64> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
@@ -195,7 +211,7 @@ async fn raw(url: &str, count: usize) -> anyhow::Result<f64> {
     let (exchange, body) = (names.events(), vec![b'x'; BODY]);
     let mut under_way = VecDeque::new();
     let begun = Instant::now();
-    for _ in 0..count {
+    for number in 0..count {
         if under_way.len() == WINDOW
             && let Some(confirm) = under_way.pop_front()
         {
@@ -206,13 +222,12 @@ async fn raw(url: &str, count: usize) -> anyhow::Result<f64> {
             mandatory: true,
             ..BasicPublishOptions::default()
         };
-        let properties = BasicProperties::default().with_delivery_mode(2);
         let published = channel.basic_publish(
             exchange.as_str().into(),
             "runner.paused.bench".into(),
             options,
             &body,
-            properties,
+            properties(number),
         );
         under_way.push_back(published.await?);
     }
