@@ -110,7 +110,8 @@ pub trait Store: Sessions + Usage + Budgets + Presets + Send + Sync + 'static {
     /// Gives free places to queued runners of this node, the longest waiting first, and returns those that got one.
     async fn admit_queued(&self, limits: Limits, now: Timestamp) -> Result<Vec<Applied>>;
 
-    /// Appends a fact about a runner that changes no state, such as [`Fact::OverCeiling`].
+    /// Appends a fact about a runner that changes no state, such as [`Fact::OverCeiling`]. The same fact of the same moment is
+    /// there once, however often it is told: who does not know whether it was kept tells it again.
     async fn note(&self, id: RunnerId, fact: Fact, now: Timestamp) -> Result<()>;
 
     /// Lists runners, the newest first.

@@ -19,7 +19,7 @@ use stratavore_store::{
 };
 use stratavore_testkit::postgres::Postgres;
 use stratavore_testkit::tcp_proxy::{Server, TcpProxy};
-use stratavore_testkit::wait_until_async;
+use stratavore_testkit::{wait_until, wait_until_async};
 use team::{Team, node};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -200,6 +200,17 @@ async fn whatever_four_nodes_do_at_once_none_waits_in_a_circle() {
     tasks.join_all().await;
     assert_eq!(team.stores[0].verify_audit().await.unwrap().faults, []);
     team.close().await;
+    // What is tried again after a deadlock would not show: the server has counted, for those whose connections have ended.
+    let ask = |sql: &str| team.database.run_sql(sql).unwrap().trim().to_owned();
+    wait_until(Duration::from_secs(30), "the connections end", || {
+        let others = ask(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                          AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
+        );
+        if others == "0" { Ok(()) } else { Err(others) }
+    });
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(ask(deadlocks), "0");
 }
 
 #[tokio::test]

@@ -88,6 +88,25 @@ pub async fn a_refused_input_changes_nothing(store: Arc<dyn Store>) {
     assert_eq!(world.store.last_cursor().await.unwrap(), cursor);
 }
 
+pub async fn a_fact_that_is_told_again_is_there_once(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let project = world.project("api", None).await;
+    let runner = world.launch(&project).await;
+    let at = world.now();
+    let before = world.facts_of(runner.id.as_uuid()).await.len();
+    // Its answer was lost, and it is told again; another of that moment, and the same of another, are others.
+    for (attempt, at) in [(1, at), (1, at), (2, at), (1, world.now()), (1, at)] {
+        world
+            .store
+            .note(runner.id, over(attempt), at)
+            .await
+            .unwrap();
+    }
+    let facts = world.facts_of(runner.id.as_uuid()).await;
+    assert_eq!(facts[before..], [over(1), over(2), over(1)]);
+    assert_eq!(world.store.verify_audit().await.unwrap().faults, []);
+}
+
 pub async fn an_unknown_runner_is_an_error_that_names_it(store: Arc<dyn Store>) {
     let world = World::new(store);
     let id = RunnerId::new(world.now());

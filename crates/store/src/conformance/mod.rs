@@ -71,6 +71,7 @@ macro_rules! conformance {
                 an_input_that_changes_nothing_appends_nothing
                 a_refused_input_changes_nothing
                 an_unknown_runner_is_an_error_that_names_it
+                a_fact_that_is_told_again_is_there_once
                 twenty_stops_at_once_are_one_stop
                 a_note_is_appended_and_changes_no_state
                 runners_are_listed_newest_first_and_filtered

@@ -187,6 +187,7 @@ pub(super) mod runner {
 pub(super) mod event {
     statements! {
         UNNUMBERED = "SELECT EXISTS (SELECT 1 FROM events WHERE cursor IS NULL)";
+        IS_THERE = "SELECT EXISTS (SELECT 1 FROM events WHERE aggregate_id = $1 AND at = $2 AND payload = $3)";
         /// Gives cursors to the events that have none, and wakes every node. Two statements, since what waited for the lock
         /// must not look with the eyes of before; together one transaction.
         NUMBER = "SELECT pg_advisory_xact_lock(6002236404431963734); \

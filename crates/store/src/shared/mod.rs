@@ -13,7 +13,7 @@
 //!
 //! Once the database answers again it is told what was spooled, in order. An entry is forgotten after the database has
 //! committed it; one that is told twice, because this process died in between, changes nothing the second time, for the
-//! state of the runner guards that.
+//! state of the runner guards that, and a fact of the same moment is the same.
 
 /// Asks the database.
 macro_rules! ask {
@@ -230,9 +230,14 @@ impl Inner {
         }
         let kept = std::mem::take(&mut *self.heartbeats());
         if !kept.is_empty() {
-            remote
-                .record_heartbeats(kept.into_values().collect())
-                .await?;
+            let told = remote.record_heartbeats(kept.values().cloned().collect());
+            if let Err(error) = told.await {
+                let mut newer = self.heartbeats();
+                for (runner, heartbeat) in kept {
+                    newer.entry(runner).or_insert(heartbeat);
+                }
+                return Err(error);
+            }
         }
         match self.learn_all(&**remote).await {
             Err(error @ (StoreError::Away { .. } | StoreError::Closed)) => return Err(error),
@@ -256,6 +261,7 @@ impl Inner {
                 .apply(runner, input, Limits::default(), at)
                 .await
                 .map(drop),
+            // One that was kept though its answer was lost is there once.
             Said::Fact(fact) => remote.note(runner, fact, at).await,
         };
         match outcome {

@@ -154,6 +154,7 @@ pub(super) mod event {
              WHERE e.cursor > ?1 ORDER BY e.cursor LIMIT ?2"
         );
         LAST = "SELECT coalesce(max(cursor), 0) FROM events";
+        IS_THERE = "SELECT EXISTS (SELECT 1 FROM events WHERE aggregate_id = ?1 AND at = ?2 AND payload = ?3)";
     }
 }
 

@@ -22,7 +22,7 @@ use super::{Ledger, Node, Scope, appending};
 use crate::admission::{self, Asker, Obstacle, STEM};
 use crate::chain::Chain;
 use crate::moment::Moment;
-use crate::postgres::sql::runner as sql;
+use crate::postgres::sql::{event, runner as sql};
 use crate::postgres::trouble::{Outcome, Trouble};
 use crate::row::{ProjectRow, RunnerRow, json, signed, small};
 use crate::{Applied, Heartbeat, NewRunner, Result, StoreError};
@@ -459,6 +459,15 @@ impl Ledger<'_> {
     ) -> Outcome<()> {
         loop {
             let row = read(self.connection, id).await?;
+            let is_there: bool = sqlx::query_scalar(event::IS_THERE)
+                .bind(id.as_uuid())
+                .bind(Moment::from(now))
+                .bind(json("a fact", &fact)?)
+                .fetch_one(&mut *self.connection)
+                .await?;
+            if is_there {
+                return Ok(());
+            }
             let mut chain = Chain::of_runner(&row)?;
             let before = chain.seq();
             let facts = std::slice::from_ref(&fact);

@@ -16,7 +16,7 @@ use super::{Ledger, Outcome};
 use crate::admission::{self, Asker, Obstacle, STEM};
 use crate::chain::Chain;
 use crate::row::{RunnerRow, json, signed, small};
-use crate::sqlite::sql::runner as sql;
+use crate::sqlite::sql::{event, runner as sql};
 use crate::{Applied, Heartbeat, NewRunner, Result, StoreError};
 
 impl Ledger {
@@ -199,6 +199,15 @@ impl Ledger {
             .runner_row(sql::GET, id.as_uuid())
             .await?
             .ok_or(StoreError::NoRunner(id))?;
+        let is_there: bool = sqlx::query_scalar(event::IS_THERE)
+            .bind(id.as_uuid())
+            .bind(now.timestamp_micros())
+            .bind(json("a fact", &fact)?)
+            .fetch_one(&mut self.connection)
+            .await?;
+        if is_there {
+            return Ok(());
+        }
         let mut chain = Chain::of_runner(&row)?;
         self.append(&mut chain, &[fact], &row.person, now).await?;
         sqlx::query(sql::HEAD)
