@@ -567,11 +567,7 @@ impl Api for Local {
                 runner.name
             ))
         })?;
-        let project = self.supervisor.store().project(runner.project_id);
-        let project = project.await.map_err(store_failure)?;
-        // A project's file that cannot be read keeps nobody from looking on.
-        let config = self.supervisor.config_of(&project.path).await;
-        let config = config.as_ref().unwrap_or(self.supervisor.config());
+        let config = self.supervisor.config_for(&runner).await;
         Ok(v1::Terminal {
             socket: socket.display().to_string(),
             runner_id: runner.id.to_string(),

@@ -23,9 +23,9 @@ use crate::failure::{Failure, Kind, Result};
 use crate::host::Host;
 use crate::invocation::Invocation;
 use crate::runner;
+use crate::terminal::occupy;
 use crate::terminal::signals::Signal;
 use crate::terminal::tty::{Tty, Typeahead};
-use crate::terminal::{occupy, unusable};
 use crate::text::printable;
 
 /// How long the host may take to learn what the closed connection has told us already.
@@ -43,11 +43,11 @@ pub(crate) struct Terminals {
 }
 
 /// Asks where a runner's terminal is, and opens the user's meanwhile.
-pub(crate) async fn find(host: &mut Host, runner: &str) -> Result<Terminals> {
+pub(crate) async fn find(call: &Invocation, host: &mut Host, runner: &str) -> Result<Terminals> {
     let open = async {
         // Starting the guard takes about as long as the answer: the request leaves first.
         yield_now().await;
-        Tty::open().map_err(|error| unusable(&error))
+        call.tty()
     };
     let (runners, own) = tokio::join!(host.terminal(runner), open);
     Ok(Terminals {

@@ -1,5 +1,6 @@
 //! What one call of the program knows: its flags, its environment, where things are.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -12,6 +13,8 @@ use crate::args::Global;
 use crate::failure::{Failure, Kind, Result};
 use crate::host::{Host, Start};
 use crate::output::Output;
+use crate::terminal::tty::Tty;
+use crate::terminal::unusable;
 
 /// One call of the program.
 #[derive(Debug)]
@@ -19,10 +22,12 @@ pub(crate) struct Invocation {
     pub(crate) output: Output,
     pub(crate) env: BTreeMap<String, String>,
     start: Start,
+    /// The user's terminal, if it is open already.
+    tty: RefCell<Option<Tty>>,
 }
 
 impl Invocation {
-    pub(crate) fn new(global: Global) -> Self {
+    pub(crate) fn new(global: Global, tty: Option<Tty>) -> Self {
         // Variables that are not UTF-8 are none that Stratavore reads.
         let env = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
@@ -36,6 +41,15 @@ impl Invocation {
             output: Output::new(global.json),
             env,
             start,
+            tty: RefCell::new(tty),
+        }
+    }
+
+    /// Gives the user's terminal, opening it where it is not open already.
+    pub(crate) fn tty(&self) -> Result<Tty> {
+        match self.tty.take() {
+            Some(tty) => Ok(tty),
+            None => Tty::open().map_err(|error| unusable(&error)),
         }
     }
 

@@ -25,13 +25,15 @@ use clap::Parser;
 use crate::args::Cli;
 use crate::failure::{Failure, Kind};
 use crate::invocation::Invocation;
+use crate::terminal::tty::{Tty, is_interactive};
 
 fn main() -> ExitCode {
+    let tty = foreseen();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    let call = Invocation::new(cli.global);
+    let call = Invocation::new(cli.global, tty);
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -44,6 +46,17 @@ fn main() -> ExitCode {
             ExitCode::from(failure.kind.exit_code())
         }
     }
+}
+
+/// Opens the terminal of who will attach before anything else: its guard is forked, and the less there is to copy by then,
+/// the sooner the runner's screen is there.
+fn foreseen() -> Option<Tty> {
+    let attaches = std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "attach");
+    (attaches && is_interactive())
+        .then(|| Tty::open().ok())
+        .flatten()
 }
 
 /// Prints help or version, or says what is wrong with the command line.

@@ -259,9 +259,14 @@ impl Supervisor {
 
     /// Returns how long a stop of a runner waits before it kills, as its project says.
     pub async fn grace(&self, runner: &Runner) -> Duration {
-        // A stop must work whatever a project's file says by now.
+        self.config_for(runner).await.stop_grace()
+    }
+
+    /// Returns the settings in force for a runner: those of its project's directory. What is wrong in the file there keeps
+    /// nobody from stopping it, looking on, or being told of it: the user's own hold then.
+    pub async fn config_for(&self, runner: &Runner) -> Config {
         let config = self.config_of(&runner.launch.cwd).await;
-        config.map_or_else(|_| self.config().stop_grace(), |config| config.stop_grace())
+        config.unwrap_or_else(|_| self.config().clone())
     }
 
     /// Returns the settings in force in a project's directory: the user's, with the project's file laid over them.

@@ -2,7 +2,6 @@
 
 use stratavore_core::attention::Need;
 use stratavore_core::clock::to_rfc3339;
-use stratavore_core::config::Config;
 use stratavore_core::fact::Fact;
 use stratavore_core::launch::{CeilingAction, Excess};
 use stratavore_core::notice::Edge;
@@ -33,7 +32,10 @@ pub(super) async fn claim(supervisor: &Supervisor, consumer: &str) -> Result<v1:
             },
             None => None,
         };
-        let config = config_of(supervisor, runner.as_ref()).await;
+        let config = match &runner {
+            Some(runner) => supervisor.config_for(runner).await,
+            None => supervisor.config().clone(),
+        };
         if !config.notifies(notice.edge) || is_over(supervisor, runner.as_ref(), notice.edge) {
             supervisor
                 .notice_shown(notice.id)
@@ -44,15 +46,6 @@ pub(super) async fn claim(supervisor: &Supervisor, consumer: &str) -> Result<v1:
         notifications.push(whole(supervisor, runner.as_ref(), notice));
     }
     Ok(v1::Notifications { notifications })
-}
-
-/// Returns the settings in force where a runner works; a project's file that cannot be read silences nothing.
-async fn config_of(supervisor: &Supervisor, runner: Option<&Runner>) -> Config {
-    let Some(runner) = runner else {
-        return supervisor.config().clone();
-    };
-    let config = supervisor.config_of(&runner.launch.cwd).await;
-    config.unwrap_or_else(|_| supervisor.config().clone())
 }
 
 /// Tells whether a state that a person was to be told of is over: it was answered, or something else is by now.

@@ -96,7 +96,7 @@ pub(super) async fn attach_started(
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    let terminals = attach::find(host, &runner.id).await?;
+    let terminals = attach::find(call, host, &runner.id).await?;
     attach::attach(call, host, terminals, manner).await
 }
 

@@ -14,8 +14,8 @@ use crate::invocation::Invocation;
 use crate::play::cast::{BadCast, Cast};
 use crate::play::player::{Ending, Pace, Player};
 use crate::terminal::signals::Signal;
-use crate::terminal::tty::{Tty, Typeahead};
-use crate::terminal::{occupy, require_terminal, unusable};
+use crate::terminal::tty::Typeahead;
+use crate::terminal::{occupy, require_terminal};
 use crate::text::printable;
 
 pub(super) async fn run(call: &Invocation, args: PlayArgs) -> Result<ExitCode> {
@@ -40,7 +40,7 @@ pub(super) async fn run(call: &Invocation, args: PlayArgs) -> Result<ExitCode> {
         "play",
         &format!("the recording is {}, asciicast v2", shown(&path)),
     )?;
-    let tty = Tty::open().map_err(|error| unusable(&error))?;
+    let tty = call.tty()?;
     let pace = Pace {
         speed: args.speed.0,
         idle_limit: args.idle_limit.map(|Seconds(seconds)| seconds),

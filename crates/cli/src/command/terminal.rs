@@ -25,7 +25,7 @@ pub(super) async fn attach(call: &Invocation, args: &AttachArgs) -> Result<ExitC
         take_over: args.take_over_key,
     };
     let mut host = call.host().await?;
-    match attach::find(&mut host, &args.runner).await {
+    match attach::find(call, &mut host, &args.runner).await {
         Ok(terminals) => attach::attach(call, &mut host, terminals, manner).await,
         // It has no terminal: not yet, or no more.
         Err(failure) if failure.kind == Kind::Conflict => {
