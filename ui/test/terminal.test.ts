@@ -215,6 +215,28 @@ describe("a viewer", () => {
     expect(opened.closed).toBe(true);
   });
 
+  it("acknowledges nothing before the emulator has drawn it", async () => {
+    const backend = host();
+    const drawn: (() => void)[] = [];
+    const { terminal, viewer, stands } = viewing(backend);
+    const write = terminal.write.bind(terminal);
+    await viewer.open();
+    const opened = only(backend);
+    opened.say(snapshot("hello"));
+    await soon(() => expect(opened.acknowledged).toBe(5));
+    expect(stands()).toBe("ready");
+    // From here on it draws, and says so only when it is let.
+    terminal.write = (data, done) => write(data, () => void (done !== undefined && drawn.push(done)));
+    for (let piece = 0; piece < 3; piece++) opened.say({ kind: "output", bytes: new Uint8Array(40 * 1024).fill(120) });
+    await soon(() => expect(drawn).toHaveLength(3));
+    expect(opened.acknowledged).toBe(5);
+    drawn.shift()?.();
+    await soon(() => expect(opened.acknowledged).toBe(5 + 40 * 1024));
+    for (const done of drawn) done();
+    await soon(() => expect(opened.acknowledged).toBe(5 + 120 * 1024));
+    viewer.close();
+  });
+
   it("keeps and acknowledges what comes before the attachment is known", async () => {
     const backend = host();
     backend.sayEarly([snapshot("early"), { kind: "output", bytes: text("!") }]);

@@ -408,6 +408,12 @@ describe("preferences", () => {
     await soon(() => expect(terminal?.options.fontSize).toBe(size + 2));
     press("0", { ctrlKey: true, code: "Digit0" });
     await soon(() => expect(terminal?.options.fontSize).toBe(13));
+    click("view-settings");
+    const font = one("preference-font") as HTMLInputElement;
+    font.value = "Fira Code";
+    font.dispatchEvent(new Event("change", { bubbles: true }));
+    await show("auth refactor");
+    expect(screenOf(named("auth refactor"))?.terminal.options.fontFamily).toBe("Fira Code");
   });
 });
 

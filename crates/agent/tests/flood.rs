@@ -1,4 +1,4 @@
-//! A program that writes at full speed for a minute with nobody attached.
+//! Programs that write what no program should, with nobody attached: at full speed for a minute, and without sense.
 
 mod support;
 
@@ -76,4 +76,44 @@ fn a_minute_at_full_speed_neither_slows_the_program_nor_grows_the_agent() {
         asked.elapsed()
     );
     assert!(rig.history(false).lines().count() >= 9_000);
+}
+
+#[test]
+fn a_program_that_writes_without_sense_harms_no_agent() {
+    let mut bytes = Vec::new();
+    let mut part = |begin: &str, piece: &[u8], times: usize, end: &str| {
+        bytes.extend_from_slice(begin.as_bytes());
+        bytes.extend(piece.repeat(times));
+        bytes.extend_from_slice(end.as_bytes());
+    };
+    part("\x1b]2;", b"title", 1 << 20, "\x07");
+    part("\x1b[", b"1;", 1 << 20, "m");
+    part("", b"\x1b[?2026hx", 100_000, "\x1b[?2026l");
+    part("", b"\xff\xc3\xe6\xbc", 1 << 20, "\x1b[m");
+    part("x", "\u{301}".as_bytes(), 1_000_000, "\r\n");
+    part(
+        "",
+        b"\x1b[65535b\x1b[9999L\x1b[9999T",
+        10_000,
+        "\x1b[2J\x1b[H",
+    );
+    part("before", b"", 0, "");
+    // Never ended: a terminal would be silent for good, but for what cancels it.
+    part("\x1bPq", b"0123456789", 1 << 20, "\x18after");
+    let rig = Rig::script(
+        "stty raw -echo; echo ready; until [ -e go ]; do sleep 0.01; done; cat nonsense; exec cat",
+    );
+    fs::write(rig.work().join("nonsense"), &bytes).unwrap();
+    let (_line, _) = rig.start();
+    rig.shows("ready");
+    fs::write(rig.work().join("go"), "").unwrap();
+    assert_eq!(rig.shows("after"), "beforeafter\n");
+    let held = number(
+        &format!("/proc/{}/smaps_rollup", rig.record().agent_pid),
+        "Pss:",
+    ) << 10;
+    assert!(held < HELD_MAX, "{held} bytes are held");
+    // Nor is a viewer fed any of it but what a terminal would show.
+    let (_viewer, snapshot) = rig.attach(80, 24, false);
+    assert_eq!(shown((80, 24), &snapshot).text(), "beforeafter\n");
 }

@@ -177,6 +177,28 @@ fn a_key_of_the_viewers_is_handed_to_it_and_gives_the_terminal_back() {
 }
 
 #[test]
+fn a_paste_that_began_in_a_lent_terminal_is_not_split_by_anothers_keys() {
+    let (rig, _supervisor, mut line) = echoing();
+    let mut desk = Desk::new();
+    let _lease = desk.lend(&mut line);
+    desk.types(b"\x1b[200~first ");
+    // The rest of it may hold what is a key only outside of it: that is for the viewer to tell.
+    let Message::Typed { bytes } = line.hear() else {
+        panic!("half a paste was taken for a whole one")
+    };
+    assert_eq!(bytes, b"\x1b[200~first ");
+    line.say(&Message::Input { bytes });
+    line.output_holds("first ");
+    let (mut other, _) = rig.attach(80, 24, false);
+    other.type_in("intruder");
+    other.say(&Message::GetScreen(GetScreen { ansi: false }));
+    // What came before this answer was taken before the rest of the paste is.
+    other.hear_of(|message| matches!(message, Message::Screen { .. }).then_some(()));
+    line.type_in("second\x1b[201~");
+    rig.shows("first secondintruder");
+}
+
+#[test]
 fn a_terminal_is_left_alone_while_something_is_on_its_way_to_the_viewer() {
     let (_rig, _supervisor, mut line) = echoing();
     let mut desk = Desk::new();

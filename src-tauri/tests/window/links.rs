@@ -1,6 +1,12 @@
 //! Links on the screen of a terminal.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use stratavore_testkit::wait_until;
+
 use crate::desk::{Desk, at_work};
+use crate::page::SOON;
 
 const CONTROL: char = '\u{e009}';
 const SHIFT: char = '\u{e008}';
@@ -30,6 +36,40 @@ async fn links_show_where_they_lead_and_lead_nowhere_unasked() {
     window.see_gone("[data-testid=toast]").await;
     window.control_click(window.cell(2, 1).await).await;
     window.reads("toast", "leads to ssh://elsewhere").await;
+    window.end().await;
+    desk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_in_the_text_is_marked_under_the_mouse_and_opened_in_the_browser() {
+    let mut desk = Desk::set().await;
+    let programs = desk.place.home.home().join("programs");
+    let browsed = desk.place.home.home().join("browsed");
+    fs::create_dir(&programs).unwrap();
+    let browser = programs.join("xdg-open");
+    fs::write(
+        &browser,
+        format!("#!/bin/sh\necho \"$1\" >>'{}'\n", browsed.display()),
+    )
+    .unwrap();
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", programs.display());
+    desk.place.environment.insert("PATH".into(), path);
+    let scene = r"write see https://docs.example.org/page?a=b for more\r\n; echo";
+    let (window, _) = at_work(&desk, &[("links", scene)]).await;
+    window.sees_in_terminal("for more").await;
+    let link = window.cell(6, 0).await;
+    window.hover(link).await;
+    window
+        .reads("link-target", "https://docs.example.org/page?a=b")
+        .await;
+    // A plain click is the program's.
+    window.drag(link, link, 1).await;
+    window.control_click(link).await;
+    wait_until(SOON, "the browser is given the address", || {
+        fs::read_to_string(&browsed).is_ok_and(|text| text == "https://docs.example.org/page?a=b\n")
+    });
     window.end().await;
     desk.end();
 }

@@ -163,6 +163,35 @@ async fn what_is_composed_arrives_whole_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_screen_reader_is_given_the_screen_as_lines_of_text() {
+    let desk = Desk::set().await;
+    let (window, _) = at_work(&desk, &[("words", "print ready; echo")]).await;
+    window.sees_in_terminal("ready").await;
+    let reads = |text: &str| {
+        format!(
+            "const tree = document.querySelector('.xterm-accessibility-tree[role=list]');
+             return tree !== null && document.querySelector('[aria-live=assertive]') !== null
+                 && [...tree.querySelectorAll('[role=listitem]')].some((line) => line.textContent.includes('{text}'))"
+        )
+    };
+    window.palette("go to settings").await;
+    window.click("[data-testid=preference-screenReader]").await;
+    window.chord(&[CONTROL, '1']).await;
+    window.see("[data-testid=terminal][data-ready=true]").await;
+    window
+        .holds_true("the screen in lines", &reads("ready"))
+        .await;
+    window.click("[data-testid=terminal]").await;
+    window.keys("hello").await;
+    window.keys(ENTER).await;
+    window
+        .holds_true("what is new in it", &reads("you said: hello"))
+        .await;
+    window.end().await;
+    desk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reversed_text_has_the_colours_of_plain_text_in_both_themes() {
     let desk = Desk::set().await;
     let scene = r"write plain \e[7mreversed\e[0m\r\n; echo";
