@@ -10,43 +10,8 @@ use stratavore_rpc::{Code, v1};
 use stratavore_testkit::postgres::{Database, Postgres};
 use stratavore_testkit::rabbitmq::RabbitMq;
 use stratavore_testkit::{TempHome, wait_until_async};
+use support::team::{Team, on};
 use support::{Host, SOON, reference};
-
-/// Hosts of one team, a project `p` on the first.
-struct Team {
-    hosts: Vec<Host>,
-}
-
-impl Team {
-    async fn of(names: &[&str], url: &str) -> Self {
-        let mut hosts = Vec::new();
-        for name in names {
-            let home = TempHome::new();
-            let settings = format!(
-                "person = 'ada'\n[store]\nurl = '{url}'\n[node]\nname = '{name}'\n[heartbeat]\ninterval_seconds = 1\n"
-            );
-            std::fs::write(home.config_file(), settings).unwrap();
-            hosts.push(match hosts.is_empty() {
-                true => Host::in_home(home).await,
-                false => Host::without_project(home, vec![]).await,
-            });
-        }
-        Self { hosts }
-    }
-
-    async fn nodes(&self, on: usize) -> Vec<v1::Node> {
-        let mut client = self.hosts[on].client();
-        let nodes = client.list_nodes(v1::ListNodesRequest {}).await.unwrap();
-        nodes.into_inner().nodes
-    }
-}
-
-fn on(node: &str, request: v1::LaunchRequest) -> v1::LaunchRequest {
-    v1::LaunchRequest {
-        node: Some(node.into()),
-        ..request
-    }
-}
 
 #[tokio::test]
 async fn nodes_share_projects_runners_and_quotas_and_steer_each_others() {

@@ -6,6 +6,8 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod team;
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
