@@ -146,6 +146,22 @@ impl RabbitMq {
         )))
     }
 
+    /// Gives what the broker itself says of its `queues`, `exchanges` or `bindings`: these columns, as JSON.
+    pub fn list(&self, what: &str, columns: &[&str]) -> io::Result<String> {
+        let output = self
+            .command("rabbitmqctl")
+            .args(["--quiet", "--formatter", "json", &format!("list_{what}")])
+            .args(columns)
+            .output()?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!(
+            "rabbitmqctl list_{what}: {errors}"
+        )))
+    }
+
     /// Has the broker write down now what quorum queues it has. By itself it does so up to a second after a queue was made;
     /// killed before, it loses the queue's messages and finds no leader for it, ever again.
     pub fn settle(&self) -> io::Result<()> {
