@@ -561,3 +561,41 @@ async fn what_stays_locked_is_told() {
         .unwrap();
     team.close().await;
 }
+
+#[tokio::test]
+async fn what_takes_too_long_is_told_and_nothing_of_it_stays() {
+    let team = Team::of(1).await;
+    let store = &team.stores[0];
+    let project = add_project(store, "api", None).await;
+    // It waits for no lock: the server works on it for longer than a statement may.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+                'BEGIN PERFORM pg_sleep(60); RETURN NEW; END'; \
+                CREATE TRIGGER slow BEFORE INSERT ON runners FOR EACH ROW EXECUTE FUNCTION slow()";
+    team.database.run_sql(slow).unwrap();
+    let began = tokio::time::Instant::now();
+    let refused = store
+        .launch(new_runner(store, &project), FREE, now())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Away { reason } if reason.contains("it took longer than 10 s over it")),
+        "{refused}"
+    );
+    // The server gave it up, and before the store gave the server up.
+    assert!(
+        (9..14).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
+    team.database
+        .run_sql("DROP TRIGGER slow ON runners")
+        .unwrap();
+    store
+        .launch(new_runner(store, &project), FREE, now())
+        .await
+        .unwrap();
+    let runners = store.runners(RunnerFilter::default()).await.unwrap();
+    assert_eq!(runners.len(), 1, "what was given up is not there");
+    assert_eq!(store.verify_audit().await.unwrap().faults, []);
+    team.close().await;
+}
