@@ -1,5 +1,7 @@
 //! The ways into a PostgreSQL: by TLS, through a pooler, and those that stay shut. No password is ever shown.
 
+#[path = "support/pooler.rs"]
+mod pooler;
 #[path = "support/team.rs"]
 mod team;
 
@@ -8,14 +10,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use pooler::Pooler;
 use stratavore_core::clock::{Clock, SystemClock};
 use stratavore_core::ids::ProjectId;
 use stratavore_core::name::Name;
 use stratavore_store::postgres::{Options, PostgresStore, migrate, schema};
 use stratavore_store::{NewNode, NewProject, Store, StoreError};
-use stratavore_testkit::kept::Kept;
 use stratavore_testkit::postgres::{PASSWORD, Postgres, with_database};
-use stratavore_testkit::{wait_until, wait_until_async};
+use stratavore_testkit::wait_until_async;
 use team::{Team, node};
 use uuid::Uuid;
 
@@ -200,62 +202,8 @@ async fn with_tls_the_server_has_to_prove_who_it_is() {
 
 #[tokio::test]
 async fn through_a_pooler_in_session_mode_everything_works() {
-    let server = Postgres::start().unwrap();
-    let directory = tempfile::Builder::new()
-        .prefix("stratavore-pooler-")
-        .tempdir()
-        .unwrap();
-    let path = directory.path();
-    let users = path.join("users");
-    fs::write(&users, "\"postgres\" \"\"\n").unwrap();
-    let settings = path.join("pgbouncer.ini");
-    let text = format!(
-        "[databases]\n* = host={} port=5432\n[pgbouncer]\nlisten_addr =\nlisten_port = 6543\nunix_socket_dir = {}\n\
-         auth_type = any\nauth_file = {}\npool_mode = session\ndefault_pool_size = 20\nserver_reset_query = DISCARD ALL\n",
-        server.directory().display(),
-        path.display(),
-        users.display()
-    );
-    // With auth_type any, everybody is the one user of the server.
-    let text = text.replace("port=5432", "port=5432 user=postgres");
-    fs::write(&settings, text).unwrap();
-    let root = rustix::process::geteuid().is_root();
-    let mut pooler = Command::new(if root { "setpriv" } else { "pgbouncer" });
-    if root {
-        // It refuses root, and so does the directory of the server's socket anybody else than its owner.
-        for path in [path, &users, &settings] {
-            let given = Command::new("chown")
-                .arg("postgres:")
-                .arg(path)
-                .status()
-                .unwrap();
-            assert!(given.success());
-        }
-        pooler.args([
-            "--reuid=postgres",
-            "--regid=postgres",
-            "--init-groups",
-            "--pdeathsig",
-            "KILL",
-            "--",
-            "pgbouncer",
-        ]);
-    }
-    pooler
-        .arg(&settings)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut pooler = Kept::start(pooler).expect("pgbouncer is installed");
-    let socket = path.join(".s.PGSQL.6543");
-    wait_until(Duration::from_secs(20), "the pooler's socket", || {
-        assert!(pooler.ended().unwrap().is_none(), "the pooler ended");
-        std::os::unix::net::UnixStream::connect(&socket).is_ok()
-    });
-    let url = format!(
-        "postgres://postgres@localhost:6543/postgres?host={}",
-        path.display()
-    );
+    let pooler = Pooler::start();
+    let url = pooler.url("postgres");
     assert_eq!(migrate(&url).await.unwrap().found, 0);
     let keys = tempfile::tempdir().unwrap();
     let store = open(&url, keys.path()).await.unwrap();
