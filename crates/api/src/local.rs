@@ -18,7 +18,7 @@ use chrono::TimeZone;
 use futures::stream::{self, BoxStream, StreamExt};
 use stratavore_core::clock::{Timestamp, to_rfc3339};
 use stratavore_core::config::Config;
-use stratavore_core::ids::{NoticeId, ProjectId};
+use stratavore_core::ids::{NoticeId, ProjectId, RunnerId};
 use stratavore_core::name::Name;
 use stratavore_core::quota::counts;
 use stratavore_core::runner::{Input, Runner};
@@ -103,6 +103,24 @@ impl Local {
                 .count(),
         )
         .unwrap_or(u32::MAX))
+    }
+
+    /// Lists what could not be delivered, each with the name of what it is of.
+    async fn dead_letters(&self) -> Result<Vec<v1::DeadLetter>> {
+        let store = self.supervisor.store();
+        let mut letters = Vec::new();
+        for letter in store.dead_letters().await.map_err(store_failure)? {
+            let runner = match letter.event.aggregate {
+                "runner" => {
+                    let id = RunnerId::from_uuid(letter.event.aggregate_id);
+                    let view = store.runner(id).await.map_err(store_failure)?;
+                    Some(view.runner.name.to_string())
+                }
+                _ => None,
+            };
+            letters.push(view::dead_letter(letter, runner));
+        }
+        Ok(letters)
     }
 
     fn node_views(&self, nodes: Vec<NodeView>) -> Vec<v1::Node> {
@@ -202,7 +220,7 @@ impl Api for Local {
         for view in store.interrupted().await.map_err(store_failure)? {
             interrupted.push(self.view(view).await);
         }
-        let dead_letters = store.dead_letters().await.map_err(store_failure)?;
+        let dead_letters = self.dead_letters().await?;
         let places = self.supervisor.places();
         Ok(v1::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -223,7 +241,7 @@ impl Api for Local {
                 .into_iter()
                 .chain(view::problems(&dead_letters))
                 .collect(),
-            dead_letters: dead_letters.into_iter().map(view::dead_letter).collect(),
+            dead_letters,
             interrupted,
             max_runners: self.supervisor.config().max_runners(),
             store: Some(self.store()),

@@ -130,6 +130,14 @@ impl RabbitMq {
         .map(|_| ())
     }
 
+    /// Has the broker take messages of so many bytes from now on, on channels that are opened from now on.
+    pub fn max_message(&self, bytes: usize) -> io::Result<()> {
+        self.evaluate(&format!(
+            "application:set_env(rabbit, max_message_size, {bytes}), persistent_term:put(max_message_size, {bytes})."
+        ))
+        .map(|_| ())
+    }
+
     /// Has the broker evaluate an Erlang expression.
     pub fn evaluate(&self, expression: &str) -> io::Result<String> {
         let output = self

@@ -248,7 +248,8 @@ pub(super) fn parse_cursor(text: &str) -> Result<Cursor> {
         })
 }
 
-pub(super) fn dead_letter(letter: DeadLetter) -> v1::DeadLetter {
+/// `runner`: the name of the one that the event is of, where it is of a runner.
+pub(super) fn dead_letter(letter: DeadLetter, runner: Option<String>) -> v1::DeadLetter {
     v1::DeadLetter {
         aggregate_id: letter.event.aggregate_id.to_string(),
         seq: letter.event.seq,
@@ -256,24 +257,16 @@ pub(super) fn dead_letter(letter: DeadLetter) -> v1::DeadLetter {
         attempts: letter.attempts,
         error: letter.error,
         number: letter.position.0,
-        of: match letter.event.aggregate {
-            "project" => letter.event.project,
-            _ => letter.event.aggregate_id.to_string(),
-        },
+        of: runner.unwrap_or(letter.event.project),
     }
 }
 
-pub(super) fn problems(dead: &[DeadLetter]) -> Vec<String> {
+pub(super) fn problems(dead: &[v1::DeadLetter]) -> Vec<String> {
     dead.iter()
         .map(|letter| {
             format!(
                 "the event {} {} of {} could not be delivered after {} attempts, and holds back those after it: {}; try it again with `stratavore outbox retry`, or give it up with `stratavore outbox drop {}`",
-                letter.event.fact.kind(),
-                letter.event.seq,
-                letter.event.aggregate_id,
-                letter.attempts,
-                letter.error,
-                letter.position.0
+                letter.event, letter.seq, letter.of, letter.attempts, letter.error, letter.number
             )
         })
         .collect()

@@ -5,4 +5,5 @@
 mod support;
 
 mod following;
+mod letters;
 mod nodes;
