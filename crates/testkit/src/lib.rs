@@ -6,7 +6,7 @@
 //!
 //! | module | feature | apt packages |
 //! |---|---|---|
-//! | [`home`], [`process`], [`wait`], [`binary`], [`cache`], [`faults`], [`scopes`], [`kept`], [`tcp_proxy`] | none | none |
+//! | [`home`], [`process`], [`wait`], [`binary`], [`cache`], [`clock`], [`faults`], [`scopes`], [`kept`], [`tcp_proxy`] | none | none |
 //! | [`npm`] | none | none (`npm`) |
 //! | [`postgres`] | none | `postgresql` (and `npm` for the oldest version) |
 //! | [`rabbitmq`] | none | `rabbitmq-server` |
@@ -18,6 +18,7 @@
 
 pub mod binary;
 pub mod cache;
+pub mod clock;
 pub mod faults;
 pub mod home;
 pub mod kept;

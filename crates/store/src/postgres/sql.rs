@@ -264,6 +264,7 @@ pub(super) mod notice {
         KNOW = "INSERT INTO consumers (person, consumer) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         /// One at a time claims for a person and consumer.
         LOCK = "SELECT cursor FROM consumers WHERE person = $1 AND consumer = $2 FOR UPDATE";
+        NOW = "SELECT clock_timestamp()";
         CLAIM_AGAIN = "UPDATE notifications SET claimed_at = $3 WHERE person = $1 AND consumer = $2 AND shown_at IS NULL \
                        AND claimed_at < $4 RETURNING id";
         /// Claims what became visible after $4, which moves on as far as was looked.

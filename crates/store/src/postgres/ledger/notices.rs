@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use sqlx::Connection;
-use stratavore_core::clock::Timestamp;
+use stratavore_core::clock::{Clock, SystemClock, Timestamp};
 use stratavore_core::ids::NoticeId;
 use uuid::Uuid;
 
@@ -17,7 +17,8 @@ use crate::{Notice, Result};
 const CLAIM: TimeDelta = TimeDelta::minutes(1);
 
 impl Ledger<'_> {
-    /// Claims what this consumer of a person has not been given; events must have their cursors.
+    /// Claims what this consumer of a person has not been given; events must have their cursors. How long ago another host
+    /// of theirs claimed is told by the database's clock: this machine's, or the other's, may be off.
     pub(in crate::postgres) async fn claim_notices(
         &mut self,
         person: &str,
@@ -35,6 +36,11 @@ impl Ledger<'_> {
             .bind(consumer)
             .fetch_one(&mut *transaction)
             .await?;
+        let right: Moment = sqlx::query_scalar(sql::NOW)
+            .fetch_one(&mut *transaction)
+            .await?;
+        let off = right.0 - Moment::from(SystemClock.now()).0;
+        let now = now + TimeDelta::microseconds(off);
         let mut claimed: Vec<Uuid> = sqlx::query_scalar(sql::CLAIM_AGAIN)
             .bind(person)
             .bind(consumer)
