@@ -1,43 +1,23 @@
 //! Events that the broker refuses: what they hold back, who is told, and how that ends.
 
 use std::collections::HashMap;
-use std::process::{Output, Stdio};
 
 use lapin::options::BasicGetOptions;
 use lapin::{Channel, Connection, ConnectionProperties};
 use serde_json::Value;
-use stratavore_testkit::binary::built;
 use stratavore_testkit::postgres::Database;
 use stratavore_testkit::rabbitmq::RabbitMq;
 use stratavore_testkit::wait_until_async;
 
+use crate::command::{ran, said};
+use crate::support::SOON;
 use crate::support::team::{Team, on, settings};
-use crate::support::{Host, SOON};
 
 /// Has every event that tells the name of one of these runners weigh 16 MB, and 9, which is more than the broker takes.
 const WEIGH: &str = "CREATE FUNCTION weigh() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
     NEW.payload = jsonb_set(NEW.payload::jsonb, '{name}', to_jsonb(repeat('x', (CASE NEW.payload::jsonb->>'name' WHEN 'huge' THEN 16 ELSE 9 END) << 20)))::text; RETURN NEW; END $$; \
     CREATE TRIGGER weigh BEFORE INSERT ON events FOR EACH ROW \
     WHEN (NEW.payload::jsonb->>'name' IN ('huge', 'giant')) EXECUTE FUNCTION weigh()";
-
-/// Runs `stratavore` against a host.
-fn cli(host: &Host, args: &[&str]) -> Output {
-    let mut command = host.home.command(built("stratavore-cli", "stratavore"));
-    command.args(args).stdin(Stdio::null());
-    command.output().unwrap()
-}
-
-#[track_caller]
-fn said(host: &Host, args: &[&str]) -> String {
-    let output = cli(host, args);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{args:?}: {}",
-        text(&output.stderr)
-    );
-    text(&output.stdout) + &text(&output.stderr)
-}
 
 /// What came to the queue that keeps events, as it comes: whose events, and which.
 struct Kept {
@@ -108,8 +88,8 @@ async fn an_event_that_is_refused_parks_its_runners_alone_is_told_and_is_tried_a
     };
     attic.all_delivered().await;
     database.run_sql(WEIGH).unwrap();
-    assert!(said(attic, &["outbox", "list"]).contains("every event was delivered"));
-    assert!(!said(attic, &["status"]).contains("problem"));
+    assert!(said(&attic.home, &["outbox", "list"]).contains("every event was delivered"));
+    assert!(!said(&attic.home, &["status"]).contains("problem"));
 
     // Each starts and ends: three events, the first of which is too large.
     let mut ids = HashMap::new();
@@ -151,8 +131,8 @@ async fn an_event_that_is_refused_parks_its_runners_alone_is_told_and_is_tried_a
     };
     let (huge, giant) = (number("huge"), number("giant"));
     for host in [attic, cellar] {
-        let told = said(host, &["status"]);
-        let list = said(host, &["outbox", "list"]);
+        let told = said(&host.home, &["status"]);
+        let list = said(&host.home, &["outbox", "list"]);
         for (name, number) in [("huge", &huge), ("giant", &giant)] {
             for part in [
                 &format!(
@@ -170,32 +150,31 @@ async fn an_event_that_is_refused_parks_its_runners_alone_is_told_and_is_tried_a
             let words: Vec<&str> = row.split_whitespace().take(5).collect();
             assert_eq!(words, [number, "runner.starting", name, "1", "8"]);
         }
-        let json: Value = serde_json::from_str(&said(host, &["status", "--json"])).unwrap();
+        let json: Value = serde_json::from_str(&said(&host.home, &["status", "--json"])).unwrap();
         assert_eq!(json["dead_letters"].as_array().unwrap().len(), 2, "{json}");
     }
     // What is no dead letter is not dropped.
     let waiting = "SELECT min(event) FROM outbox WHERE parked_at IS NULL";
     let waiting = database.run_sql(waiting).unwrap();
     for number in [waiting.as_str(), "999999"] {
-        let output = cli(attic, &["outbox", "drop", number]);
-        assert!(!output.status.success());
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let (code, words) = ran(&attic.home, &["outbox", "drop", number]);
+        assert_ne!(code, 0);
         assert!(words.contains(number), "{words}");
     }
     assert_eq!(attic.status().await.outbox_waiting, 6);
 
     // The broker takes as much now: tried again, one runner's come, all of them and in order; the other's stay.
     tokio::task::block_in_place(|| broker.max_message(64 << 20)).unwrap();
-    assert!(said(attic, &["outbox", "retry", "huge"]).contains("1 event is tried again"));
+    assert!(said(&attic.home, &["outbox", "retry", "huge"]).contains("1 event is tried again"));
     kept.until(&ids["huge"], &[1, 2, 3]).await;
     parked(1, 3).await;
     kept.until(&ids["giant"], &[]).await;
 
     // Given up, it is left out, and what it held back comes.
-    said(cellar, &["outbox", "drop", &giant]);
+    said(&cellar.home, &["outbox", "drop", &giant]);
     kept.until(&ids["giant"], &[2, 3]).await;
     parked(0, 0).await;
-    assert!(said(cellar, &["outbox", "list"]).contains("every event was delivered"));
-    assert!(!said(cellar, &["status"]).contains("problem"));
+    assert!(said(&cellar.home, &["outbox", "list"]).contains("every event was delivered"));
+    assert!(!said(&cellar.home, &["status"]).contains("problem"));
     kept.until(&ids["small"], &[1, 2, 3]).await;
 }

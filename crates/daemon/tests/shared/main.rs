@@ -5,6 +5,8 @@
 mod support;
 
 mod clocks;
+mod command;
+mod database;
 mod following;
 mod letters;
 mod nodes;
