@@ -16,8 +16,8 @@ use crate::Result;
 /// Keeps an index of the programs' own files. All of it can be read from those again: [`Sessions::forget_index`] loses
 /// nothing that is still on disk, and no usage.
 ///
-/// While a shared database is away these refuse: nothing is lost by that, since a file's position only advances with what was read
-/// of it.
+/// While a shared database is away what was last known of sessions is listed, and the rest refuses: nothing is lost by that, since
+/// a file's position only advances with what was read of it.
 #[async_trait]
 pub trait Sessions {
     /// Tells how far every transcript of this node was read, by path.
@@ -133,6 +133,10 @@ pub trait Usage {
     /// Sums usage in groups, the latest or the largest group first: days by date descending, others by cost.
     async fn usage(&self, filter: UsageFilter) -> Result<Vec<UsageRow>>;
 
+    /// Sums usage for whoever keeps it at hand: by quarters of an hour from this one on. With `earlier`, what was used before
+    /// is added, all of it in the quarter before.
+    async fn quarters(&self, from: i64, earlier: bool) -> Result<Vec<Quarter>>;
+
     /// Prices every entry anew whose price differs by this table, and returns how many there were.
     async fn reprice(&self, prices: Prices) -> Result<u64>;
 }
@@ -187,6 +191,23 @@ pub struct UsageRow {
     pub unpriced: u64,
 }
 
+/// What was used in a quarter of an hour: of one session, by one runner in one project, of one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarter {
+    /// How many began before it since 1970.
+    pub number: i64,
+    /// The session, by its program's id.
+    pub session: String,
+    /// The project; nothing: outside of any.
+    pub project: Option<ProjectId>,
+    /// The runner; nothing: outside of Stratavore.
+    pub runner: Option<RunnerId>,
+    /// The model.
+    pub model: String,
+    /// How much. It has no key.
+    pub used: UsageRow,
+}
+
 /// Keeps budgets, and who was warned of what.
 #[async_trait]
 pub trait Budgets {
@@ -217,6 +238,9 @@ pub trait Budgets {
 pub trait Presets {
     /// Lists a person's presets by name.
     async fn presets(&self, person: &str) -> Result<Vec<(String, Preset)>>;
+
+    /// Lists everybody's presets, each with whose it is and its name.
+    async fn everybodys_presets(&self) -> Result<Vec<(String, String, Preset)>>;
 
     /// Keeps a preset under its name.
     async fn put_preset(

@@ -21,8 +21,8 @@ pub mod sqlite;
 
 pub use error::StoreError;
 pub use knowledge::{
-    Budgets, By, Digest, Hit, Presets, Reading, SearchQuery, SessionFilter, Sessions, Usage,
-    UsageFilter, UsageRow,
+    Budgets, By, Digest, Hit, Presets, Quarter, Reading, SearchQuery, SessionFilter, Sessions,
+    Usage, UsageFilter, UsageRow,
 };
 pub use model::{
     Admitted, Applied, AuditFault, AuditReport, Availability, Cursor, DeadLetter, Event,

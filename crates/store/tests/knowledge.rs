@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use stratavore_core::budget::{Amount, AtLimit, Budget, Period, Reserve, Scope, Terms};
 use stratavore_core::clock::{Clock, SystemClock, Timestamp};
 use stratavore_core::ids::{BudgetId, ProjectId, RunnerId};
 use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
+use stratavore_core::preset::Preset;
 use stratavore_core::project::Project;
 use stratavore_core::quota::Limits;
 use stratavore_core::session::{Passage, Role, Session, SessionKey};
@@ -19,10 +22,11 @@ use stratavore_core::usage::{Entry, NanoUsd, Tokens};
 use stratavore_store::postgres::{Options, PostgresStore};
 use stratavore_store::shared::SharedStore;
 use stratavore_store::{
-    Availability, Budgets, Digest, NewProject, NewRunner, Presets, Reading, SearchQuery,
+    Availability, Budgets, By, Digest, NewProject, NewRunner, Presets, Reading, SearchQuery,
     SessionFilter, Sessions, Store, StoreError, Usage, UsageFilter,
 };
 use stratavore_testkit::postgres::Postgres;
+use stratavore_testkit::tcp_proxy::{Server, TcpProxy};
 use team::{Team, node};
 use tokio::task::JoinSet;
 
@@ -242,11 +246,7 @@ async fn what_is_read_while_the_database_is_away_is_kept_once_when_it_is_back() 
     };
     away(store.digest(more.clone()).await.map(drop));
     away(store.transcripts().await.map(drop));
-    away(store.sessions(SessionFilter::default()).await.map(drop));
-    away(store.usage(UsageFilter::default()).await.map(drop));
-    away(store.presets("ada").await.map(drop));
-    let terms = Terms::at(now(), &chrono::Utc, Reserve::default());
-    away(store.budgets(terms).await.map(drop));
+    away(store.forget_index().await);
     server.restart().unwrap();
     becomes(&store, true).await;
     assert_eq!(store.digest(more.clone()).await.unwrap(), 1);
@@ -264,4 +264,364 @@ async fn what_is_read_while_the_database_is_away_is_kept_once_when_it_is_back() 
     let used = store.usage(UsageFilter::default()).await.unwrap();
     assert_eq!(used[0].messages, 501);
     store.close().await;
+}
+
+/// A node whose way to the database can be cut, and another that goes there directly.
+struct Pair {
+    store: SharedStore,
+    other: PostgresStore,
+    proxy: TcpProxy,
+    directory: tempfile::TempDir,
+    _server: Postgres,
+}
+
+impl Pair {
+    async fn open() -> Self {
+        let server = Postgres::listening("").unwrap();
+        let proxy = TcpProxy::start(Server::Tcp(server.address())).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let direct = server.tcp_url("postgres");
+        let url = direct.replace(&server.address().to_string(), &proxy.address().to_string());
+        let key = directory.path().join("audit.key");
+        let connect = Box::new(move || {
+            let (url, key) = (url.clone(), key.clone());
+            async move {
+                let store = PostgresStore::open(&url, node(0), key, Options::default()).await?;
+                Ok(Arc::new(store) as Arc<dyn Store>)
+            }
+            .boxed()
+        });
+        let cache = directory.path().join("cache.db");
+        let store = SharedStore::open(&cache, node(0), Arc::new(SystemClock), connect);
+        let store = store.await.unwrap();
+        let key = directory.path().join("another.key");
+        let other = PostgresStore::open(&direct, node(1), key, Options::default());
+        Self {
+            store,
+            other: other.await.unwrap(),
+            proxy,
+            directory,
+            _server: server,
+        }
+    }
+
+    async fn cut(&self) {
+        self.proxy.cut();
+        becomes(&self.store, false).await;
+    }
+
+    async fn resume(&self) {
+        self.proxy.resume();
+        becomes(&self.store, true).await;
+    }
+
+    /// Waits until the cache has what the database has.
+    async fn has_learned(&self) {
+        let counts = "SELECT (SELECT count(*) FROM sessions WHERE known LIKE '%' || $1 || '%'), \
+             (SELECT sum(messages) FROM quarters), (SELECT count(*) FROM budgets), (SELECT count(*) FROM presets)";
+        let messages = self.other.usage(UsageFilter::default()).await.unwrap()[0].messages;
+        let sessions = self.other.sessions(SessionFilter::default()).await.unwrap();
+        let title = sessions[0].title.clone().unwrap_or_default();
+        let titled = |session: &&Session| session.title.as_deref().unwrap_or_default() == title;
+        let terms = Terms::at(now(), &chrono::Utc, Reserve::default());
+        let expected = (
+            i64::try_from(sessions.iter().filter(titled).count()).unwrap(),
+            i64::try_from(messages).unwrap(),
+            i64::try_from(self.other.budgets(terms).await.unwrap().len()).unwrap(),
+            i64::try_from(self.other.everybodys_presets().await.unwrap().len()).unwrap(),
+        );
+        let cache = self.directory.path().join("cache.db");
+        let mut cache = SqliteConnectOptions::new()
+            .filename(cache)
+            .connect()
+            .await
+            .unwrap();
+        let deadline = tokio::time::Instant::now() + SOON;
+        loop {
+            let learned: (i64, Option<i64>, i64, i64) = sqlx::query_as(counts)
+                .bind(&title)
+                .fetch_one(&mut cache)
+                .await
+                .unwrap();
+            let learned = (
+                learned.0,
+                learned.1.unwrap_or_default(),
+                learned.2,
+                learned.3,
+            );
+            if learned == expected {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{learned:?}, not {expected:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn close(self) {
+        self.proxy.resume();
+        self.store.close().await;
+        self.other.close().await;
+    }
+}
+
+/// What was used, by whom, days ago, each with an hour of its own.
+fn used(id: &str, model: &str, days: i64, tokens: u64) -> (Entry, Option<NanoUsd>) {
+    let entry = Entry {
+        message: format!("{id} {model} {days}"),
+        session: id.to_owned(),
+        model: model.to_owned(),
+        at: now() - chrono::TimeDelta::days(days),
+        tokens: Tokens {
+            input: tokens,
+            output: 1,
+            cache_read: 3,
+            ..Tokens::default()
+        },
+    };
+    let cost = (model != "unpriced").then_some(NanoUsd(tokens * 5));
+    (entry, cost)
+}
+
+fn budget(scope: Scope, period: Period) -> Budget {
+    Budget {
+        id: BudgetId::new(now()),
+        scope,
+        period,
+        limit: Amount::Tokens(1000),
+        at_limit: AtLimit::Warn,
+        set_at: now(),
+    }
+}
+
+fn preset(description: &str) -> Preset {
+    Preset {
+        description: Some(description.to_owned()),
+        ..Preset::default()
+    }
+}
+
+/// All that is asked of sessions, usage, budgets and presets. The periods are those of the moment given.
+async fn answers(
+    store: &dyn Store,
+    project: &Project,
+    runner: RunnerId,
+    moment: Timestamp,
+) -> Vec<String> {
+    // The midnight before the days of which something was used.
+    let since = Period::Day
+        .around(moment - chrono::TimeDelta::days(3), &chrono::Utc)
+        .0;
+    let mut answers = Vec::new();
+    for filter in [
+        SessionFilter::default(),
+        SessionFilter {
+            project: Some(project.id),
+            ..SessionFilter::default()
+        },
+        SessionFilter {
+            runner: Some(runner),
+            ..SessionFilter::default()
+        },
+        SessionFilter {
+            id: Some("s".into()),
+            program: Some("claude".into()),
+            limit: Some(2),
+            ..SessionFilter::default()
+        },
+        SessionFilter {
+            id: Some("none".into()),
+            ..SessionFilter::default()
+        },
+    ] {
+        let sessions = store.sessions(filter).await.unwrap();
+        for session in &sessions {
+            assert_eq!(&store.session(&session.key).await.unwrap(), session);
+        }
+        answers.push(format!("{sessions:#?}"));
+    }
+    for by in [
+        By::Nothing,
+        By::Model,
+        By::Project,
+        By::Session,
+        By::Runner,
+        By::Day(0),
+        By::Day(19_800),
+    ] {
+        let day = matches!(by, By::Day(_));
+        let all = UsageFilter {
+            by,
+            since: day.then_some(since),
+            ..UsageFilter::default()
+        };
+        let filters = [
+            all.clone(),
+            UsageFilter {
+                since: Some(since),
+                until: Some(since + chrono::TimeDelta::days(2)),
+                ..all.clone()
+            },
+            UsageFilter {
+                project: Some(project.id),
+                ..all.clone()
+            },
+            UsageFilter {
+                runner: Some(runner),
+                ..all.clone()
+            },
+            UsageFilter {
+                session: Some("s1".into()),
+                ..all
+            },
+        ];
+        for filter in filters {
+            let used = store.usage(filter.clone()).await.unwrap();
+            answers.push(format!("{filter:?}: {used:#?}"));
+        }
+    }
+    let terms = Terms::at(moment, &chrono::Utc, Reserve::default());
+    let mut budgets = store.budgets(terms).await.unwrap();
+    budgets.sort_by_key(|(budget, _)| budget.id);
+    answers.push(format!("{budgets:#?}"));
+    for person in ["ada", "ben", "eve"] {
+        answers.push(format!("{:#?}", store.presets(person).await.unwrap()));
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_database_is_away_what_was_known_is_answered_and_what_others_did_is_learned_on_return()
+ {
+    let pair = Pair::open().await;
+    let Pair { store, other, .. } = &pair;
+    let project = add_project(store, "api").await;
+    let launched = store.launch(new_runner(store, &project), Limits::default(), now());
+    let runner = launched.await.unwrap().runner.id;
+    let moment = now();
+    for (id, held, entries) in [
+        (
+            "s1",
+            Some(runner),
+            vec![used("s1", "opus", 0, 10), used("s1", "haiku", 2, 200)],
+        ),
+        (
+            "s2",
+            None,
+            vec![
+                used("s2", "opus", 3, 3000),
+                used("s2", "unpriced", 130, 40_000),
+            ],
+        ),
+        ("s3", None, vec![used("s3", "haiku", 150, 500_000)]),
+    ] {
+        let mut digest = digest(store, id, 0);
+        digest.session.title = Some("first".into());
+        digest.session.project = held.map(|_| project.id);
+        digest.session.runner = held;
+        (digest.runner, digest.entries) = (held, entries);
+        store.digest(digest).await.unwrap();
+    }
+    for (scope, period) in [
+        (Scope::Global, Period::Month),
+        (Scope::Project(project.id), Period::Day),
+        (Scope::Runner(runner), Period::Week),
+        (Scope::Session("s2".into()), Period::Month),
+    ] {
+        store.set_budget(budget(scope, period)).await.unwrap();
+    }
+    store
+        .put_preset("ada", "review", preset("hers"), now())
+        .await
+        .unwrap();
+    other
+        .put_preset("ben", "fix", preset("his"), now())
+        .await
+        .unwrap();
+    // The last of it is this node's own: with it the rest is learned.
+    store
+        .put_preset("ada", "fix", preset("hers too"), now())
+        .await
+        .unwrap();
+    pair.has_learned().await;
+    let before = answers(store, &project, runner, moment).await;
+
+    let cut = now();
+    pair.cut().await;
+    assert_eq!(answers(store, &project, runner, moment).await, before);
+    let Availability::Away { since: age, .. } = store.availability().borrow().clone() else {
+        panic!("it is away");
+    };
+    assert!(cut <= age && age <= now(), "{age}");
+    let away = |outcome: Result<(), StoreError>, part: &str| match outcome {
+        Err(StoreError::Away { reason }) => assert!(reason.contains(part), "{reason}"),
+        other => panic!("{other:?}"),
+    };
+    // Days of long ago are not known, and not told as none.
+    let days = UsageFilter {
+        by: By::Day(0),
+        ..UsageFilter::default()
+    };
+    away(
+        store.usage(days).await.map(drop),
+        "ask for what was used since",
+    );
+    let long = UsageFilter {
+        since: Some(now() - chrono::TimeDelta::days(140)),
+        ..UsageFilter::default()
+    };
+    away(
+        store.usage(long).await.map(drop),
+        "ask for what was used since",
+    );
+    let word = SearchQuery {
+        text: "word".into(),
+        project: None,
+        limit: 1,
+    };
+    away(
+        store.search(word).await.map(drop),
+        "searched in the shared database alone",
+    );
+    let here = "cannot reach the database";
+    away(
+        store
+            .set_budget(budget(Scope::Global, Period::Hour))
+            .await
+            .map(drop),
+        here,
+    );
+    away(
+        store.put_preset("ada", "new", preset("none"), now()).await,
+        here,
+    );
+    away(store.remove_preset("ada", "fix").await, here);
+
+    // Meanwhile another node adds, changes and removes.
+    let mut more = digest(other, "s9", 0);
+    more.session.title = Some("second".into());
+    more.entries = vec![used("s9", "opus", 1, 7), used("s9", "opus", 120, 70)];
+    other.digest(more).await.unwrap();
+    let mut renamed = other.sessions(SessionFilter::default()).await.unwrap();
+    for session in &mut renamed {
+        session.title = Some("second".into());
+        other.put_session(session.clone()).await.unwrap();
+    }
+    let terms = Terms::at(now(), &chrono::Utc, Reserve::default());
+    let (first, _) = other.budgets(terms).await.unwrap().swap_remove(0);
+    other.remove_budget(first.id).await.unwrap();
+    other.remove_preset("ada", "fix").await.unwrap();
+    other
+        .put_preset("ada", "review", preset("anew"), now())
+        .await
+        .unwrap();
+    pair.resume().await;
+    pair.has_learned().await;
+    let there = answers(other, &project, runner, moment).await;
+    pair.cut().await;
+    assert_eq!(answers(store, &project, runner, moment).await, there);
+    assert_ne!(there, before);
+    pair.close().await;
 }

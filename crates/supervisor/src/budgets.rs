@@ -14,7 +14,7 @@ use stratavore_core::ids::{BudgetId, ProjectId};
 use stratavore_core::runner::{Input, Runner, StateName};
 use stratavore_core::usage::NanoUsd;
 use stratavore_programs::{Verdict, adapter};
-use stratavore_store::StoreError;
+use stratavore_store::{Availability, StoreError};
 use stratavore_wire::{Denial, Gate, Message, WhenAway};
 use tokio::sync::Notify;
 use tracing::debug;
@@ -126,6 +126,10 @@ impl Inner {
 }
 
 async fn check(inner: &Arc<Inner>) -> Result<(), StoreError> {
+    if *inner.store.availability().borrow() != Availability::Here {
+        // What others use meanwhile is not known: what was held back stays so, and nothing more is.
+        return Ok(());
+    }
     let now = inner.clock.now();
     let terms = inner.budget_terms();
     let budgets = inner.store.budgets(terms).await?;

@@ -584,7 +584,10 @@ impl Inner {
     }
 
     pub(crate) fn changed(&self, change: Change) {
-        if matches!(change, Change::Sessions | Change::Usage) {
+        if matches!(
+            change,
+            Change::Sessions | Change::Usage | Change::Availability
+        ) {
             self.sessions.known.forget();
         }
         let _ = self.changes.send(change);
@@ -715,6 +718,8 @@ async fn availability(inner: Arc<Inner>) {
         }
         if *availability.borrow_and_update() == Availability::Here {
             inner.nudge.notify_one();
+            // Transcripts grew meanwhile, and projects may be others.
+            inner.sessions.projects_changed();
         }
         inner.changed(Change::Availability);
     }

@@ -2,6 +2,7 @@
 
 use stratavore_rpc::v1;
 
+use super::status;
 use crate::age;
 use crate::args::{AtLimit, BudgetCommand, BudgetScope, BudgetSetArgs};
 use crate::failure::{Failure, Kind, Result};
@@ -18,11 +19,15 @@ pub(super) async fn run(call: &Invocation, command: BudgetCommand) -> Result {
     match command {
         BudgetCommand::Set(args) => set(call, args).await,
         BudgetCommand::List => {
-            let budgets = budgets(&mut call.host().await?).await?;
+            let mut host = call.host().await?;
+            let budgets = budgets(&mut host).await?;
+            status::age(call, &mut host).await;
             call.output.data(&budgets, |budgets| list(call, budgets))
         }
         BudgetCommand::Show { id } => {
-            let budget = find(&mut call.host().await?, &id).await?;
+            let mut host = call.host().await?;
+            let budget = find(&mut host, &id).await?;
+            status::age(call, &mut host).await;
             call.output.data(&budget, |budget| card(call, budget))
         }
         BudgetCommand::Remove { id } => {

@@ -9,6 +9,7 @@ use stratavore_core::preset::Preset;
 use stratavore_rpc::v1;
 
 use self::shared::Shared;
+use super::status;
 use crate::args::{PresetCommand, PresetSetArgs, Written};
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Host;
@@ -24,11 +25,15 @@ const OF_PROJECT: &str = "project";
 pub(super) async fn run(call: &Invocation, command: PresetCommand) -> Result {
     match command {
         PresetCommand::List { project } => {
-            let presets = presets(&mut call.host().await?, project).await?;
+            let mut host = call.host().await?;
+            let presets = presets(&mut host, project).await?;
+            status::age(call, &mut host).await;
             call.output.data(&presets, |presets| list(call, presets))
         }
         PresetCommand::Show { name, project } => {
-            let presets = presets(&mut call.host().await?, project).await?;
+            let mut host = call.host().await?;
+            let presets = presets(&mut host, project).await?;
+            status::age(call, &mut host).await;
             let preset = find(presets, &name)?;
             call.output.data(&preset, card)
         }

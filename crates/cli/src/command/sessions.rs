@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::json;
 use stratavore_rpc::v1;
 
+use super::status;
 use super::terminal::print;
 use crate::args::{SessionsCommand, SessionsExportArgs, SessionsListArgs, SessionsSearchArgs};
 use crate::failure::{Failure, Kind, Result};
@@ -27,6 +28,7 @@ pub(super) async fn run(call: &Invocation, command: SessionsCommand) -> Result {
             let found = host
                 .ask(async |client| client.get_session(request).await)
                 .await?;
+            status::age(call, &mut host).await;
             call.output
                 .data(&found, |found| session::card(found, call.now()))
         }
@@ -55,6 +57,7 @@ async fn list(call: &Invocation, args: SessionsListArgs) -> Result {
         .ask(async |client| client.list_sessions(request).await)
         .await?
         .sessions;
+    status::age(call, &mut host).await;
     call.output.data(&sessions, |sessions| {
         if sessions.is_empty() {
             call.output.note("no sessions");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use stratavore_rpc::v1;
 
+use super::status;
 use crate::args::{By, Moment, UsageArgs};
 use crate::failure::{Failure, Kind, Result};
 use crate::invocation::Invocation;
@@ -30,6 +31,7 @@ pub(super) async fn run(call: &Invocation, args: UsageArgs) -> Result {
     let report = host
         .ask(async |client| client.get_usage(request).await)
         .await?;
+    status::age(call, &mut host).await;
     if call.output.json {
         let object = json_of(&report).map_err(|error| {
             Failure::caused(Kind::Internal, "cannot render the reply as JSON", &error)

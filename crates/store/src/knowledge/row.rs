@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use stratavore_core::budget::{Amount, Budget, Scope, Spent};
+use stratavore_core::clock::Timestamp;
 use stratavore_core::hex::hex;
 use stratavore_core::ids::{BudgetId, InstanceId, ProjectId, RunnerId};
 use stratavore_core::preset::Preset;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use super::words::{cleaned, cut};
 use crate::moment::Moment;
 use crate::row::{corrupt, moment, signed, small, unsigned};
-use crate::{By, Hit, Reading, Result, StoreError, UsageRow};
+use crate::{By, Hit, Quarter, Reading, Result, StoreError, UsageRow};
 
 /// The longest name that a file may give a message, a model or a session, in bytes: they are in indexes.
 const NAME_MAX: usize = 512;
@@ -305,6 +306,47 @@ pub(crate) struct GroupRow {
     sum: SumRow,
 }
 
+/// How long a quarter of an hour is, in seconds.
+pub(crate) const QUARTER: i64 = 900;
+
+/// Returns when a quarter of an hour begins.
+pub(crate) fn beginning(quarter: i64) -> Timestamp {
+    Timestamp::from_timestamp(quarter.saturating_mul(QUARTER), 0).unwrap_or_default()
+}
+
+/// What was used in a quarter of an hour.
+#[derive(sqlx::FromRow)]
+pub(crate) struct QuarterRow {
+    quarter: i64,
+    session: String,
+    project_id: Option<Uuid>,
+    runner_id: Option<Uuid>,
+    model: String,
+    messages: i64,
+    unpriced: i64,
+    #[sqlx(flatten)]
+    sum: SumRow,
+}
+
+impl QuarterRow {
+    pub(crate) fn quarter(self) -> Result<Quarter> {
+        let group = GroupRow {
+            key: None,
+            messages: self.messages,
+            unpriced: self.unpriced,
+            sum: self.sum,
+        };
+        Ok(Quarter {
+            number: self.quarter,
+            session: self.session,
+            project: self.project_id.map(ProjectId::from_uuid),
+            runner: self.runner_id.map(RunnerId::from_uuid),
+            model: self.model,
+            used: group.row()?,
+        })
+    }
+}
+
 impl GroupRow {
     pub(crate) fn row(self) -> Result<UsageRow> {
         let what = "a sum of usage";
@@ -389,6 +431,14 @@ pub(crate) fn subject(scope: &Scope) -> (Option<Uuid>, Option<Uuid>, Option<Stri
         Scope::Runner(id) => (None, Some(id.as_uuid()), None),
         Scope::Session(id) => (None, None, Some(cut(cleaned(id.clone()), NAME_MAX))),
     }
+}
+
+/// Reads a preset with its name and whose it is.
+pub(crate) fn persons_preset(
+    (person, name, text): (String, String, String),
+) -> Result<(String, String, Preset)> {
+    let (name, preset) = preset((name, text))?;
+    Ok((person, name, preset))
 }
 
 /// Reads a preset with its name.

@@ -7,10 +7,10 @@ use super::PostgresStore;
 use super::ledger::Ledger;
 use super::sql::{session, usage as sql};
 use super::trouble::Outcome;
-use crate::knowledge::row::{GroupRow, rates, sorted};
+use crate::knowledge::row::{GroupRow, QuarterRow, beginning, rates, sorted};
 use crate::knowledge::words::cleaned;
 use crate::moment::Moment;
-use crate::{By, Result, Usage, UsageFilter, UsageRow};
+use crate::{By, Quarter, Result, Usage, UsageFilter, UsageRow};
 
 #[async_trait]
 impl Usage for PostgresStore {
@@ -39,6 +39,13 @@ impl Usage for PostgresStore {
         Ok(sorted(filter.by, rows))
     }
 
+    async fn quarters(&self, from: i64, earlier: bool) -> Result<Vec<Quarter>> {
+        let since = (!earlier).then(|| Moment::from(beginning(from)));
+        // Of a long history it is more than what people wait for.
+        let rows = self.run_long("sum usage", work!(quarters(from, since)));
+        rows.await?.into_iter().map(QuarterRow::quarter).collect()
+    }
+
     async fn reprice(&self, prices: Prices) -> Result<u64> {
         self.run_long("price what was used anew", work!(reprice(prices)))
             .await
@@ -46,6 +53,20 @@ impl Usage for PostgresStore {
 }
 
 impl Ledger<'_> {
+    async fn quarters(&mut self, from: i64, since: Option<Moment>) -> Outcome<Vec<QuarterRow>> {
+        let mut transaction = self.begin(&[]).await?;
+        sqlx::query(session::AT_LEISURE)
+            .execute(&mut *transaction)
+            .await?;
+        let rows = sqlx::query_as(sql::QUARTERS)
+            .bind(from)
+            .bind(since)
+            .fetch_all(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(rows)
+    }
+
     async fn reprice(&mut self, prices: Prices) -> Outcome<u64> {
         let mut transaction = self.begin(&[]).await?;
         sqlx::query(session::AT_LEISURE)

@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, SqlitePool};
+use sqlx::{AssertSqlSafe, Row, SqlitePool};
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::{ProjectId, RunnerId};
 use stratavore_core::project::Project;
 use stratavore_core::runner::{Input, Runner};
 
-use super::log;
+use super::{books, log};
 use crate::{NodeView, Result, RunnerFilter, RunnerView, StoreError};
 
 /// The form of what is kept. What another version cached is forgotten; what it spooled is never.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS projects (id TEXT PRIMARY KEY, known TEXT NOT NULL) STRICT;
@@ -89,20 +89,22 @@ impl Cache {
             .await
             .map_err(unusable)?;
         if version != VERSION {
-            let forget = "DROP TABLE IF EXISTS projects; DROP TABLE IF EXISTS runners; DROP TABLE IF EXISTS nodes; \
-                 DROP TABLE IF EXISTS events; DROP TABLE IF EXISTS log; DROP TABLE IF EXISTS learned;";
-            sqlx::raw_sql(forget)
-                .execute(&pool)
-                .await
-                .map_err(unusable)?;
+            let known = ["projects", "runners", "nodes", "events", "log", "learned"];
+            for table in known.into_iter().chain(books::TABLES) {
+                let forget = AssertSqlSafe(format!("DROP TABLE IF EXISTS {table}"));
+                sqlx::raw_sql(forget)
+                    .execute(&pool)
+                    .await
+                    .map_err(unusable)?;
+            }
         }
-        for schema in [SCHEMA, log::SCHEMA] {
+        for schema in [SCHEMA, log::SCHEMA, books::SCHEMA] {
             sqlx::raw_sql(schema)
                 .execute(&pool)
                 .await
                 .map_err(unusable)?;
         }
-        sqlx::raw_sql("PRAGMA user_version = 2")
+        sqlx::raw_sql("PRAGMA user_version = 3")
             .execute(&pool)
             .await
             .map_err(unusable)?;
@@ -312,7 +314,7 @@ impl Cache {
             .map(drop)
     }
 
-    async fn read_all<T: for<'de> Deserialize<'de>>(
+    pub(super) async fn read_all<T: for<'de> Deserialize<'de>>(
         &self,
         statement: &'static str,
     ) -> Result<Vec<T>> {
@@ -354,7 +356,7 @@ fn view(known: &str) -> Result<RunnerView> {
     serde_json::from_str(known).map_err(|error| corrupt(&error))
 }
 
-fn corrupt(error: &dyn std::fmt::Display) -> StoreError {
+pub(super) fn corrupt(error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Corrupt {
         what: "what was last known of the database".to_owned(),
         reason: error.to_string(),

@@ -1,5 +1,5 @@
-//! What is kept of the programs' own files is the database's alone: it is read again from those, and passed on when the database
-//! answers.
+//! What is read of the programs' own files, and what bounds it: lists and sums are answered from the books while the database is
+//! away; what changes them is the database's alone, and is read again from those files when it answers.
 
 use async_trait::async_trait;
 use stratavore_core::budget::{Budget, Spent, Terms};
@@ -10,9 +10,10 @@ use stratavore_core::session::{Passage, Session, SessionKey};
 use stratavore_core::usage::Prices;
 
 use super::SharedStore;
+use super::learning::Stale;
 use crate::{
-    Budgets, Digest, Hit, Presets, Reading, Result, SearchQuery, SessionFilter, Sessions, Usage,
-    UsageFilter, UsageRow,
+    Budgets, Digest, Hit, Presets, Quarter, Reading, Result, SearchQuery, SessionFilter, Sessions,
+    StoreError, Usage, UsageFilter, UsageRow,
 };
 
 #[async_trait]
@@ -22,28 +23,48 @@ impl Sessions for SharedStore {
     }
 
     async fn digest(&self, digest: Digest) -> Result<u64> {
-        ask!(self, remote => remote.digest(digest))
+        let used_since = digest.entries.iter().map(|(entry, _)| entry.at).min();
+        let stale = Stale::session(digest.session.key.clone(), used_since);
+        let new = ask!(self, remote => remote.digest(digest))?;
+        self.inner.ignorance.changed(stale);
+        Ok(new)
     }
 
     async fn put_session(&self, session: Session) -> Result<()> {
-        ask!(self, remote => remote.put_session(session))
+        // What was used in it may belong to another now.
+        let stale = Stale::session(session.key.clone(), Some(session.began_at));
+        ask!(self, remote => remote.put_session(session))?;
+        self.inner.ignorance.changed(stale);
+        Ok(())
     }
 
     async fn transcripts_gone(&self, paths: Vec<String>) -> Result<()> {
-        ask!(self, remote => remote.transcripts_gone(paths))
+        ask!(self, remote => remote.transcripts_gone(paths))?;
+        self.inner.ignorance.changed(Stale::sessions());
+        Ok(())
     }
 
     async fn sessions(&self, filter: SessionFilter) -> Result<Vec<Session>> {
-        ask!(self, remote => remote.sessions(filter))
+        let asked = filter.clone();
+        known!(self, remote => remote.sessions(asked), cache => {
+            cache.sessions(&filter).await?.ok_or_else(|| self.inner.unknown())
+        })
     }
 
     async fn session(&self, key: &SessionKey) -> Result<Session> {
-        let key = key.clone();
-        ask!(self, remote => async move { remote.session(&key).await })
+        let asked = key.clone();
+        known!(self, remote => async move { remote.session(&asked).await }, cache => {
+            cache.session(key).await?.ok_or_else(|| self.inner.unknown())
+        })
     }
 
     async fn search(&self, query: SearchQuery) -> Result<Vec<Hit>> {
-        ask!(self, remote => remote.search(query))
+        match ask!(self, remote => remote.search(query)) {
+            Err(StoreError::Away { reason }) => Err(StoreError::Away {
+                reason: format!("what was said is searched in the shared database alone: {reason}"),
+            }),
+            found => found,
+        }
     }
 
     async fn passages(&self, key: &SessionKey, limit: u32) -> Result<Vec<Passage>> {
@@ -52,33 +73,52 @@ impl Sessions for SharedStore {
     }
 
     async fn forget_index(&self) -> Result<()> {
-        ask!(self, remote => remote.forget_index())
+        ask!(self, remote => remote.forget_index())?;
+        self.inner.ignorance.changed(Stale::sessions());
+        Ok(())
     }
 }
 
 #[async_trait]
 impl Usage for SharedStore {
     async fn usage(&self, filter: UsageFilter) -> Result<Vec<UsageRow>> {
-        ask!(self, remote => remote.usage(filter))
+        let asked = filter.clone();
+        known!(self, remote => remote.usage(asked), cache => {
+            cache.usage(&filter).await?.ok_or_else(|| self.inner.unknown())
+        })
+    }
+
+    async fn quarters(&self, from: i64, earlier: bool) -> Result<Vec<Quarter>> {
+        ask!(self, remote => remote.quarters(from, earlier))
     }
 
     async fn reprice(&self, prices: Prices) -> Result<u64> {
-        ask!(self, remote => remote.reprice(prices))
+        let priced = ask!(self, remote => remote.reprice(prices))?;
+        if priced > 0 {
+            self.inner.ignorance.changed(Stale::usage());
+        }
+        Ok(priced)
     }
 }
 
 #[async_trait]
 impl Budgets for SharedStore {
     async fn set_budget(&self, budget: Budget) -> Result<Budget> {
-        ask!(self, remote => remote.set_budget(budget))
+        let budget = ask!(self, remote => remote.set_budget(budget))?;
+        self.inner.ignorance.changed(Stale::default());
+        Ok(budget)
     }
 
     async fn remove_budget(&self, id: BudgetId) -> Result<()> {
-        ask!(self, remote => remote.remove_budget(id))
+        ask!(self, remote => remote.remove_budget(id))?;
+        self.inner.ignorance.changed(Stale::default());
+        Ok(())
     }
 
     async fn budgets(&self, terms: Terms) -> Result<Vec<(Budget, Spent)>> {
-        ask!(self, remote => remote.budgets(terms))
+        known!(self, remote => remote.budgets(terms), cache => {
+            cache.budgets(&terms).await?.ok_or_else(|| self.inner.unknown())
+        })
     }
 
     async fn budget_reached(
@@ -96,8 +136,14 @@ impl Budgets for SharedStore {
 #[async_trait]
 impl Presets for SharedStore {
     async fn presets(&self, person: &str) -> Result<Vec<(String, Preset)>> {
-        let person = person.to_owned();
-        ask!(self, remote => async move { remote.presets(&person).await })
+        let asked = person.to_owned();
+        known!(self, remote => async move { remote.presets(&asked).await }, cache => {
+            cache.presets(person).await?.ok_or_else(|| self.inner.unknown())
+        })
+    }
+
+    async fn everybodys_presets(&self) -> Result<Vec<(String, String, Preset)>> {
+        ask!(self, remote => remote.everybodys_presets())
     }
 
     async fn put_preset(
@@ -108,11 +154,15 @@ impl Presets for SharedStore {
         now: Timestamp,
     ) -> Result<()> {
         let (person, name) = (person.to_owned(), name.to_owned());
-        ask!(self, remote => async move { remote.put_preset(&person, &name, preset, now).await })
+        ask!(self, remote => async move { remote.put_preset(&person, &name, preset, now).await })?;
+        self.inner.ignorance.changed(Stale::default());
+        Ok(())
     }
 
     async fn remove_preset(&self, person: &str, name: &str) -> Result<()> {
         let (person, name) = (person.to_owned(), name.to_owned());
-        ask!(self, remote => async move { remote.remove_preset(&person, &name).await })
+        ask!(self, remote => async move { remote.remove_preset(&person, &name).await })?;
+        self.inner.ignorance.changed(Stale::default());
+        Ok(())
     }
 }

@@ -5,11 +5,13 @@
 //! | what | then |
 //! |---|---|
 //! | reading projects, runners, nodes, the last events | is answered by what was last known; [`Store::availability`] tells since when |
+//! | reading sessions, usage, budgets, presets | likewise; what others changed in the last minute may be missing |
 //! | what happens to this node's runners, and steering them | changes what is known, takes effect, and is spooled |
 //! | heartbeats | the latest of each runner is kept in memory |
 //! | launches, restarts, projects, whatever else commits | is refused with the reason |
 //! | the outbox, the audit log, events of long ago | fail with the reason |
-//! | sessions, usage, budgets, presets | fail with the reason: how far a transcript was read is kept with what was read of it |
+//! | what is read of transcripts | is refused with the reason: how far one was read is kept with what was read of it |
+//! | searching what was said | fails with the reason: its index is the database's alone |
 //!
 //! Once the database answers again it is told what was spooled, in order. An entry is forgotten after the database has
 //! committed it; one that is told twice, because this process died in between, changes nothing the second time, for the
@@ -22,8 +24,23 @@ macro_rules! ask {
     };
 }
 
+/// Asks the database; while it is away, answers from what is known.
+macro_rules! known {
+    ($self:ident, $remote:ident => $question:expr, $cache:ident => $known:expr) => {
+        match $self.inner.ask(|$remote| Box::pin($question)).await {
+            Err(StoreError::Away { .. }) => {
+                let $cache = &$self.inner.cache;
+                $known
+            }
+            answer => answer,
+        }
+    };
+}
+
+mod books;
 mod cache;
 mod knowledge;
+mod learning;
 mod log;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -51,6 +68,7 @@ use crate::{
     RunnerView, Shard, Store, StoreError,
 };
 use cache::{Cache, Entry, Said};
+use learning::Ignorance;
 
 /// How often a database that is away is tried.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -81,6 +99,8 @@ struct Inner {
     commits: watch::Sender<Cursor>,
     /// Something could not be kept of what there was to learn: all of it is to be learned anew.
     behind: AtomicBool,
+    /// What is to be learned of sessions, usage, budgets and presets.
+    ignorance: Ignorance,
     /// The latest of each runner, not yet written.
     heartbeats: Mutex<HashMap<RunnerId, Heartbeat>>,
     /// Held while something is spooled or told, so that nothing is spooled behind the back of whoever finds the spool empty.
@@ -111,6 +131,7 @@ impl SharedStore {
             availability: watch::Sender::new(Availability::Here),
             commits: watch::Sender::new(Cursor::default()),
             behind: AtomicBool::new(false),
+            ignorance: Ignorance::default(),
             heartbeats: Mutex::default(),
             spooling: tokio::sync::Mutex::default(),
         });
@@ -165,6 +186,7 @@ impl Inner {
             was_here
         });
         if went {
+            self.ignorance.everything();
             warn!(
                 reason,
                 "the shared database cannot be reached; what was last known of it is shown"
@@ -392,6 +414,7 @@ impl Inner {
         tokio::select! {
             outcome = self.pass_on(remote) => outcome,
             outcome = self.keep_learning(remote, after) => outcome,
+            never = self.keep_books(remote) => match never {},
             gone = gone(remote) => Err(gone),
         }
     }
@@ -485,19 +508,6 @@ impl Inner {
             changed,
         })
     }
-}
-
-/// Asks the database; while it is away, answers from what is known.
-macro_rules! known {
-    ($self:ident, $remote:ident => $question:expr, $cache:ident => $known:expr) => {
-        match $self.inner.ask(|$remote| Box::pin($question)).await {
-            Err(StoreError::Away { .. }) => {
-                let $cache = &$self.inner.cache;
-                $known
-            }
-            answer => answer,
-        }
-    };
 }
 
 /// Returns why the database went away, as soon as its own connection finds out: though nobody asks it for anything.

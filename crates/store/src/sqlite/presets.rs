@@ -19,6 +19,12 @@ impl Presets for SqliteStore {
         self.read_all("list presets", query, row::preset).await
     }
 
+    async fn everybodys_presets(&self) -> Result<Vec<(String, String, Preset)>> {
+        let query = sqlx::query(sql::LIST_ALL);
+        self.read_all("list presets", query, row::persons_preset)
+            .await
+    }
+
     async fn put_preset(
         &self,
         person: &str,

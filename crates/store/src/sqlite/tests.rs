@@ -126,6 +126,7 @@ async fn no_frequent_statement_reads_a_whole_table() {
         "session::FORGET",
         "session::FORGET_FIELDS",
         "usage::MODELS",
+        "preset::LIST_ALL",
     ];
     for (concern, name, text) in statements() {
         if concern == "batch" || whole.contains(&format!("{concern}::{name}").as_str()) {

@@ -7,8 +7,8 @@ use super::SqliteStore;
 use super::ledger::{Ledger, Outcome};
 use super::sql::usage as sql;
 use super::writer::Class;
-use crate::knowledge::row::{GroupRow, rates, sorted};
-use crate::{By, Result, Usage, UsageFilter, UsageRow};
+use crate::knowledge::row::{GroupRow, QuarterRow, beginning, rates, sorted};
+use crate::{By, Quarter, Result, Usage, UsageFilter, UsageRow};
 
 #[async_trait]
 impl Usage for SqliteStore {
@@ -40,6 +40,12 @@ impl Usage for SqliteStore {
         }
         let rows = self.read_all("sum usage", query, GroupRow::row).await?;
         Ok(sorted(filter.by, rows))
+    }
+
+    async fn quarters(&self, from: i64, earlier: bool) -> Result<Vec<Quarter>> {
+        let since = (!earlier).then(|| beginning(from).timestamp_micros());
+        let query = sqlx::query(sql::QUARTERS).bind(from).bind(since);
+        self.read_all("sum usage", query, QuarterRow::quarter).await
     }
 
     async fn reprice(&self, prices: Prices) -> Result<u64> {

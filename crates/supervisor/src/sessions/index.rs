@@ -13,7 +13,7 @@ use stratavore_core::program::PROGRAMS;
 use stratavore_core::session::{Session, SessionKey};
 use stratavore_core::usage::NanoUsd;
 use stratavore_programs::{Findings, Reader, Transcript, adapter};
-use stratavore_store::{Digest, Reading, SessionFilter, StoreError};
+use stratavore_store::{Availability, Digest, Reading, SessionFilter, StoreError};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -236,6 +236,11 @@ impl Index {
     /// in now, and what they used goes with them.
     async fn learn_projects(&mut self) -> Result<(), StoreError> {
         let store = &self.inner.store;
+        // What is known of a database that is away is shown, and no base for what is written.
+        if let Availability::Away { reason, .. } = &*store.availability().borrow() {
+            let reason = reason.clone();
+            return Err(StoreError::Away { reason });
+        }
         let projects = store.projects(true).await?;
         let places: Vec<(PathBuf, ProjectId)> = projects
             .into_iter()

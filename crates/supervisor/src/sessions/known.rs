@@ -38,7 +38,7 @@ impl Cache {
 }
 
 impl Supervisor {
-    /// Returns what runners held and used. While the store is away nothing is known.
+    /// Returns what runners held and used; nothing while the store is away and knew nothing before.
     pub async fn known(&self) -> Arc<Known> {
         let cache = &self.inner.sessions.known;
         if let Some(known) = cache.get() {

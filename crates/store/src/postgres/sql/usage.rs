@@ -30,6 +30,17 @@ macro_rules! sums {
     };
 }
 
+/// Tokens without a price.
+macro_rules! unpriced {
+    () => {
+        sum!(
+            "unpriced",
+            "sum(u.input::numeric + u.output + u.cache_write_5m + u.cache_write_1h + u.cache_read) \
+             FILTER (WHERE u.cost_nanos IS NULL)"
+        )
+    };
+}
+
 /// Usage in groups, for filters by time ($1, $2), project ($3), runner ($4) and session ($5).
 macro_rules! grouped {
     ($key:literal, $join:literal, $group:literal) => {
@@ -37,11 +48,7 @@ macro_rules! grouped {
             "SELECT ",
             $key,
             " AS key, count(*) AS messages, ",
-            sum!(
-                "unpriced",
-                "sum(u.input::numeric + u.output + u.cache_write_5m + u.cache_write_1h + u.cache_read) \
-                 FILTER (WHERE u.cost_nanos IS NULL)"
-            ),
+            unpriced!(),
             ", ",
             sums!(),
             " FROM token_usage u ",
@@ -97,6 +104,12 @@ statements! {
     /// What was used outside of Stratavore belongs where its session does.
     MOVE = "UPDATE token_usage SET project_id = $4 WHERE $4::uuid IS NOT NULL AND node = $1 AND program = $2 AND session = $3 \
             AND runner_id IS NULL AND project_id IS DISTINCT FROM $4";
+    /// By quarters of an hour, those before $1 as one, of what was used since $2.
+    QUARTERS = concat!(
+        "SELECT greatest(floor(extract(epoch FROM u.at) / 900)::bigint, $1::bigint - 1) AS quarter, u.session, u.project_id, \
+         u.runner_id, u.model, count(*) AS messages, ", unpriced!(), ", ", sums!(), " FROM token_usage u \
+         WHERE ($2::timestamptz IS NULL OR u.at >= $2) GROUP BY 1, 2, 3, 4, 5"
+    );
     PROJECT_OF = "SELECT project_id FROM runners WHERE id = $1";
     MODELS = "SELECT DISTINCT model FROM token_usage ORDER BY model";
     PRICE = concat!(

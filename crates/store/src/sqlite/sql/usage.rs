@@ -31,17 +31,22 @@ macro_rules! sums {
     };
 }
 
+/// Tokens without a price.
+macro_rules! unpriced {
+    () => {
+        sum!(@ "unpriced",
+            "sum((u.input >> 32) + (u.output >> 32) + (u.cache_write_5m >> 32) + (u.cache_write_1h >> 32) \
+             + (u.cache_read >> 32)) FILTER (WHERE u.cost_nanos IS NULL)",
+            "sum((u.input & 4294967295) + (u.output & 4294967295) + (u.cache_write_5m & 4294967295) \
+             + (u.cache_write_1h & 4294967295) + (u.cache_read & 4294967295)) FILTER (WHERE u.cost_nanos IS NULL)")
+    };
+}
+
 /// Usage in groups, for filters by time (?1, ?2), project (?3), runner (?4) and session (?5).
 macro_rules! grouped {
     ($key:expr, $join:literal, $group:literal, $scope:literal) => {
         concat!(
-            "SELECT ", $key, " AS key, count(*) AS messages, ",
-            sum!(@ "unpriced",
-                "sum((u.input >> 32) + (u.output >> 32) + (u.cache_write_5m >> 32) + (u.cache_write_1h >> 32) \
-                 + (u.cache_read >> 32)) FILTER (WHERE u.cost_nanos IS NULL)",
-                "sum((u.input & 4294967295) + (u.output & 4294967295) + (u.cache_write_5m & 4294967295) \
-                 + (u.cache_write_1h & 4294967295) + (u.cache_read & 4294967295)) FILTER (WHERE u.cost_nanos IS NULL)"),
-            ", ", sums!(), " FROM token_usage u ", $join,
+            "SELECT ", $key, " AS key, count(*) AS messages, ", unpriced!(), ", ", sums!(), " FROM token_usage u ", $join,
             " WHERE u.at >= coalesce(?1, -9223372036854775808) AND u.at < coalesce(?2, 9223372036854775807) \
              AND (?3 IS NULL OR u.project_id = ?3) AND (?4 IS NULL OR u.runner_id = ?4) \
              AND (?5 IS NULL OR u.session = ?5)", $scope, $group
@@ -114,6 +119,12 @@ statements! {
     /// What was used outside of Stratavore belongs where its session does.
     MOVE = "UPDATE token_usage SET project_id = ?4 WHERE ?4 IS NOT NULL AND node = ?1 AND program = ?2 AND session = ?3 \
             AND runner_id IS NULL AND project_id IS NOT ?4";
+    /// By quarters of an hour, those before ?1 as one, of what was used since ?2.
+    QUARTERS = concat!(
+        "SELECT max(u.at / 900000000, ?1 - 1) AS quarter, u.session, u.project_id, u.runner_id, u.model, \
+         count(*) AS messages, ", unpriced!(), ", ", sums!(), " FROM token_usage u \
+         WHERE u.at >= coalesce(?2, -9223372036854775808) GROUP BY 1, 2, 3, 4, 5"
+    );
     PROJECT_OF = "SELECT project_id FROM runners WHERE id = ?1";
     MODELS = "SELECT DISTINCT model FROM token_usage";
     PRICE = concat!(
