@@ -1,5 +1,7 @@
 //! What only several nodes on one PostgreSQL can show of budgets and usage, and what becomes of it while the database is away.
 
+#[path = "support/pair.rs"]
+mod pair;
 #[path = "support/team.rs"]
 mod team;
 
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use pair::{Pair, becomes};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use stratavore_core::budget::{Amount, AtLimit, Budget, Period, Reserve, Scope, Terms};
@@ -26,7 +29,6 @@ use stratavore_store::{
     SessionFilter, Sessions, Store, StoreError, Usage, UsageFilter,
 };
 use stratavore_testkit::postgres::Postgres;
-use stratavore_testkit::tcp_proxy::{Server, TcpProxy};
 use team::{Team, node};
 use tokio::task::JoinSet;
 
@@ -205,12 +207,6 @@ async fn what_four_nodes_read_at_once_of_the_same_messages_counts_once() {
     team.close().await;
 }
 
-async fn becomes(store: &SharedStore, here: bool) {
-    let mut availability = store.availability();
-    let known = availability.wait_for(|known| (*known == Availability::Here) == here);
-    tokio::time::timeout(SOON, known).await.unwrap().unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_read_while_the_database_is_away_is_kept_once_when_it_is_back() {
     let mut server = Postgres::listening("").unwrap();
@@ -266,104 +262,48 @@ async fn what_is_read_while_the_database_is_away_is_kept_once_when_it_is_back() 
     store.close().await;
 }
 
-/// A node whose way to the database can be cut, and another that goes there directly.
-struct Pair {
-    store: SharedStore,
-    other: PostgresStore,
-    proxy: TcpProxy,
-    directory: tempfile::TempDir,
-    _server: Postgres,
-}
-
-impl Pair {
-    async fn open() -> Self {
-        let server = Postgres::listening("").unwrap();
-        let proxy = TcpProxy::start(Server::Tcp(server.address())).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let direct = server.tcp_url("postgres");
-        let url = direct.replace(&server.address().to_string(), &proxy.address().to_string());
-        let key = directory.path().join("audit.key");
-        let connect = Box::new(move || {
-            let (url, key) = (url.clone(), key.clone());
-            async move {
-                let store = PostgresStore::open(&url, node(0), key, Options::default()).await?;
-                Ok(Arc::new(store) as Arc<dyn Store>)
-            }
-            .boxed()
-        });
-        let cache = directory.path().join("cache.db");
-        let store = SharedStore::open(&cache, node(0), Arc::new(SystemClock), connect);
-        let store = store.await.unwrap();
-        let key = directory.path().join("another.key");
-        let other = PostgresStore::open(&direct, node(1), key, Options::default());
-        Self {
-            store,
-            other: other.await.unwrap(),
-            proxy,
-            directory,
-            _server: server,
-        }
-    }
-
-    async fn cut(&self) {
-        self.proxy.cut();
-        becomes(&self.store, false).await;
-    }
-
-    async fn resume(&self) {
-        self.proxy.resume();
-        becomes(&self.store, true).await;
-    }
-
-    /// Waits until the cache has what the database has.
-    async fn has_learned(&self) {
-        let counts = "SELECT (SELECT count(*) FROM sessions WHERE known LIKE '%' || $1 || '%'), \
-             (SELECT sum(messages) FROM quarters), (SELECT count(*) FROM budgets), (SELECT count(*) FROM presets)";
-        let messages = self.other.usage(UsageFilter::default()).await.unwrap()[0].messages;
-        let sessions = self.other.sessions(SessionFilter::default()).await.unwrap();
-        let title = sessions[0].title.clone().unwrap_or_default();
-        let titled = |session: &&Session| session.title.as_deref().unwrap_or_default() == title;
-        let terms = Terms::at(now(), &chrono::Utc, Reserve::default());
-        let expected = (
-            i64::try_from(sessions.iter().filter(titled).count()).unwrap(),
-            i64::try_from(messages).unwrap(),
-            i64::try_from(self.other.budgets(terms).await.unwrap().len()).unwrap(),
-            i64::try_from(self.other.everybodys_presets().await.unwrap().len()).unwrap(),
-        );
-        let cache = self.directory.path().join("cache.db");
-        let mut cache = SqliteConnectOptions::new()
-            .filename(cache)
-            .connect()
+/// Waits until the cache of a node has what the database has.
+async fn has_learned(pair: &Pair) {
+    let counts = "SELECT (SELECT count(*) FROM sessions WHERE known LIKE '%' || $1 || '%'), \
+         (SELECT sum(messages) FROM quarters), (SELECT count(*) FROM budgets), (SELECT count(*) FROM presets)";
+    let messages = pair.other.usage(UsageFilter::default()).await.unwrap()[0].messages;
+    let sessions = pair.other.sessions(SessionFilter::default()).await.unwrap();
+    let title = sessions[0].title.clone().unwrap_or_default();
+    let titled = |session: &&Session| session.title.as_deref().unwrap_or_default() == title;
+    let terms = Terms::at(now(), &chrono::Utc, Reserve::default());
+    let expected = (
+        i64::try_from(sessions.iter().filter(titled).count()).unwrap(),
+        i64::try_from(messages).unwrap(),
+        i64::try_from(pair.other.budgets(terms).await.unwrap().len()).unwrap(),
+        i64::try_from(pair.other.everybodys_presets().await.unwrap().len()).unwrap(),
+    );
+    let cache = pair.directory.path().join("cache.db");
+    let mut cache = SqliteConnectOptions::new()
+        .filename(cache)
+        .connect()
+        .await
+        .unwrap();
+    let deadline = tokio::time::Instant::now() + SOON;
+    loop {
+        let learned: (i64, Option<i64>, i64, i64) = sqlx::query_as(counts)
+            .bind(&title)
+            .fetch_one(&mut cache)
             .await
             .unwrap();
-        let deadline = tokio::time::Instant::now() + SOON;
-        loop {
-            let learned: (i64, Option<i64>, i64, i64) = sqlx::query_as(counts)
-                .bind(&title)
-                .fetch_one(&mut cache)
-                .await
-                .unwrap();
-            let learned = (
-                learned.0,
-                learned.1.unwrap_or_default(),
-                learned.2,
-                learned.3,
-            );
-            if learned == expected {
-                return;
-            }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "{learned:?}, not {expected:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let learned = (
+            learned.0,
+            learned.1.unwrap_or_default(),
+            learned.2,
+            learned.3,
+        );
+        if learned == expected {
+            return;
         }
-    }
-
-    async fn close(self) {
-        self.proxy.resume();
-        self.store.close().await;
-        self.other.close().await;
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{learned:?}, not {expected:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -545,7 +485,7 @@ async fn while_the_database_is_away_what_was_known_is_answered_and_what_others_d
         .put_preset("ada", "fix", preset("hers too"), now())
         .await
         .unwrap();
-    pair.has_learned().await;
+    has_learned(&pair).await;
     let before = answers(store, &project, runner, moment).await;
 
     let cut = now();
@@ -618,7 +558,7 @@ async fn while_the_database_is_away_what_was_known_is_answered_and_what_others_d
         .await
         .unwrap();
     pair.resume().await;
-    pair.has_learned().await;
+    has_learned(&pair).await;
     let there = answers(other, &project, runner, moment).await;
     pair.cut().await;
     assert_eq!(answers(store, &project, runner, moment).await, there);
