@@ -156,6 +156,7 @@ macro_rules! conformance {
             usage {
                 a_message_counts_once_whichever_file_has_it
                 usage_is_summed_in_groups
+                quarters_of_an_hour_hold_all_that_was_used
                 usage_goes_where_its_session_does
                 what_has_no_price_is_told_apart
                 sums_beyond_64_bits_are_the_greatest_number

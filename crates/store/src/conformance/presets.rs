@@ -47,6 +47,12 @@ pub async fn a_preset_is_kept_under_its_name_for_one_person(store: Arc<dyn Store
         [named("fix", "his")]
     );
     assert!(world.store.presets("eve").await.unwrap().is_empty());
+    let all = world.store.everybodys_presets().await.unwrap();
+    let all: Vec<(&str, &str)> = all
+        .iter()
+        .map(|(person, name, _)| (person.as_str(), name.as_str()))
+        .collect();
+    assert_eq!(all, [("ada", "Review"), ("ada", "review"), ("ben", "fix")]);
 }
 
 pub async fn an_unknown_preset_is_an_error_that_names_it(store: Arc<dyn Store>) {

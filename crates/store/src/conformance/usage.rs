@@ -74,6 +74,73 @@ pub async fn a_message_counts_once_whichever_file_has_it(store: Arc<dyn Store>) 
     assert_eq!(total.cost, NanoUsd(177));
 }
 
+pub async fn quarters_of_an_hour_hold_all_that_was_used(store: Arc<dyn Store>) {
+    let world = World::new(store);
+    let project = world.project("api", None).await;
+    let runner = world.launch(&project).await;
+    let used = |message: &str, micros: i64, tokens, price: Option<u64>| {
+        let (mut entry, _) = entry(message, tokens);
+        entry.at = at(0) + chrono::TimeDelta::microseconds(micros);
+        (entry, price.map(NanoUsd))
+    };
+    let quarter = 900_000_000;
+    let held = Digest {
+        session: Session {
+            project: Some(project.id),
+            ..world.a_session("s1")
+        },
+        runner: Some(runner.id),
+        entries: vec![
+            used("m1", 0, 1, Some(5)),
+            used("m2", quarter - 1, 20, None),
+            used("m3", quarter, 300, Some(7)),
+        ],
+        ..world.first("s1", 9)
+    };
+    world.digest(held).await;
+    let outside = Digest {
+        entries: vec![
+            used("m4", -1, 4000, None),
+            used("m5", -2 * quarter, 50_000, Some(1)),
+        ],
+        ..world.first("s2", 9)
+    };
+    world.digest(outside).await;
+    let number = at(0).timestamp() / 900;
+    let quarters = async |from, earlier| {
+        let mut quarters = world.store.quarters(from, earlier).await.unwrap();
+        quarters.sort_by_key(|quarter| quarter.number);
+        let row = |quarter: &crate::Quarter| {
+            let used = &quarter.used;
+            assert_eq!(
+                (quarter.session.as_str(), quarter.model.as_str()),
+                ("s1", "opus-1")
+            );
+            let figures = [used.messages, used.tokens.input, used.unpriced, used.cost.0];
+            (
+                quarter.number - number,
+                figures,
+                quarter.runner == Some(runner.id),
+                quarter.project,
+            )
+        };
+        quarters.iter().map(row).collect::<Vec<_>>()
+    };
+    let (first, second) = (
+        (0, [2, 21, 20, 5], true, Some(project.id)),
+        (1, [1, 300, 0, 7], true, Some(project.id)),
+    );
+    assert_eq!(quarters(number, false).await, [first, second]);
+    assert_eq!(quarters(number + 1, false).await, [second]);
+    let earlier = (-1, [2, 54_000, 4000, 1], false, None);
+    assert_eq!(quarters(number, true).await, [earlier, first, second]);
+    let separate = [
+        (-2, [1, 50_000, 0, 1], false, None),
+        (-1, [1, 4000, 4000, 0], false, None),
+    ];
+    assert_eq!(quarters(number - 2, true).await[..2], separate);
+}
+
 pub async fn usage_goes_where_its_session_does(store: Arc<dyn Store>) {
     let world = World::new(store);
     let project = world.project("api", None).await;

@@ -95,6 +95,8 @@ impl Stale {
 #[derive(Debug)]
 pub(super) struct Ignorance {
     stale: Mutex<Stale>,
+    /// Until when it is of no use to try.
+    pause: Mutex<Option<Instant>>,
     grew: Notify,
 }
 
@@ -102,6 +104,7 @@ impl Default for Ignorance {
     fn default() -> Self {
         Self {
             stale: Mutex::new(Stale::all()),
+            pause: Mutex::default(),
             grew: Notify::new(),
         }
     }
@@ -117,10 +120,34 @@ impl Ignorance {
     /// Learns that anything may have changed.
     pub(super) fn everything(&self) {
         self.stale().join(Stale::all());
+        *self.pause() = None;
+    }
+
+    fn take(&self) -> Taken<'_> {
+        Taken {
+            from: self,
+            stale: std::mem::take(&mut *self.stale()),
+        }
     }
 
     fn stale(&self) -> MutexGuard<'_, Stale> {
         self.stale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pause(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is being learned: what of it is left when this is dropped is to be learned still.
+struct Taken<'i> {
+    from: &'i Ignorance,
+    stale: Stale,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.from.stale().join(std::mem::take(&mut self.stale));
     }
 }
 
@@ -130,23 +157,29 @@ impl Inner {
     pub(super) async fn keep_books(&self, remote: &dyn Store) -> Infallible {
         let mut anew = Instant::now() + ANEW;
         loop {
-            let stale = std::mem::take(&mut *self.ignorance.stale());
-            let learned = self.learn_books(remote, &stale).await;
+            let pause = *self.ignorance.pause();
+            if let Some(end) = pause {
+                sleep_until(end).await;
+            }
+            let mut taken = self.ignorance.take();
+            let learned = self.learn_books(remote, &taken.stale).await;
+            if learned.is_ok() {
+                taken.stale = Stale::default();
+            }
+            drop(taken);
             let look = Instant::now() + LOOK;
-            match learned {
-                Ok(()) => tokio::select! {
-                    // What comes meanwhile is learned in one go.
-                    () = self.ignorance.grew.notified() => sleep(GATHER).await,
-                    () = sleep_until(look) => self.ignorance.stale().join(Stale::lately(self.clock.now())),
-                },
-                Err(error) => {
-                    warn!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot keep what is known of sessions and usage"
-                    );
-                    self.ignorance.stale().join(stale);
-                    sleep_until(look).await;
-                }
+            if let Err(error) = learned {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot keep what is known of sessions and usage"
+                );
+                *self.ignorance.pause() = Some(look);
+                continue;
+            }
+            tokio::select! {
+                // What comes meanwhile is learned in one go.
+                () = self.ignorance.grew.notified() => sleep(GATHER).await,
+                () = sleep_until(look) => self.ignorance.stale().join(Stale::lately(self.clock.now())),
             }
             if Instant::now() >= anew {
                 anew = Instant::now() + ANEW;
@@ -305,6 +338,22 @@ mod tests {
         assert_eq!(
             others.usage(UsageFilter::default()).await.unwrap()[0].messages,
             2
+        );
+    }
+
+    #[test]
+    fn what_was_not_learned_is_to_be_learned_still() {
+        let ignorance = Ignorance::default();
+        drop(ignorance.take());
+        assert!(ignorance.stale().all_sessions, "it was cut short");
+        let mut taken = ignorance.take();
+        ignorance.changed(Stale::usage());
+        taken.stale = Stale::default();
+        drop(taken);
+        let left = ignorance.take();
+        assert_eq!(
+            (left.stale.all_sessions, left.stale.used_from),
+            (false, Some(i64::MIN))
         );
     }
 }
