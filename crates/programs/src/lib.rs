@@ -117,6 +117,13 @@ pub trait Adapter: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Lists the directories in which new transcripts appear, the latest first, of a program that tells of none by a hook. They
+    /// need not be there yet.
+    fn appear_in(&self, home: &Path) -> Vec<PathBuf> {
+        let _ = home;
+        Vec::new()
+    }
+
     /// Begins or goes on to read a transcript. `memory` is what an earlier reader of the same file left ([`Reader::memory`]).
     /// `None`: the program keeps none that can be read.
     fn reader(&self, transcript: &Transcript, memory: Option<&str>) -> Option<Box<dyn Reader>> {

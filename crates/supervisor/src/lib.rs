@@ -13,8 +13,8 @@
 //! | checkpoints (`publisher`) | commits | signed audit checkpoints | on cancel, after a last one |
 //! | nodes (`nodes`), where the store is shared | a tick, twice for each heartbeat of agents | this node's heartbeat, what is known of the others | on cancel, saying that it leaves; when another host goes by its id it cancels all |
 //! | follow (`follow`), where the store is shared | commits of any host | changes, nudges, steered agents | on cancel; what cannot be read is read again |
-//! | attention (`attention`) | pid files, time | what each runner needs of a person, the event `runner.attention` | on cancel; without runners it waits for one |
-//! | sessions (`sessions`) | what is appended to transcripts | the index, the ledger of usage | on cancel; what could not be kept is read again |
+//! | attention (`attention`) | changes of pid files, a look each second, time | what each runner needs of a person, the event `runner.attention` | on cancel; without runners it waits for one |
+//! | sessions (`sessions`) | what is appended to transcripts, new ones | the index, the ledger of usage | on cancel; what could not be kept is read again |
 //! | budgets (`budgets`) | usage, a tick while something runs | warnings, denials, pauses, stops | on cancel; a check that fails is made again |
 //! | prices (`prices`) | the table of prices | usage priced by it | once; again when a store that was away is back |
 //! | quiet hours (`quiet`), where some are set | the time of day | a nudge when they end | on cancel |
@@ -25,6 +25,7 @@ pub mod broker;
 mod budgets;
 pub mod bus;
 mod descriptors;
+mod directories;
 mod doctor;
 mod environment;
 mod file;

@@ -231,6 +231,8 @@ impl Task {
                     watch.started(known, at);
                     false
                 });
+                // Its pid file has a name now.
+                self.inner.linked.notify_one();
                 self.inner
                     .tell(
                         runner,

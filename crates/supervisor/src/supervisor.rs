@@ -118,7 +118,7 @@ pub(crate) struct Inner {
     pub(crate) heartbeats: mpsc::Sender<Heartbeat>,
     changes: broadcast::Sender<Change>,
     pub(crate) nudge: Notify,
-    /// Wakes who waits for the first link.
+    /// Told when there is another link, or when it is known where a program keeps the file of its process.
     pub(crate) linked: Notify,
     pub(crate) sessions: Sessions,
     pub(crate) budgets: Budgets,

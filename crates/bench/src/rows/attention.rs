@@ -20,10 +20,6 @@ const APART: Duration = Duration::from_millis(60);
 struct Source {
     figure: &'static str,
     goal: &'static str,
-    /// Of all edges, one in so many is measured.
-    share: usize,
-    /// How often the host looks for itself; edges fall anywhere between two looks.
-    looked_at: Duration,
     works: &'static str,
     is_done: &'static str,
 }
@@ -32,24 +28,18 @@ const SOURCES: [Source; 3] = [
     Source {
         figure: "attention: a report on the terminal (OSC 7501) to a client that knows it",
         goal: "100 ms",
-        share: 1,
-        looked_at: Duration::ZERO,
         works: "report state=working:app=claude-code",
         is_done: "report state=idle:app=claude-code",
     },
     Source {
         figure: "attention: a hook, its own start included, to a client that knows it",
         goal: "100 ms",
-        share: 1,
-        looked_at: Duration::ZERO,
         works: "hook UserPromptSubmit",
         is_done: "hook Stop",
     },
     Source {
-        figure: "attention: the file of its process, looked at once a second, to a client that knows it",
-        goal: "",
-        share: 10,
-        looked_at: Duration::from_secs(1),
+        figure: "attention: the file of its process to a client that knows it",
+        goal: "100 ms",
         works: "status busy",
         is_done: "status idle",
     },
@@ -84,15 +74,13 @@ async fn edges(
     program.order(source.is_done)?;
     follower.knows("idle").await?;
     let mut took = Vec::new();
-    for nth in 0..effort.edges.div_ceil(source.share) {
+    for nth in 0..effort.edges {
         let (order, state) = if nth % 2 == 0 {
             (source.works, "working")
         } else {
             (source.is_done, "idle")
         };
-        // By the golden ratio any few of them are spread evenly.
-        let between = source.looked_at.mul_f64(nth as f64 * 0.618 % 1.0);
-        tokio::time::sleep(APART + between).await;
+        tokio::time::sleep(APART).await;
         let begun = Instant::now();
         program.order(order)?;
         took.push(follower.knows(state).await? - begun);

@@ -6,6 +6,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod stand_in;
 pub mod team;
 
 use std::io::Read;

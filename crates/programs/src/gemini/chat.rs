@@ -1,8 +1,9 @@
 //! Where its chats are, and what they say.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,6 +37,23 @@ pub(super) fn list(home: &Path) -> io::Result<Vec<Transcript>> {
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
+}
+
+/// Lists where a chat appears: `tmp`, for a project that is new, and `tmp/PROJECT/chats`, that of the project last used first.
+pub(super) fn appear_in(home: &Path) -> Vec<PathBuf> {
+    let tmp = home.join("tmp");
+    let mut projects: Vec<_> = entries(&tmp)
+        .unwrap_or_default()
+        .iter()
+        .filter(|entry| is_directory(entry))
+        .map(|entry| {
+            let changed = entry.metadata().and_then(|it| it.modified()).ok();
+            (Reverse(changed), entry.path().join("chats"))
+        })
+        .collect();
+    projects.sort();
+    let chats = projects.into_iter().map(|(_, chats)| chats);
+    std::iter::once(tmp).chain(chats).collect()
 }
 
 /// Returns the session that a chat's first row names: its file's name has the beginning of it alone.
@@ -262,6 +280,8 @@ mod tests {
             .map(|it| (it.session.as_deref(), it.subagent))
             .collect();
         assert_eq!(found, [(Some(ID), true), (Some(ID), false), (None, false)]);
+        let appear = [home.path().join("tmp"), chats.clone()];
+        assert_eq!(appear_in(home.path()), appear);
         let transcript = &list(home.path()).expect("listed")[1];
         let found = Chat::new(transcript, None).take(0, first.as_bytes());
         assert_eq!(

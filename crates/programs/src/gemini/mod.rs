@@ -104,6 +104,10 @@ impl Adapter for Gemini {
         chat::list(home)
     }
 
+    fn appear_in(&self, home: &Path) -> Vec<PathBuf> {
+        chat::appear_in(home)
+    }
+
     fn reader(&self, transcript: &Transcript, memory: Option<&str>) -> Option<Box<dyn Reader>> {
         Some(Box::new(chat::Chat::new(transcript, memory)))
     }

@@ -1,13 +1,15 @@
 //! Knows what each runner of this host needs of a person.
 //!
-//! Reports, hooks and heartbeats come through a runner's link; pid files are looked at here, once a second while there is
-//! one to look at. `core::attention::judge` decides; what changes is shown at once, and what a person is to be told becomes
+//! Reports, hooks and heartbeats come through a runner's link; pid files are looked at here, when their directory says that they
+//! changed, and once a second while there is one to look at. `core::attention::judge` decides; what changes is shown at once, and what a person is to be told becomes
 //! the event `runner.attention`, once for each time that a state comes about, whatever becomes of the host meanwhile.
 
 mod decide;
 mod kept;
 mod watch;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use stratavore_core::fact::Fact;
 use stratavore_core::ids::{BudgetId, RunnerId};
 use stratavore_core::runner::Runner;
 use stratavore_wire::{HookAnswer, Hooked, Message};
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 pub use decide::DecideError;
@@ -25,11 +28,12 @@ use kept::Kept;
 pub use watch::Asking;
 pub(crate) use watch::{Step, Terms, Watch};
 
+use crate::directories::{Changed, Directories};
 use crate::file;
 use crate::link::Link;
 use crate::supervisor::{Change, Inner, Supervisor};
 
-/// How often pid files are looked at.
+/// How often pid files are looked at though nobody says that they changed.
 const LOOK: Duration = Duration::from_secs(1);
 /// A program runs its hook this soon after it says that it needs a permission; where it does not, it is told of without.
 const HOOK_AFTER: Duration = Duration::from_secs(1);
@@ -66,6 +70,7 @@ pub(crate) async fn find_home(inner: Arc<Inner>, runner: Runner, link: Arc<Link>
         return;
     };
     link.watch().lives_in(home.clone());
+    inner.linked.notify_one();
     inner.sessions.lives_in(&runner.launch.program, home);
     let session = link.watch().session().map(str::to_owned);
     if let Some(session) = session {
@@ -194,7 +199,7 @@ impl Inner {
 
 /// Waits for the hook of a permission that the terminal told of first, so that whoever is told can answer it; returns its tool.
 async fn asked(link: &Link) -> Option<String> {
-    let deadline = tokio::time::Instant::now() + HOOK_AFTER;
+    let deadline = Instant::now() + HOOK_AFTER;
     loop {
         // Before the look, so that none is missed that comes after it.
         let came = link.asked.notified();
@@ -228,21 +233,41 @@ async fn tell(inner: Arc<Inner>, id: RunnerId, link: Arc<Link>, step: Step) {
     }
 }
 
+/// Lists the directories in which pid files are.
+fn holding_pid_files(links: &[(RunnerId, Arc<Link>)]) -> Vec<PathBuf> {
+    let files = links.iter().filter_map(|(_, link)| link.watch().pid_file());
+    let directories: BTreeSet<PathBuf> = files
+        .filter_map(|file| Some(file.parent()?.to_owned()))
+        .collect();
+    directories.into_iter().collect()
+}
+
 /// Looks at pid files, and judges anew what time alone changes.
 pub(crate) async fn watch(inner: Arc<Inner>) {
+    let mut directories = Directories::new();
+    let mut looked_at = Instant::now();
     loop {
         // Without runners there is nothing to look at, and an idle host costs nothing.
         let idle = inner.links().is_empty();
-        tokio::select! {
-            () = inner.cancel.cancelled() => return,
-            () = inner.linked.notified(), if idle => {}
-            () = tokio::time::sleep(LOOK), if !idle => {}
+        if idle {
+            directories.watch(&[]);
         }
+        let changed = tokio::select! {
+            () = inner.cancel.cancelled() => return,
+            () = inner.linked.notified() => Changed::Anything,
+            () = tokio::time::sleep_until(looked_at + LOOK), if !idle => Changed::Anything,
+            changed = directories.changed(), if !idle => changed,
+        };
         let links: Vec<(RunnerId, Arc<Link>)> = inner
             .links()
             .iter()
             .map(|(id, link)| (*id, Arc::clone(link)))
             .collect();
+        if changed == Changed::Anything {
+            looked_at = Instant::now();
+            // Before the files are looked at, so that what changes afterwards is told.
+            directories.watch(&holding_pid_files(&links));
+        }
         for (id, link) in links {
             let now = inner.clock.now();
             let (file, due) = {
@@ -251,6 +276,9 @@ pub(crate) async fn watch(inner: Arc<Inner>) {
                 (watch.pid_file(), due)
             };
             if let Some(path) = file {
+                if !changed.covers(&path) {
+                    continue;
+                }
                 let bytes = file::read(&path, PID_FILE_MAX).ok();
                 inner.attend(id, &link, |watch| watch.pid_file_is(bytes, now));
             } else if due {

@@ -1,6 +1,6 @@
 //! What is known of one attempt's attention, and what of that a person is to be told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stratavore_core::attention::{self, Attention, Evidence, Need, Said, Source};
@@ -197,6 +197,11 @@ impl Watch {
 
     pub(crate) fn lives_in(&mut self, home: PathBuf) {
         self.home = Some(home);
+    }
+
+    /// Returns where the program keeps its things.
+    pub(crate) fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
     }
 
     /// Tells whether to judge again though nobody said anything since.

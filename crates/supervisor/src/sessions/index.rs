@@ -12,13 +12,14 @@ use stratavore_core::ids::ProjectId;
 use stratavore_core::program::PROGRAMS;
 use stratavore_core::session::{Session, SessionKey};
 use stratavore_core::usage::NanoUsd;
-use stratavore_programs::{Findings, Reader, Transcript, adapter};
+use stratavore_programs::{Adapter, Findings, Reader, Transcript, adapter};
 use stratavore_store::{Availability, Digest, Reading, SessionFilter, StoreError};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::reading::{Head, Open, Piece};
 use super::{Scanned, Word, Words, archive};
+use crate::directories::{Changed, Directories};
 use crate::supervisor::{Change, Inner};
 
 /// How often the transcripts of what runs here are looked at.
@@ -39,23 +40,42 @@ pub(crate) async fn run(inner: Arc<Inner>, Words(mut words): Words) {
     if !begun {
         return;
     }
+    // Words may come faster than that: they must not put a look off for ever.
+    let mut looked = Instant::now();
     loop {
         let live = !index.inner.links().is_empty();
-        let pause = if live { LOOK } else { QUIET };
-        let word = tokio::select! {
+        let pause = if live || index.due { LOOK } else { QUIET };
+        if !live {
+            index.appear.watch(&[]);
+        }
+        let turn = tokio::select! {
             () = cancel.cancelled() => return,
             word = words.recv() => match word {
-                Some(word) => Some(word),
+                Some(word) => Turn::Told(word),
                 None => return,
             },
-            () = tokio::time::sleep(pause) => None,
+            changed = index.appear.changed() => Turn::Changed(changed),
+            () = tokio::time::sleep_until(looked + pause) => Turn::Look,
         };
+        if matches!(turn, Turn::Look) {
+            looked = Instant::now();
+        }
         // What is being kept is kept whole or read again: a transaction that is cut short changes nothing.
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = index.take(word) => {}
+            () = index.take(turn) => {}
         }
     }
+}
+
+/// What the index does next.
+enum Turn {
+    /// What somebody told it.
+    Told(Word),
+    /// Where new transcripts appear something changed.
+    Changed(Changed),
+    /// A look, though nobody says that something changed.
+    Look,
 }
 
 struct Index {
@@ -69,6 +89,10 @@ struct Index {
     projects: Option<Vec<(PathBuf, ProjectId)>>,
     looked_at: Option<Instant>,
     changing: bool,
+    /// Whether everything is to be looked at soon.
+    due: bool,
+    /// Where new transcripts appear that no hook tells of.
+    appear: Directories,
     /// What could not be read, so that it is said once.
     unreadable: HashSet<PathBuf>,
 }
@@ -120,6 +144,8 @@ impl Index {
             projects: None,
             looked_at: None,
             changing: false,
+            due: false,
+            appear: Directories::new(),
             unreadable: HashSet::new(),
         }
     }
@@ -136,26 +162,33 @@ impl Index {
         self.look_at_all().await;
     }
 
-    async fn take(&mut self, word: Option<Word>) {
+    async fn take(&mut self, turn: Turn) {
+        match turn {
+            Turn::Look => self.look().await,
+            Turn::Changed(changed) => self.take_changed(changed).await,
+            Turn::Told(word) => self.take_word(word).await,
+        }
+    }
+
+    async fn take_word(&mut self, word: Word) {
         match word {
-            None => self.look().await,
-            Some(Word::Home(program, home)) => {
+            Word::Home(program, home) => {
                 if self.homes.insert((program, home)) {
                     self.look_at_all().await;
                 }
             }
-            Some(Word::Held(runner, session)) => self.hold(runner, session).await,
-            Some(Word::Projects) => {
+            Word::Held(runner, session) => self.hold(runner, session).await,
+            Word::Projects => {
                 self.look_at_all().await;
             }
-            Some(Word::Touched(path)) => {
+            Word::Touched(path) => {
                 self.look_at_path(&path).await;
             }
-            Some(Word::Scan(done)) => {
+            Word::Scan(done) => {
                 let scanned = self.look_at_all().await;
                 let _ = done.send(scanned);
             }
-            Some(Word::Again(done)) => {
+            Word::Again(done) => {
                 let forgotten = self.inner.store.forget_index().await;
                 self.readings = None;
                 let scanned = match forgotten {
@@ -169,8 +202,9 @@ impl Index {
 
     /// Looks at the transcripts of what runs here, and at everything when that is due.
     async fn look(&mut self) {
+        self.watch_where_they_appear().await;
         let pause = if self.changing { CHANGING } else { QUIET };
-        if self.looked_at.is_none_or(|at| at.elapsed() >= pause) {
+        if self.due || self.looked_at.is_none_or(|at| at.elapsed() >= pause) {
             self.look_at_all().await;
             return;
         }
@@ -192,7 +226,7 @@ impl Index {
 
     async fn look_at_all(&mut self) -> Scanned {
         self.looked_at = Some(Instant::now());
-        self.changing = false;
+        (self.changing, self.due) = (false, false);
         if let Err(error) = self.learn_projects().await {
             debug!(error = &error as &dyn std::error::Error, "cannot index now");
             return Scanned::default();
@@ -307,7 +341,50 @@ impl Index {
         if let Some((program, transcript)) = known {
             self.look_at(&program, &transcript).await;
         } else if self.homes.iter().any(|(_, home)| path.starts_with(home)) && path.exists() {
+            self.look_at_all_soon().await;
+        }
+    }
+
+    /// Looks at everything, or leaves it to the next look where that was done a moment ago.
+    async fn look_at_all_soon(&mut self) {
+        if self.looked_at.is_some_and(|at| at.elapsed() < LOOK) {
+            self.due = true;
+        } else {
             self.look_at_all().await;
+        }
+    }
+
+    /// Looks at what changed where new transcripts appear.
+    async fn take_changed(&mut self, changed: Changed) {
+        self.watch_where_they_appear().await;
+        match changed {
+            Changed::Anything => self.look_at_all_soon().await,
+            Changed::Paths(paths) => {
+                for path in paths {
+                    self.look_at_path(&path).await;
+                }
+            }
+        }
+    }
+
+    /// Watches where new transcripts appear of the programs that run here and tell of none by a hook.
+    async fn watch_where_they_appear(&mut self) {
+        let live: HashMap<PathBuf, &'static dyn Adapter> = self
+            .inner
+            .links()
+            .values()
+            .filter_map(|link| {
+                let watch = link.watch();
+                Some((watch.home()?.to_owned(), watch.adapter))
+            })
+            .collect();
+        let listed = tokio::task::spawn_blocking(move || {
+            let appear = live.iter().map(|(home, adapter)| adapter.appear_in(home));
+            appear.flatten().collect::<Vec<_>>()
+        });
+        if self.appear.watch(&listed.await.unwrap_or_default()) {
+            // What appeared before was told by nobody.
+            self.due = true;
         }
     }
 

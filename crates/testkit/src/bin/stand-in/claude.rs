@@ -65,6 +65,9 @@ impl Claude {
         let text = format!(
             r#"{{"pid":{pid},"procStart":"{start_time}","sessionId":"{session}","cwd":"{cwd}","version":"2.1.330","kind":"interactive","status":"{status}"}}"#
         );
+        if let Some(sessions) = self.pid_file.parent() {
+            fs::create_dir_all(sessions)?;
+        }
         fs::write(&self.pid_file, text)
     }
 
