@@ -55,6 +55,12 @@ pub trait Adapter: Send + Sync {
         None
     }
 
+    /// Finds the session that it would continue in a directory, where that can be known and resumed by its id.
+    fn latest(&self, home: &Path, directory: &Path) -> Option<String> {
+        let _ = (home, directory);
+        None
+    }
+
     /// Understands what the program says of itself by OSC 7501. `None`: it says that it speaks no more.
     fn report(&self, text: &str, at: Timestamp) -> Option<Said> {
         let _ = (text, at);
@@ -197,6 +203,8 @@ pub struct Hooks {
     pub command: Vec<String>,
     /// For how long a permission request may wait for a person, in seconds; zero: it is told, and does not wait.
     pub permission_wait_seconds: u32,
+    /// The directory that the program starts in: a relative path on its command line begins there.
+    pub directory: PathBuf,
 }
 
 /// Tells a process from others that had its number: its pid, and when it started in clock ticks after boot

@@ -142,6 +142,13 @@ impl Supervisor {
             }
             Mode::Continue => {
                 let resuming = self.inner.resuming.lock().await;
+                // What a fresh worktree has nobody knows yet.
+                let known = here && request.worktree.is_none();
+                if let Some(session) = self.latest(&launch).await.filter(|_| known) {
+                    self.must_be_free(&session).await?;
+                    launch.session = Some(session);
+                }
+                // Its file changes while another works: which is the latest is then not sure.
                 self.must_be_alone(&launch).await?;
                 Some(resuming)
             }
@@ -209,6 +216,16 @@ impl Supervisor {
                 runner: holder.name.to_string(),
             }),
         }
+    }
+
+    /// Returns the session that a program would continue, where it can be told by its id to.
+    async fn latest(&self, launch: &Launch) -> Option<String> {
+        let environment = self.inner.environment().await.variables_of(launch);
+        let adapter = stratavore_programs::adapter(&launch.program);
+        let home = adapter.home(&stratavore_programs::lookup(&environment))?;
+        let directory = PathBuf::from(&launch.cwd);
+        let found = tokio::task::spawn_blocking(move || adapter.latest(&home, &directory));
+        found.await.ok().flatten()
     }
 
     /// Refuses to go on with the latest session of a directory while a runner of the same program works there: the latest is

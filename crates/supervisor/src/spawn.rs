@@ -266,9 +266,11 @@ fn words(inner: &Inner, runner: &Runner, resumed: Option<&str>) -> Result<Vec<St
     let Some((executable, args)) = launch.argv.split_first() else {
         return Ok(Vec::new());
     };
-    let mode = match resumed {
-        Some(session) => Mode::Resume(session.to_owned()),
-        None => launch.mode.clone(),
+    let mode = match (resumed, &launch.mode, &launch.session) {
+        (Some(session), ..) => Mode::Resume(session.to_owned()),
+        // It is known which one the latest was when it was launched; by now it may be another.
+        (None, Mode::Continue, Some(session)) => Mode::Resume(session.clone()),
+        (None, mode, _) => mode.clone(),
     };
     let fresh = launch.session.as_deref().and_then(|id| id.parse().ok());
     let beginning = adapter
@@ -288,6 +290,7 @@ fn words(inner: &Inner, runner: &Runner, resumed: Option<&str>) -> Result<Vec<St
     let hooks = Hooks {
         command: vec![agent, "hook".to_owned()],
         permission_wait_seconds: u32::try_from(wait).unwrap_or(u32::MAX),
+        directory: PathBuf::from(&launch.cwd),
     };
     Ok(adapter.with_hooks(words, &hooks))
 }

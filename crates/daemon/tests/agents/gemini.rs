@@ -1,6 +1,6 @@
 //! Gemini CLI: what its title says it needs, and that it is picked up after it died.
 
-use stratavore_rpc::v1;
+use stratavore_rpc::{Code, v1};
 use stratavore_testkit::model_api::{Answer, USAGE};
 
 use crate::world::World;
@@ -57,4 +57,45 @@ async fn gemini_is_seen_to_work_to_ask_and_to_be_done_and_is_resumed_after_it_di
     };
     let resumed = world.host.until("second", counted).await;
     assert_eq!(resumed.session_id, Some(id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_continued_conversation_is_known_from_its_launch_and_held_by_one() {
+    let world = World::gemini().await;
+    let colours = [("first", "heliotrope"), ("second", "vermilion")];
+    for (_, colour) in colours {
+        let answer = Answer::text(&format!("I remember {colour}."));
+        world.api.answer_when(colour, answer);
+    }
+    let mut ids = Vec::new();
+    for (name, colour) in colours {
+        world.launch(name).await;
+        world.needs(name, "idle").await;
+        world.host.send(name, colour).await;
+        let answered = format!("I remember {colour}.");
+        world.host.shows(name, &answered).await;
+        ids.push(world.host.runner(name).await.session_id.unwrap());
+        world.host.stop(name, 5).await;
+    }
+    // Gemini CLI itself takes that of the two that was begun last.
+    let mut own = world.request("own");
+    own.args.extend(["--resume".into(), "latest".into()]);
+    world.host.try_launch(own).await.unwrap();
+    world.host.shows("own", "I remember vermilion.").await;
+    world.host.stop("own", 5).await;
+
+    let continued = |name: &str| v1::LaunchRequest {
+        continue_last: true,
+        ..world.request(name)
+    };
+    let launched = world.host.try_launch(continued("third")).await.unwrap();
+    assert_eq!(
+        (launched.mode.as_str(), launched.session_id.as_ref()),
+        ("continue", Some(&ids[1]))
+    );
+    world.host.shows("third", "I remember vermilion.").await;
+    let refused = world.host.try_launch(continued("fourth")).await;
+    let refused = refused.expect_err("it is held");
+    assert_eq!(refused.code, Code::Conflict, "{refused:?}");
+    assert!(refused.message.contains("third"), "{refused:?}");
 }

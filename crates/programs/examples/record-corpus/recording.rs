@@ -407,6 +407,7 @@ fn start(
         &Hooks {
             command: words.into(),
             permission_wait_seconds: 120,
+            directory: project.to_owned(),
         },
     );
     let terminal = Terminal::start_listening(argv, environment, project, (100, 40));

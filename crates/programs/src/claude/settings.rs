@@ -51,7 +51,7 @@ fn try_with_hooks(argv: &[String], hooks: &Hooks) -> Option<Vec<String>> {
         .into_iter()
         .rfind(|given| given.name == "--settings");
     let mut settings = match &given {
-        Some(given) => read(given.value?)?,
+        Some(given) => read(given.value?, &hooks.directory)?,
         None => Map::new(),
     };
     add(&mut settings, hooks)?;
@@ -77,18 +77,13 @@ fn try_with_hooks(argv: &[String], hooks: &Hooks) -> Option<Vec<String>> {
     Some(with)
 }
 
-/// Reads settings as the program does: what looks like JSON is, all else is a file. A relative path is of a directory that is not
-/// known here.
-fn read(value: &str) -> Option<Map<String, Value>> {
+/// Reads settings as the program does: what looks like JSON is, all else is a file.
+fn read(value: &str, directory: &Path) -> Option<Map<String, Value>> {
     let text = value.trim();
     let text = if text.starts_with('{') && text.ends_with('}') {
         text.to_owned()
     } else {
-        let path = Path::new(value);
-        if !path.is_absolute() {
-            return None;
-        }
-        std::fs::read_to_string(path).ok()?
+        std::fs::read_to_string(directory.join(value)).ok()?
     };
     match serde_json::from_str(&text).ok()? {
         Value::Object(settings) => Some(settings),
@@ -120,11 +115,13 @@ fn add(settings: &mut Map<String, Value>, hooks: &Hooks) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     fn hooks() -> Hooks {
         Hooks {
             command: vec!["/opt/it's here/agent".to_owned(), "hook".to_owned()],
             permission_wait_seconds: 60,
+            directory: PathBuf::from("/nowhere"),
         }
     }
 
@@ -173,14 +170,20 @@ mod tests {
         let file = directory.path().join("own.json");
         std::fs::write(&file, own).expect("written");
         let file = file.to_string_lossy().into_owned();
+        let hooks = Hooks {
+            directory: directory.path().to_owned(),
+            ..hooks()
+        };
         let equals = format!("--settings={own}");
         for (given, at) in [
             (vec!["claude", "--settings", own, "-c"], 2),
             (vec!["claude", "--settings", &file, "-c"], 2),
+            (vec!["claude", "--settings", "own.json", "-c"], 2),
+            (vec!["claude", "--settings=./own.json"], 1),
             (vec!["claude", "-c", &equals], 2),
             (vec!["claude", "--settings", "{}", "--settings", own], 4),
         ] {
-            let argv = with_hooks(words(&given), &hooks());
+            let argv = with_hooks(words(&given), &hooks);
             assert_eq!(argv.len(), given.len());
             let settings = settings(&argv, at);
             assert_eq!(settings["model"], "opus");
@@ -212,7 +215,7 @@ mod tests {
         }
         let nobody = Hooks {
             command: Vec::new(),
-            permission_wait_seconds: 0,
+            ..hooks()
         };
         assert_eq!(with_hooks(words(&["claude"]), &nobody), ["claude"]);
     }

@@ -227,6 +227,7 @@ mod tests {
         let hooks = Hooks {
             command: words(&["/opt/it's here/agent", "hook"]),
             permission_wait_seconds: 60,
+            directory: std::path::PathBuf::new(),
         };
         let argv = Codex.with_hooks(words(&["codex", "resume", ID]), &hooks);
         assert_eq!(

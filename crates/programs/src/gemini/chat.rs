@@ -243,7 +243,7 @@ impl Reader for Chat {
 }
 
 /// Joins the texts of a message, which is one or many.
-fn texts(content: &Value) -> String {
+pub(super) fn texts(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts

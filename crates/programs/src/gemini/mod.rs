@@ -1,6 +1,7 @@
 //! Gemini CLI.
 
 mod chat;
+mod latest;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,10 @@ impl Adapter for Gemini {
     fn home(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
         let home = environment("GEMINI_CLI_HOME").or_else(|| environment("HOME"))?;
         Some(Path::new(&home).join(".gemini"))
+    }
+
+    fn latest(&self, home: &Path, directory: &Path) -> Option<String> {
+        latest::latest(home, directory)
     }
 
     fn title(&self, title: &str, at: Timestamp) -> Option<Said> {
