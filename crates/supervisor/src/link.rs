@@ -20,6 +20,9 @@ use crate::attention::{self, Watch};
 use crate::supervisor::{Change, Inner};
 use crate::{observe, process, spawn};
 
+/// Where the desktop's own window says that it is.
+const WINDOW: &str = "window";
+
 /// What an agent said last that is true only while it lives, and therefore never stored.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
@@ -69,6 +72,12 @@ impl Link {
     /// Returns what the agent said last of what is true now.
     pub(crate) fn live(&self) -> Live {
         self.knows().clone()
+    }
+
+    /// Tells whether somebody looks at its terminal. Whether the desktop's own window is looked at the desktop alone knows.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        let live = self.knows();
+        live.attached.iter().any(|viewer| viewer.place != WINDOW)
     }
 
     /// Makes an adopted agent agree with what its runner is, where it is not known to do so.
@@ -150,7 +159,7 @@ pub(crate) fn begin(
     });
     inner.links().insert(runner.id, Arc::clone(&link));
     inner.linked.notify_one();
-    inner.tracker.spawn(attention::find_home(
+    inner.tracker.spawn(attention::learn(
         Arc::clone(inner),
         runner.clone(),
         Arc::clone(&link),

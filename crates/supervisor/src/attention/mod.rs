@@ -50,7 +50,8 @@ pub(crate) fn begin(
     let mut kept = kept::read(&inner.places.attempt_dir(runner.id, attempt));
     let known = resumed.or(kept.session.take());
     kept.session = known.or_else(|| runner.launch.session.clone());
-    Watch::new(&runner.launch.program, attempt, kept)
+    let terms = Terms::of(&inner.config);
+    Watch::new(&runner.launch.program, attempt, kept, terms)
 }
 
 /// Returns the session that an attempt of a runner held last.
@@ -59,8 +60,15 @@ pub(crate) fn last_session(inner: &Inner, runner: &Runner, attempt: u32) -> Opti
     kept.session.or_else(|| runner.launch.session.clone())
 }
 
-/// Finds where a runner's program keeps its things, which may have to wait for the login shell.
-pub(crate) async fn find_home(inner: Arc<Inner>, runner: Runner, link: Arc<Link>) {
+/// Learns what its project sets, and where its program keeps its things, which may have to wait for the login shell.
+pub(crate) async fn learn(inner: Arc<Inner>, runner: Runner, link: Arc<Link>) {
+    let supervisor = Supervisor {
+        inner: Arc::clone(&inner),
+    };
+    // Of a file that is wrong the launch has told already.
+    if let Ok(config) = supervisor.config_of(&runner.launch.cwd).await {
+        link.watch().judges_by(Terms::of(&config));
+    }
     let environment = tokio::select! {
         environment = inner.environment() => environment.variables_of(&runner.launch),
         () = inner.cancel.cancelled() => return,
@@ -79,13 +87,6 @@ pub(crate) async fn find_home(inner: Arc<Inner>, runner: Runner, link: Arc<Link>
 }
 
 impl Inner {
-    pub(crate) fn attention_terms(&self) -> Terms {
-        Terms {
-            stalled_after: self.config.stalled_after(),
-            turn_done_after: self.config.turn_done_after(),
-        }
-    }
-
     /// Takes what one of a runner's sources says, and does what follows. `heard` returns whether the session changed.
     pub(crate) fn attend(
         self: &Arc<Self>,
@@ -94,11 +95,12 @@ impl Inner {
         heard: impl FnOnce(&mut Watch) -> bool,
     ) {
         let now = self.clock.now();
+        let looked_at = link.is_looked_at();
         let (news, step, session) = {
             let mut watch = link.watch();
             let asking = watch.asking.clone();
             let news = heard(&mut watch);
-            let mut step = watch.judge(now, self.attention_terms());
+            let mut step = watch.judge(now, looked_at);
             step.changed |= watch.asking != asking || news;
             step.keep |= news;
             (news, step, watch.session().map(str::to_owned))
@@ -272,7 +274,7 @@ pub(crate) async fn watch(inner: Arc<Inner>) {
             let now = inner.clock.now();
             let (file, due) = {
                 let watch = link.watch();
-                let due = watch.is_due(now, inner.attention_terms());
+                let due = watch.is_due(now);
                 (watch.pid_file(), due)
             };
             if let Some(path) = file {

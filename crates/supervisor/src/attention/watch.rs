@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stratavore_core::attention::{self, Attention, Evidence, Need, Said, Source};
 use stratavore_core::clock::Timestamp;
+use stratavore_core::config::Config;
 use stratavore_core::fact::Fact;
 use stratavore_programs::{Adapter, Ask, Hook, PidFile, ProcessId};
 
@@ -17,6 +18,15 @@ pub(crate) struct Terms {
     pub(crate) stalled_after: Duration,
     /// How long a turn must take to be told when it is done.
     pub(crate) turn_done_after: Duration,
+}
+
+impl Terms {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            stalled_after: config.stalled_after(),
+            turn_done_after: config.turn_done_after(),
+        }
+    }
 }
 
 /// A permission that a program waits for, and that can be given from here.
@@ -40,6 +50,7 @@ const MOVES: f64 = 5.0;
 /// Gathers what the sources say of one attempt.
 pub(crate) struct Watch {
     attempt: u32,
+    terms: Terms,
     pub(crate) adapter: &'static dyn Adapter,
     evidence: Evidence,
     process: Option<ProcessId>,
@@ -68,9 +79,10 @@ pub(crate) struct Step {
 }
 
 impl Watch {
-    pub(crate) fn new(program: &str, attempt: u32, kept: Kept) -> Self {
+    pub(crate) fn new(program: &str, attempt: u32, kept: Kept, terms: Terms) -> Self {
         Self {
             attempt,
+            terms,
             adapter: stratavore_programs::adapter(program),
             evidence: Evidence::default(),
             process: None,
@@ -204,10 +216,15 @@ impl Watch {
         self.home.as_deref()
     }
 
+    /// Judges by these from now on.
+    pub(crate) fn judges_by(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
     /// Tells whether to judge again though nobody said anything since.
-    pub(crate) fn is_due(&self, now: Timestamp, terms: Terms) -> bool {
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         self.judged_at.is_some_and(|judged_at| {
-            attention::reconsider_at(&self.evidence, judged_at, terms.stalled_after)
+            attention::reconsider_at(&self.evidence, judged_at, self.terms.stalled_after)
                 .is_some_and(|due| due <= now)
         })
     }
@@ -222,9 +239,9 @@ impl Watch {
         &mut self.kept
     }
 
-    /// Judges anew.
-    pub(crate) fn judge(&mut self, now: Timestamp, terms: Terms) -> Step {
-        let judged = attention::judge(&self.evidence, now, terms.stalled_after);
+    /// Judges anew. `looked_at`: somebody looks at its terminal.
+    pub(crate) fn judge(&mut self, now: Timestamp, looked_at: bool) -> Step {
+        let judged = attention::judge(&self.evidence, now, self.terms.stalled_after);
         let before = self.judged.replace(judged.clone());
         self.judged_at = Some(now);
         let changed = before.as_ref() != Some(&judged);
@@ -244,7 +261,7 @@ impl Watch {
         if judged.need == Need::Working && self.kept.turn_since.is_none() {
             self.kept.turn_since = Some(judged.since);
         }
-        if self.is_told(&judged, terms) {
+        if self.is_told(&judged, looked_at) {
             self.kept.told = Some(Told {
                 need: judged.need,
                 since: judged.since,
@@ -266,8 +283,9 @@ impl Watch {
         step
     }
 
-    /// Tells whether a person is to be told of a state: once each time that it comes about.
-    fn is_told(&self, judged: &Attention, terms: Terms) -> bool {
+    /// Tells whether a person is to be told of a state: once each time that it comes about. That a turn is done is seen by who looks
+    /// at it.
+    fn is_told(&self, judged: &Attention, looked_at: bool) -> bool {
         let told = self.kept.told.as_ref();
         let known = told.is_some_and(|told| told.need == judged.need && told.since >= judged.since);
         if known {
@@ -280,7 +298,8 @@ impl Watch {
             | Need::Stalled
             | Need::RateLimited => true,
             Need::Idle => self.kept.turn_since.is_some_and(|since| {
-                (judged.since - since).to_std().unwrap_or_default() >= terms.turn_done_after
+                let took = (judged.since - since).to_std().unwrap_or_default();
+                !looked_at && took >= self.terms.turn_done_after
             }),
             Need::Working | Need::Starting | Need::Unknown => false,
         }

@@ -28,7 +28,8 @@ impl Claude {
             let mut words = arguments.iter().skip_while(|word| *word != name);
             words.nth(1).cloned()
         };
-        let session = given("--session-id").ok_or_else(|| io::Error::other("no --session-id"))?;
+        let session = given("--session-id").or_else(|| given("--resume"));
+        let session = session.ok_or_else(|| io::Error::other("no --session-id, no --resume"))?;
         let cwd = std::env::current_dir()?.to_string_lossy().into_owned();
         let home = std::env::var_os("HOME").ok_or_else(|| io::Error::other("no HOME"))?;
         let config = PathBuf::from(home).join(".claude");
@@ -71,14 +72,14 @@ impl Claude {
         fs::write(&self.pid_file, text)
     }
 
-    /// Runs its hook as Claude Code does, waits for it, and tells how long that took.
+    /// Runs its hook as Claude Code does, waits for it, draws what it answers, and tells how long it took.
     pub(crate) fn hook(&self, event: &str) -> io::Result<Duration> {
         let command = self
             .hook
             .as_ref()
             .ok_or_else(|| io::Error::other("it was given no hooks"))?;
         let (session, cwd, transcript) = (&self.session, &self.cwd, self.transcript.display());
-        let of_tool = if event.ends_with("ToolUse") {
+        let of_tool = if event.ends_with("ToolUse") || event == "PermissionRequest" {
             r#","tool_name":"Bash","tool_input":{"command":"cargo test --workspace","description":"Runs the tests"}"#
         } else {
             ""
@@ -102,6 +103,12 @@ impl Claude {
                 "the hook ended with {}",
                 ended.status
             )));
+        }
+        if !ended.stdout.is_empty() {
+            draw(&format!(
+                "{}\r\n",
+                String::from_utf8_lossy(&ended.stdout).trim()
+            ))?;
         }
         Ok(took)
     }

@@ -1,13 +1,13 @@
 //! Stands in for Claude Code where only what it does to its surroundings matters: to its terminal, its files, its hooks.
 //!
-//! It is started as Claude Code is: it takes its session from `--session-id` and the command of its hooks from `--settings`.
+//! It is started as Claude Code is: it takes its session from `--session-id` or `--resume` and the command of its hooks from `--settings`.
 //! Where the variable `STRATAVORE_STAND_IN` names a pipe it does what is written there, a line each:
 //!
 //! | order | what it does |
 //! |---|---|
 //! | `report TEXT` | reports on its terminal (OSC 7501) |
 //! | `status STATUS` | writes the file of its process |
-//! | `hook EVENT` | runs its hook, and waits for it |
+//! | `hook EVENT` | runs its hook, waits for it, and draws what it answers |
 //! | `time-hooks EVENT COUNT FILE` | does so many times, and writes to the file how many nanoseconds each took |
 //!
 //! Without the variable it works for ever, as a busy conversation does.
