@@ -86,28 +86,35 @@ pub(crate) async fn make(
     Ok(Worktree { path, cwd })
 }
 
-/// Takes back a worktree that nothing was launched into. Git refuses to remove one that has changes.
+/// Takes back a worktree that nothing was launched into. One that has changes or commits of its own stays: a hook of the
+/// repository may have made them.
 pub(crate) async fn take_back(directory: &Path, worktree: &Worktree, environment: &Environment) {
-    let path = worktree.path.to_string_lossy().into_owned();
-    let removed = git(directory, environment, &["worktree", "remove", &path]).await;
-    let branch = worktree
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let branch = format!("stratavore/{branch}");
-    let removed = match removed {
-        // Only a branch that holds nothing of its own is deleted so.
-        Ok(_) => git(directory, environment, &["branch", "-d", &branch]).await,
-        Err(reason) => Err(reason),
-    };
-    if let Err(reason) = removed {
+    if let Err(reason) = try_take_back(directory, worktree, environment).await {
         tracing::warn!(
-            path,
+            path = %worktree.path.display(),
             reason,
             "a worktree that nothing was launched into stays"
         );
     }
+}
+
+async fn try_take_back(
+    directory: &Path,
+    worktree: &Worktree,
+    environment: &Environment,
+) -> Result<(), String> {
+    let name = worktree.path.file_name().unwrap_or_default();
+    let branch = format!("stratavore/{}", name.to_string_lossy());
+    let own = format!("HEAD..{branch}");
+    let own = git(directory, environment, &["rev-list", "--count", &own]).await?;
+    if own.trim() != "0" {
+        return Err(format!("{branch} has {} commits of its own", own.trim()));
+    }
+    // Git refuses to remove one that has changes, and a branch that holds something of its own.
+    let path = worktree.path.to_string_lossy();
+    git(directory, environment, &["worktree", "remove", &path]).await?;
+    git(directory, environment, &["branch", "-d", &branch]).await?;
+    Ok(())
 }
 
 fn is_branch_name(name: &str) -> bool {
@@ -162,6 +169,50 @@ async fn git(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    #[tokio::test]
+    async fn only_one_that_holds_no_work_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
+        let mut variables: BTreeMap<_, _> = std::env::vars().collect();
+        for who in ["AUTHOR", "COMMITTER"] {
+            variables.insert(format!("GIT_{who}_NAME"), "t".to_owned());
+            variables.insert(format!("GIT_{who}_EMAIL"), "t@example.org".to_owned());
+        }
+        let environment = Environment::of_host(&variables);
+        let run =
+            async |place: &Path, words: &[&str]| git(place, &environment, words).await.unwrap();
+        run(&top, &["init", "-q"]).await;
+        run(&top, &["commit", "-q", "--allow-empty", "-m", "first"]).await;
+
+        let clean = make(&top, "clean", &environment).await.unwrap();
+        let dirty = make(&top, "dirty", &environment).await.unwrap();
+        fs::write(dirty.path.join("work"), "not committed").unwrap();
+        let ahead = make(&top, "ahead", &environment).await.unwrap();
+        fs::write(ahead.path.join("work"), "not pushed").unwrap();
+        run(&ahead.path, &["add", "work"]).await;
+        run(&ahead.path, &["commit", "-q", "-m", "work"]).await;
+        for made in [&clean, &dirty, &ahead] {
+            take_back(&top, made, &environment).await;
+        }
+        assert!(!clean.path.exists());
+        for (kept, work) in [(&dirty, "not committed"), (&ahead, "not pushed")] {
+            assert_eq!(fs::read_to_string(kept.path.join("work")).unwrap(), work);
+        }
+        let branches = run(
+            &top,
+            &[
+                "branch",
+                "--list",
+                "--format=%(refname:short)",
+                "stratavore/*",
+            ],
+        )
+        .await;
+        assert_eq!(branches, "stratavore/ahead\nstratavore/dirty\n");
+    }
 
     #[test]
     fn a_name_that_git_or_the_disk_would_misread_is_refused() {
