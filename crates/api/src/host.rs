@@ -64,7 +64,7 @@ pub enum HostError {
     Inside(String),
     /// The table of prices cannot be used.
     #[error("{0}; mend it, or unset prices.file")]
-    Prices(#[from] BadPrices),
+    Prices(BadPrices),
     /// Another host supervises this data directory.
     #[error("{} is supervised by another process", .0.display())]
     Held(PathBuf),
@@ -151,7 +151,7 @@ fn prices(config: &Config) -> Result<Prices, HostError> {
         source,
         mend: "point prices.file at one that can be read, or unset it",
     })?;
-    Ok(Prices::parse(&path.display().to_string(), &text)?)
+    Prices::parse(&path.display().to_string(), &text).map_err(HostError::Prices)
 }
 
 /// How often, and after which pauses, a lock is tried again whose holder is not the host that was recorded.

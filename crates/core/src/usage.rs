@@ -239,7 +239,11 @@ impl Prices {
             file: source.to_owned(),
             message,
         };
-        let table: Table = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
+        let table: Table = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.unwrap_or_default().matches('\n').count() + 1;
+            bad(format!("line {line}: {}", error.message()))
+        })?;
         let date = table.date.parse().map_err(|_| {
             bad(format!(
                 "date is {:?}, but must be like 2026-01-31",

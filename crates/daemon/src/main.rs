@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             eprintln!("stratavored: error: {error:#}");
             match error.downcast_ref::<HostError>() {
                 Some(HostError::Held(_)) => ExitCode::from(ALREADY),
-                Some(HostError::Config(_)) => ExitCode::from(BAD_CONFIG),
+                Some(HostError::Config(_) | HostError::Prices(_)) => ExitCode::from(BAD_CONFIG),
                 _ => ExitCode::FAILURE,
             }
         }

@@ -282,6 +282,8 @@ impl Supervisor {
         let project = self.inner.store.add_project(new, self.now()).await?;
         self.inner.changed(Change::Project(project.id));
         self.inner.sessions.projects_changed();
+        // What budgets have to warn of may have waited for a project to tell it of.
+        self.inner.budgets.used();
         Ok(project)
     }
 

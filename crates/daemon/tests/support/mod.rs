@@ -8,6 +8,7 @@
 
 pub mod stand_in;
 pub mod team;
+pub mod transcript;
 
 use std::io::Read;
 use std::path::PathBuf;

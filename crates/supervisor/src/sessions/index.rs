@@ -189,6 +189,8 @@ impl Index {
                 let _ = done.send(scanned);
             }
             Word::Again(done) => {
+                // What was deleted since the last look is read from nowhere again: it must be known to be gone before.
+                self.look_at_all().await;
                 let forgotten = self.inner.store.forget_index().await;
                 self.readings = None;
                 let scanned = match forgotten {
@@ -306,6 +308,10 @@ impl Index {
     }
 
     async fn forget_gone(&mut self, seen: &HashSet<String>) {
+        // Not known yet where nothing was read, as when all of them were deleted while no host ran.
+        if self.readings().await.is_err() {
+            return;
+        }
         let Some(readings) = &mut self.readings else {
             return;
         };
