@@ -43,6 +43,17 @@ pub trait Adapter: Send + Sync {
         argv
     }
 
+    /// Returns files of ours that make the program run our hooks, for one that takes none on its command line, by the environment that it
+    /// will have. What a person gave of the same kind stays in force.
+    fn plugin(
+        &self,
+        hooks: &Hooks,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<Plugin> {
+        let _ = (hooks, environment);
+        None
+    }
+
     /// Tells whether the program shows its dialog beside a hook that waits for a permission. One that shows it afterwards is never made
     /// to wait: nobody at its terminal could answer meanwhile.
     fn asks_beside_its_hook(&self) -> bool {
@@ -205,6 +216,42 @@ pub struct Hooks {
     pub permission_wait_seconds: u32,
     /// The directory that the program starts in: a relative path on its command line begins there.
     pub directory: PathBuf,
+}
+
+/// Files that make a program run our hooks, to lie together in a directory of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugin {
+    /// The variable by which the program finds them.
+    pub variable: &'static str,
+    /// Which of them it names.
+    pub names: &'static str,
+    /// Each by its name, and what it holds.
+    pub files: Vec<(&'static str, String)>,
+}
+
+impl Plugin {
+    /// Writes the files that are not as they should be, each whole, and returns the variable and what it is to be.
+    ///
+    /// # Errors
+    /// When the directory cannot be made, or a file not be written.
+    pub fn write(&self, directory: &Path) -> io::Result<(String, String)> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
+        for (name, text) in &self.files {
+            let file = directory.join(name);
+            if std::fs::read(&file).is_ok_and(|is| is == text.as_bytes()) {
+                continue;
+            }
+            let aside = directory.join(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
+            std::fs::write(&aside, text)?;
+            std::fs::rename(&aside, &file)?;
+        }
+        let named = directory.join(self.names).to_string_lossy().into_owned();
+        Ok((self.variable.to_owned(), named))
+    }
 }
 
 /// Tells a process from others that had its number: its pid, and when it started in clock ticks after boot

@@ -1,6 +1,6 @@
 //! Recorded runs, played again: what is judged is compared with what was true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -104,7 +104,13 @@ impl Player {
                     .adapter
                     .hook(&signal["payload"], at)
                     .expect("understood");
-                assert!(hook.session.is_some() && hook.transcript.is_some());
+                // OpenCode names no file, and at its prompt no session.
+                assert!(
+                    hook.transcript.is_some()
+                        || hook.event == "SessionStatus"
+                        || hook.ask.is_some()
+                );
+                assert!(hook.session.is_some() || hook.event == "SessionStatus");
                 if hook.said.is_some() {
                     say(Source::Hook, hook.said);
                 }
@@ -268,6 +274,32 @@ fn without_its_terminals_reports_the_pid_file_and_hooks_tell_the_same() {
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// OpenCode has no other source than the plugin that it is given.
+#[test]
+fn opencodes_plugin_tells_every_state_by_itself() {
+    let mut wrong = Vec::new();
+    let mut needs = BTreeSet::new();
+    for place in scenarios() {
+        let together = place.parent().and_then(Path::file_name).expect("a corpus");
+        if together.to_string_lossy().starts_with("opencode-") {
+            replay(&place, &[Source::Hook], REPORTED, &mut wrong);
+            needs.extend(moments(&place).into_iter().map(|moment| moment.need));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let told: Vec<_> = needs.iter().map(String::as_str).collect();
+    assert_eq!(
+        told,
+        [
+            "errored",
+            "idle",
+            "needs-answer",
+            "needs-permission",
+            "working"
+        ]
+    );
 }
 
 /// No hook is run when Esc ends a turn, and tools side by side hide one another: hooks alone may be late, and are said to be

@@ -3,6 +3,7 @@
 //! The agent gets one end of a socket pair as its standard input and keeps it as its connection to this supervisor; it
 //! separates itself from us before it executes anything, so that nothing that happens to us reaches it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -33,6 +34,9 @@ use crate::{attention, descriptors, link, observe};
 const NAME_VARIABLE: &str = "STRATAVORE_RUNNER_NAME";
 /// Names the project to what runs in it.
 const PROJECT_VARIABLE: &str = "STRATAVORE_PROJECT";
+
+/// Plugins of ours, by program, in the data directory.
+const PLUGINS: &str = "plugins";
 
 /// The agent's own errors, beside the records of its attempt.
 const AGENT_LOG: &str = "agent.log";
@@ -223,11 +227,16 @@ async fn compose(
     if let Some(parent) = socket.parent() {
         make_private_dir(parent)?;
     }
-    let own = [
+    let environment = inner.environment().await;
+    let plugin = plugin(inner, runner, &environment.variables_of(&runner.launch))?;
+    let mut own = vec![
         (RUNNER_VARIABLE, runner.id.to_string()),
         (NAME_VARIABLE, runner.name.to_string()),
         (PROJECT_VARIABLE, runner.project.to_string()),
     ];
+    if let Some((variable, value)) = &plugin {
+        own.push((variable, value.clone()));
+    }
     let config = inner.config();
     let adapter = stratavore_programs::adapter(&runner.launch.program);
     let wait = if adapter.asks_beside_its_hook() {
@@ -246,7 +255,7 @@ async fn compose(
             permission_wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         },
         cwd: runner.launch.cwd.clone(),
-        env: inner.environment().await.compose(&runner.launch, &own),
+        env: environment.compose(&runner.launch, &own),
         columns: runner.launch.columns,
         rows: runner.launch.rows,
         history_lines: runner.launch.history_lines,
@@ -282,17 +291,48 @@ fn words(inner: &Inner, runner: &Runner, resumed: Option<&str>) -> Result<Vec<St
     let mut words = vec![executable.clone()];
     words.extend(beginning.args);
     words.extend(args.iter().cloned());
+    Ok(match hooks(inner, launch)? {
+        Some(hooks) => adapter.with_hooks(words, &hooks),
+        None => words,
+    })
+}
+
+/// Says how hooks reach us; nothing where a person wants none.
+fn hooks(inner: &Inner, launch: &Launch) -> Result<Option<Hooks>, SpawnError> {
     if !inner.config().hooks() {
-        return Ok(words);
+        return Ok(None);
     }
     let agent = find_agent()?.display().to_string();
     let wait = inner.config().permission_wait().as_secs();
-    let hooks = Hooks {
+    Ok(Some(Hooks {
         command: vec![agent, "hook".to_owned()],
         permission_wait_seconds: u32::try_from(wait).unwrap_or(u32::MAX),
         directory: PathBuf::from(&launch.cwd),
+    }))
+}
+
+/// Puts a program's plugin in its place, and returns the variable that names it. Without it less is known, and the program runs.
+fn plugin(
+    inner: &Inner,
+    runner: &Runner,
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<(String, String)>, SpawnError> {
+    let program = &runner.launch.program;
+    let lookup = stratavore_programs::lookup(environment);
+    let plugin = hooks(inner, &runner.launch)?
+        .and_then(|hooks| stratavore_programs::adapter(program).plugin(&hooks, &lookup));
+    let Some(plugin) = plugin else {
+        return Ok(None);
     };
-    Ok(adapter.with_hooks(words, &hooks))
+    // One place for all runners: programs remember where plugins of theirs lie.
+    let directory = inner.places.data_dir.join(PLUGINS).join(program);
+    match plugin.write(&directory) {
+        Ok(variable) => Ok(Some(variable)),
+        Err(error) => {
+            warn!(path = %directory.display(), %error, "cannot write a program's plugin");
+            Ok(None)
+        }
+    }
 }
 
 /// A session that an attempt goes on with. As long as this is held nobody else can begin to.

@@ -64,6 +64,8 @@ impl OpenCode {
         let config = home.home().join(".config/opencode");
         fs::create_dir_all(&config)?;
         let settings = json!({
+            // OpenCode writes it in where it is missing.
+            "$schema": "https://opencode.ai/config.json",
             "autoupdate": false,
             "share": "disabled",
             "model": "stand-in/model",

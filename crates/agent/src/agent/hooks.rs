@@ -22,8 +22,8 @@ const BEHIND_MAX: usize = 4 * 1024 * 1024;
 const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// What is kept of the last hook that told the session.
 const SESSION_MAX: usize = 4 * 1024;
-/// The events after which the session may be another.
-const SESSION_EVENTS: [&str; 2] = ["SessionStart", "UserPromptSubmit"];
+/// The events after which the session may be another; `SessionStatus` tells all that is true.
+const SESSION_EVENTS: [&str; 3] = ["SessionStart", "UserPromptSubmit", "SessionStatus"];
 
 /// Remembers what hooks are answered with, and which of them wait.
 #[derive(Debug, Default)]

@@ -4,21 +4,8 @@ use stratavore_rpc::v1;
 use stratavore_testkit::model_api::Answer;
 use stratavore_testkit::wait_until;
 
-use crate::support::{Host, SOON};
-use crate::world::{World, attention};
-
-async fn decide(host: &Host, runner: &str, ask: &str, allow: bool) -> Result<(), String> {
-    let request = v1::DecideRequest {
-        runner: runner.to_owned(),
-        ask: ask.to_owned(),
-        allow,
-        reason: None,
-    };
-    let decided = host.client().decide(request).await;
-    decided
-        .map(|_| ())
-        .map_err(|status| status.message().to_owned())
-}
+use crate::support::SOON;
+use crate::world::{World, attention, decide};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_is_seen_from_its_request_to_its_end() {

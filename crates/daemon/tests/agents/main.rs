@@ -7,5 +7,6 @@ mod attention;
 mod budgets;
 mod codex;
 mod gemini;
+mod opencode;
 mod sessions;
 mod world;

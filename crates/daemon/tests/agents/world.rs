@@ -9,6 +9,7 @@ use stratavore_testkit::closed_proxy::ClosedProxy;
 use stratavore_testkit::codex::{self, Codex};
 use stratavore_testkit::gemini::{self, Gemini};
 use stratavore_testkit::model_api::ModelApi;
+use stratavore_testkit::opencode::{self, OpenCode};
 use stratavore_testkit::{TempHome, wait_until_async};
 
 use crate::support::{Host, SOON};
@@ -74,6 +75,20 @@ impl World {
         };
         let prepare = |home: &TempHome, api: &ModelApi, proxy: &ClosedProxy, _: &Path| {
             gemini.prepare(home, api, proxy)
+        };
+        Self::of(program, "", prepare).await
+    }
+
+    /// Begins with OpenCode.
+    pub(crate) async fn opencode() -> Self {
+        let opencode = OpenCode::install().expect("installed");
+        let program = Program {
+            name: "opencode",
+            argv: opencode.argv(),
+            prompt: opencode::PROMPT,
+        };
+        let prepare = |home: &TempHome, api: &ModelApi, proxy: &ClosedProxy, _: &Path| {
+            opencode.prepare(home, api, proxy)
         };
         Self::of(program, "", prepare).await
     }
@@ -169,4 +184,23 @@ impl World {
 
 pub(crate) fn attention(runner: &v1::Runner) -> v1::Attention {
     runner.attention.clone().unwrap_or_default()
+}
+
+/// Answers a permission that a runner waits for.
+pub(crate) async fn decide(
+    host: &Host,
+    runner: &str,
+    ask: &str,
+    allow: bool,
+) -> Result<(), String> {
+    let request = v1::DecideRequest {
+        runner: runner.to_owned(),
+        ask: ask.to_owned(),
+        allow,
+        reason: None,
+    };
+    let decided = host.client().decide(request).await;
+    decided
+        .map(|_| ())
+        .map_err(|status| status.message().to_owned())
 }

@@ -402,15 +402,19 @@ fn start(
         hooks.join("hook.sh").to_string_lossy().into_owned(),
         hooks.to_string_lossy().into_owned(),
     ];
-    let argv = adapter.with_hooks(
-        argv,
-        &Hooks {
-            command: words.into(),
-            permission_wait_seconds: 120,
-            directory: project.to_owned(),
-        },
-    );
-    let terminal = Terminal::start_listening(argv, environment, project, (100, 40));
+    let ours = Hooks {
+        command: words.into(),
+        permission_wait_seconds: 120,
+        directory: project.to_owned(),
+    };
+    let argv = adapter.with_hooks(argv, &ours);
+    let mut environment = environment.clone();
+    let plugin = adapter.plugin(&ours, &lookup(&environment));
+    if let Some(plugin) = plugin {
+        let written = plugin.write(&hooks.with_file_name("plugins"));
+        environment.extend([written.expect("written")]);
+    }
+    let terminal = Terminal::start_listening(argv, &environment, project, (100, 40));
     let process = terminal.process().expect("alive");
     (terminal, process, beginning.session)
 }

@@ -1,10 +1,17 @@
 //! OpenCode.
 
+mod hooks;
+
+use serde_json::Value;
+use stratavore_core::clock::Timestamp;
 use stratavore_core::session::Mode;
 
-use crate::{Adapter, Beginning, Support, Unsupported, chosen, words};
+use crate::version::at_least;
+use crate::{
+    Adapter, Beginning, Hook, Hooks, Plugin, Support, Unsupported, Verdict, chosen, words,
+};
 
-/// Knows how OpenCode is begun. What it keeps is a database of its own, which is not read.
+/// Knows OpenCode, as recorded in `corpus/opencode-*`. What it keeps is a database of its own, which is not read.
 pub(crate) struct OpenCode;
 
 /// Options by which a person chooses the conversation.
@@ -34,10 +41,45 @@ impl Adapter for OpenCode {
         Ok(Beginning { args, session })
     }
 
-    fn supports(&self, _version: &str) -> Vec<Support> {
+    fn plugin(
+        &self,
+        hooks: &Hooks,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<Plugin> {
+        hooks::plugin(hooks, environment)
+    }
+
+    fn asks_beside_its_hook(&self) -> bool {
+        true
+    }
+
+    fn hook(&self, payload: &Value, at: Timestamp) -> Result<Hook, String> {
+        hooks::read(payload, at)
+    }
+
+    fn answer(&self, event: &str, verdict: &Verdict) -> Option<String> {
+        hooks::answer(event, verdict)
+    }
+
+    fn supports(&self, version: &str) -> Vec<Support> {
+        let recorded = at_least(version, (1, 18, 33));
+        let since = if recorded {
+            "recorded with 1.18.33"
+        } else {
+            "recorded with 1.18.33, not with this version"
+        };
         vec![
             Support::new("resume", true, "continue, resume ID, fork ID"),
-            Support::new("hooks", false, "it is given none"),
+            Support::new(
+                "hooks",
+                recorded,
+                format!("by a plugin of its terminal, not for `opencode run`; {since}"),
+            ),
+            Support::new(
+                "denials",
+                false,
+                "a permission is allowed or denied; a spent budget denies nothing",
+            ),
             Support::new("terminal reports", false, "it tells nothing of its state"),
             Support::new(
                 "transcripts",

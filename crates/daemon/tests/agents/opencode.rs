@@ -1,0 +1,153 @@
+//! OpenCode: what it needs, answered from outside too, beside a person's own plugins.
+
+use std::fs;
+use std::path::PathBuf;
+
+use stratavore_rpc::v1;
+use stratavore_testkit::model_api::Answer;
+use stratavore_testkit::wait_until;
+
+use crate::support::SOON;
+use crate::world::{World, attention, decide};
+
+/// What it shows when Esc must be pressed once more to end a turn.
+const AGAIN: &str = "esc again";
+
+/// Wants a shell command run.
+fn bash(command: &str) -> Answer {
+    Answer::Tool {
+        name: "bash".into(),
+        input: serde_json::json!({ "command": command, "description": "As the test says" }),
+    }
+}
+
+/// Gives a person a plugin of their own in OpenCode's terminal, which leaves a mark; returns the mark, and all of their settings.
+fn own_plugin(world: &World) -> (PathBuf, Vec<(PathBuf, Vec<u8>)>) {
+    let config = world.host.home.home().join(".config/opencode");
+    let mark = config.join("own-plugin-ran");
+    let plugin = format!(
+        r#"import {{ writeFileSync }} from "node:fs"
+export default {{ id: "own", tui: async () => writeFileSync({mark:?}, "") }}
+"#
+    );
+    fs::write(config.join("own.js"), plugin).expect("written");
+    let settings = r#"{ "plugin": ["./own.js"], "theme": "gruvbox" } "#;
+    fs::write(config.join("tui.json"), settings).expect("written");
+    let files = ["opencode.json", "tui.json", "own.js"].map(|name| config.join(name));
+    let files = files.map(|file| (file.clone(), fs::read(&file).expect("read")));
+    (mark, files.into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opencode_is_seen_to_work_to_ask_to_fail_and_to_be_done_beside_a_persons_own_plugin() {
+    let mut world = World::opencode().await;
+    let (mark, settings) = own_plugin(&world);
+    let made = world.project.join("made");
+    let command = format!("touch {}", made.display());
+    world.api.answer_when("make it", bash(&command));
+    let questions = serde_json::json!({ "questions": [{
+        "question": "Which database?", "header": "Database",
+        "options": [{ "label": "SQLite", "description": "a file" }, { "label": "PostgreSQL", "description": "a server" }],
+    }] });
+    let question = Answer::Tool {
+        name: "question".into(),
+        input: questions,
+    };
+    world.api.answer_when("ask me", question);
+    let error = Answer::Error {
+        status: 400,
+        kind: "invalid_request_error".into(),
+    };
+    world.api.answer_when("break it", error);
+    world
+        .api
+        .answer_when("for ever", Answer::Held("never".into()));
+    world.launch("r").await;
+    let idle = world.needs("r", "idle").await;
+    assert_eq!(idle.source, "hook", "{idle:?}");
+    wait_until(SOON, "their own plugin runs too", || mark.exists());
+
+    // By a key in its terminal.
+    world.host.send("r", "make it").await;
+    let needs = world.needs("r", "needs-permission").await;
+    assert_eq!(needs.detail, Some(format!("bash: {command}")), "{needs:?}");
+    let named = world.host.runner("r").await.session_id;
+    assert!(named.is_some_and(|id| id.starts_with("ses_")));
+    let asked = |runner: &v1::Runner| attention(runner).ask.is_some();
+    let ask = attention(&world.host.until("r", asked).await).ask.unwrap();
+    world.host.shows("r", "Permission required").await;
+    world.host.type_keys("r", "\r").await;
+    wait_until(SOON, "the command ran", || made.exists());
+    world.needs("r", "idle").await;
+    let late = decide(&world.host, "r", &ask.id, false).await.unwrap_err();
+    assert!(late.contains("no longer waits for that"), "{late}");
+
+    world.host.send("r", "ask me").await;
+    let needs = world.needs("r", "needs-answer").await;
+    assert_eq!(needs.detail.as_deref(), Some("Which database?"));
+    world.host.type_keys("r", "\x1b").await;
+    world.needs("r", "idle").await;
+
+    world.host.send("r", "break it").await;
+    let failed = world.needs("r", "errored").await;
+    assert_eq!(failed.detail.as_deref(), Some("as the test says"));
+
+    world.host.send("r", "for ever").await;
+    world.needs("r", "working").await;
+    // What its terminal does not say, its agent remembers.
+    world.host.kill();
+    world.host.begin().await;
+    world.needs("r", "working").await;
+    world.host.type_keys("r", "\x1b").await;
+    world.host.shows("r", AGAIN).await;
+    world.host.type_keys("r", "\x1b").await;
+    world.needs("r", "idle").await;
+    for (file, before) in settings {
+        assert_eq!(fs::read(&file).expect("read"), before, "{}", file.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_of_opencode_is_given_from_outside_and_bound_to_its_request() {
+    let world = World::opencode().await;
+    let made = world.project.join("made");
+    let command = format!("touch {}", made.display());
+    world.api.answer_when("make it", bash(&command));
+    world.launch("r").await;
+    let asked = |runner: &v1::Runner| attention(runner).ask.is_some();
+
+    world.host.send("r", "make it").await;
+    let ask = attention(&world.host.until("r", asked).await).ask.unwrap();
+    assert_eq!(
+        (ask.tool.as_str(), ask.subject.as_str()),
+        ("bash", command.as_str())
+    );
+    let told = world.told("needs-permission").await;
+    assert_eq!(told[0].body, command, "the exact command");
+    let request = v1::DecideRequest {
+        runner: "r".into(),
+        ask: ask.id.clone(),
+        allow: false,
+        reason: Some("not on a Monday".into()),
+    };
+    world.host.client().decide(request).await.unwrap();
+    world.needs("r", "idle").await;
+    assert!(!made.exists());
+    let heard = world.api.conversations().iter().any(|asked| {
+        let body = serde_json::to_string(&asked.body).unwrap_or_default();
+        body.contains("not on a Monday")
+    });
+    assert!(heard, "the reason reaches the model");
+
+    world.host.send("r", "make it").await;
+    let next = attention(&world.host.until("r", asked).await).ask.unwrap();
+    assert_ne!(next.id, ask.id);
+    let refused = decide(&world.host, "r", &ask.id, true).await.unwrap_err();
+    assert!(refused.contains("no longer waits for that"), "{refused}");
+    assert!(!made.exists());
+    decide(&world.host, "r", &next.id, true).await.unwrap();
+    wait_until(SOON, "the command ran", || made.exists());
+    world.needs("r", "idle").await;
+    let again = decide(&world.host, "r", &next.id, true).await.unwrap_err();
+    assert!(again.contains("no longer waits for that"), "{again}");
+}
