@@ -125,6 +125,16 @@ pub trait Adapter: Send + Sync {
         None
     }
 
+    /// Brings our copies, in `place`, of what the program keeps in a database up to date: those of one session, or of all. Returns how many
+    /// bytes that were, and nothing for a program that keeps files; else transcripts are looked for there, and not in its home.
+    ///
+    /// # Errors
+    /// When the database is there but cannot be read, or a copy not be written.
+    fn copy(&self, home: &Path, place: &Path, only: Option<&str>) -> io::Result<Option<u64>> {
+        let _ = (home, place, only);
+        Ok(None)
+    }
+
     /// Lists the transcripts under its home, those of subagents too.
     ///
     /// # Errors

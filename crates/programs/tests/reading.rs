@@ -131,7 +131,7 @@ proptest! {
         bytes.push(b'\n');
         bytes.extend_from_slice(row("m", "r", 5, "hello").as_bytes());
         prop_assert!(read(&bytes).entries.iter().any(|entry| entry.message == "m:r"));
-        for program in ["claude", "codex", "gemini"] {
+        for program in ["claude", "codex", "gemini", "opencode"] {
             let mut reader = adapter(program).reader(&claude().1, None).expect("a reader");
             reader.take(u64::MAX, &bytes);
         }
@@ -187,6 +187,45 @@ fn codex_and_gemini_used_what_they_were_told_that_they_used() {
         }
         assert_eq!(entries.len(), answers, "{program}: {:#?}", entries.keys());
     }
+}
+
+/// OpenCode keeps no more of what was written to a cache than how much.
+#[test]
+fn opencode_used_what_it_was_told_that_it_used_and_a_fork_repeats_it() {
+    let told = Tokens {
+        input: USAGE.input,
+        output: USAGE.output,
+        cache_read: USAGE.cache_read,
+        cache_write_5m: USAGE.cache_write_5m + USAGE.cache_write_1h,
+        ..Tokens::default()
+    };
+    let mut repeated = Vec::new();
+    for (adapter, home) in runs() {
+        if !home
+            .parent()
+            .is_some_and(|it| it.ends_with("opencode-1.18.33"))
+        {
+            continue;
+        }
+        let (mut all, mut distinct, mut subagents) = (0, BTreeSet::new(), 0);
+        for transcript in adapter.transcripts(&home).expect("listed") {
+            let bytes = fs::read(&transcript.path).expect("read");
+            let mut reader = adapter.reader(&transcript, None).expect("a reader");
+            for entry in reader.take(0, &bytes).entries {
+                assert_eq!(entry.tokens, told, "{entry:?}");
+                assert_eq!(Some(&entry.session), transcript.session.as_ref());
+                distinct.insert(entry.message);
+                all += 1;
+                subagents += usize::from(transcript.subagent);
+            }
+        }
+        let name = home.file_name().expect("a name").to_string_lossy();
+        if all > distinct.len() {
+            repeated.push(name.to_string());
+        }
+        assert_eq!(subagents > 0, name == "permission-of-a-subagent", "{name}");
+    }
+    assert_eq!(repeated, ["forked"]);
 }
 
 #[test]

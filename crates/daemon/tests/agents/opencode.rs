@@ -4,10 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use stratavore_rpc::v1;
-use stratavore_testkit::model_api::Answer;
-use stratavore_testkit::wait_until;
+use stratavore_testkit::model_api::{Answer, USAGE};
+use stratavore_testkit::{wait_until, wait_until_async};
 
-use crate::support::SOON;
+use crate::support::{SOON, reference};
 use crate::world::{World, attention, decide};
 
 /// What it shows when Esc must be pressed once more to end a turn.
@@ -150,4 +150,163 @@ async fn a_permission_of_opencode_is_given_from_outside_and_bound_to_its_request
     world.needs("r", "idle").await;
     let again = decide(&world.host, "r", &next.id, true).await.unwrap_err();
     assert!(again.contains("no longer waits for that"), "{again}");
+}
+
+/// Waits until so many answers count, each as the stand-in told it.
+async fn counted(world: &World, messages: u64) -> v1::UsageReport {
+    let request = v1::UsageRequest {
+        by: Some("session".into()),
+        ..v1::UsageRequest::default()
+    };
+    let report = wait_until_async(SOON, "every answer counts", async || {
+        let report = world.host.client().get_usage(request.clone()).await;
+        let report = report.map_err(|error| error.to_string())?.into_inner();
+        let total = report.total.clone().unwrap_or_default();
+        if total.messages == messages {
+            Ok(report)
+        } else {
+            Err(format!("{report:?}"))
+        }
+    })
+    .await;
+    let total = report.total.clone().unwrap();
+    let written = USAGE.cache_write_5m + USAGE.cache_write_1h;
+    assert_eq!(
+        (
+            total.input_tokens,
+            total.output_tokens,
+            total.cache_read_input_tokens,
+            total.cache_creation_input_tokens
+        ),
+        (
+            messages * USAGE.input,
+            messages * USAGE.output,
+            messages * USAGE.cache_read,
+            messages * written
+        )
+    );
+    report
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_opencode_is_resumed_and_forked_with_its_conversation_which_counts_once() {
+    let world = World::opencode().await;
+    for (asked, answer) in [
+        ("remember", "I remember heliotrope."),
+        ("and now", "The same conversation."),
+        ("elsewhere", "Another way."),
+    ] {
+        world.api.answer_when(asked, Answer::text(answer));
+    }
+    let runner = world.launch("first").await;
+    world.host.send("first", "remember").await;
+    world.host.shows("first", "I remember heliotrope.").await;
+    world.needs("first", "idle").await;
+    let named = |runner: &v1::Runner| runner.session_id.is_some();
+    let id = world.host.until("first", named).await.session_id.unwrap();
+    let said = |sessions: &[v1::Session]| {
+        let mut known = sessions.iter().filter(|session| session.id == id);
+        known.any(|session| session.title.is_some() && session.model.is_some())
+    };
+    let sessions = world.sessions_until(said).await;
+    assert_eq!(sessions.len(), 1, "{sessions:#?}");
+    let session = &sessions[0];
+    assert_eq!(
+        (session.program.as_str(), session.project.as_deref()),
+        ("opencode", Some("p"))
+    );
+    assert_eq!(session.runner.as_deref(), Some("first"));
+    assert_eq!(session.requests, 1);
+    counted(&world, 1).await;
+    let mut client = world.host.client();
+    let query = v1::SearchSessionsRequest {
+        query: "heliotr".into(),
+        ..v1::SearchSessionsRequest::default()
+    };
+    let found = client.search_sessions(query).await.unwrap().into_inner();
+    assert_eq!(found.hits.len(), 1, "{:#?}", found.hits);
+    let request = v1::ArchiveSessionsRequest {
+        session: Some(id.clone()),
+    };
+    let archived = client.archive_sessions(request).await.unwrap().into_inner();
+    assert!(archived.bytes > 0);
+    for (format, part) in [
+        ("markdown", "## Assistant"),
+        ("jsonl", r#""modelID":"model""#),
+    ] {
+        let request = v1::ExportSessionRequest {
+            session: id.clone(),
+            format: format.into(),
+        };
+        let export = client.export_session(request).await.unwrap().into_inner();
+        let text = String::from_utf8(export.content).unwrap();
+        assert!(
+            text.contains("I remember heliotrope.") && text.contains(part),
+            "{text}"
+        );
+    }
+
+    for process in world.host.processes_of(&runner.id) {
+        // One that its parent took along is gone already.
+        let _ = process.kill();
+    }
+    world.host.state("first", "failed").await;
+    let request = v1::LaunchRequest {
+        resume: Some(id.clone()),
+        ..world.request("second")
+    };
+    world.host.try_launch(request).await.unwrap();
+    world.host.shows("second", "I remember heliotrope.").await;
+    world.needs("second", "idle").await;
+    let taken = v1::LaunchRequest {
+        resume: Some(id.clone()),
+        ..world.request("third")
+    };
+    let refused = world.host.try_launch(taken).await.unwrap_err();
+    assert!(refused.to_string().contains("second"), "{refused}");
+    world.host.send("second", "and now").await;
+    world.host.shows("second", "The same conversation.").await;
+    let resumed = world.host.runner("second").await;
+    assert_eq!(
+        (resumed.mode.as_str(), resumed.session_id.as_deref()),
+        ("resume", Some(id.as_str()))
+    );
+    let report = counted(&world, 2).await;
+    assert_eq!(report.rows.len(), 1, "{:?}", report.rows);
+
+    // A restart goes on with it, for what was said is there.
+    world.host.stop("second", 5).await;
+    let restarted = world.host.client().restart(reference(&resumed.id)).await;
+    restarted.unwrap();
+    world.host.shows("second", "The same conversation.").await;
+
+    let request = v1::LaunchRequest {
+        fork: Some(id.clone()),
+        ..world.request("fork")
+    };
+    world.host.try_launch(request).await.unwrap();
+    world.host.shows("fork", "I remember heliotrope.").await;
+    world.host.send("fork", "elsewhere").await;
+    world.host.shows("fork", "Another way.").await;
+    let forked = |runner: &v1::Runner| runner.session_id.as_ref().is_some_and(|it| *it != id);
+    world.host.until("fork", forked).await;
+    // What it repeats of the conversation is not counted again.
+    let report = counted(&world, 3).await;
+    assert_eq!(report.rows.len(), 2, "{:?}", report.rows);
+    let fork = world.host.runner("fork").await.session_id;
+
+    // The latest of the directory, once nobody is at work in it.
+    let request = v1::LaunchRequest {
+        continue_last: true,
+        ..world.request("last")
+    };
+    let refused = world.host.try_launch(request.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("last here"), "{refused}");
+    for name in ["second", "fork"] {
+        world.host.stop(name, 5).await;
+    }
+    world.host.try_launch(request).await.unwrap();
+    world.host.shows("last", "Another way.").await;
+    let continued = |runner: &v1::Runner| runner.session_id == fork;
+    world.host.until("last", continued).await;
 }

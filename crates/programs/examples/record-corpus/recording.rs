@@ -275,7 +275,7 @@ impl Recording {
             }
             self.title = title;
         }
-        let config = self.config();
+        let (config, kept) = (self.config(), self.kept());
         if let Some(file) = adapter.pid_file(&config, self.process.pid)
             && let Ok(text) = fs::read_to_string(file)
             && text != self.pid_file
@@ -308,7 +308,7 @@ impl Recording {
                 ));
             }
         }
-        for transcript in adapter.transcripts(&config).expect("listed") {
+        for transcript in adapter.transcripts(&kept).expect("listed") {
             self.read(now, &transcript.path);
         }
     }
@@ -335,8 +335,19 @@ impl Recording {
     }
 
     fn name(&self, path: &Path) -> String {
-        let path = path.strip_prefix(self.config()).expect("in the home");
+        let path = path.strip_prefix(self.kept()).expect("in the home");
         self.clean(&path.to_string_lossy())
+    }
+
+    /// Returns where the program keeps its conversations, which are copied where that is a database.
+    fn kept(&self) -> PathBuf {
+        let (home, place) = (self.config(), self.home.path().join("copies"));
+        let copied = adapter(self.program.name()).copy(&home, &place, None);
+        match copied {
+            Ok(None) => home,
+            // One that is being made is copied the next time.
+            Ok(Some(_)) | Err(_) => place,
+        }
     }
 
     /// Returns where the program keeps its things.

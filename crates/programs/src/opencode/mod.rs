@@ -1,6 +1,11 @@
 //! OpenCode.
 
+mod copies;
 mod hooks;
+mod rows;
+
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use stratavore_core::clock::Timestamp;
@@ -8,10 +13,11 @@ use stratavore_core::session::Mode;
 
 use crate::version::at_least;
 use crate::{
-    Adapter, Beginning, Hook, Hooks, Plugin, Support, Unsupported, Verdict, chosen, words,
+    Adapter, Beginning, Hook, Hooks, Plugin, Reader, Support, Transcript, Unsupported, Verdict,
+    chosen, words,
 };
 
-/// Knows OpenCode, as recorded in `corpus/opencode-*`. What it keeps is a database of its own, which is not read.
+/// Knows OpenCode, as recorded in `corpus/opencode-*`. What it keeps is a database, which is copied.
 pub(crate) struct OpenCode;
 
 /// Options by which a person chooses the conversation.
@@ -61,6 +67,27 @@ impl Adapter for OpenCode {
         hooks::answer(event, verdict)
     }
 
+    /// Returns its database, where it says that it is.
+    fn home(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+        let data = environment("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".local/share")))?;
+        let named = environment("OPENCODE_DB").unwrap_or_else(|| "opencode.db".to_owned());
+        Some(data.join("opencode").join(named))
+    }
+
+    fn copy(&self, home: &Path, place: &Path, only: Option<&str>) -> io::Result<Option<u64>> {
+        copies::follow(home, place, only).map(Some)
+    }
+
+    fn transcripts(&self, home: &Path) -> io::Result<Vec<Transcript>> {
+        copies::transcripts(home)
+    }
+
+    fn reader(&self, transcript: &Transcript, memory: Option<&str>) -> Option<Box<dyn Reader>> {
+        Some(Box::new(rows::Rows::new(transcript, memory)))
+    }
+
     fn supports(&self, version: &str) -> Vec<Support> {
         let recorded = at_least(version, (1, 18, 33));
         let since = if recorded {
@@ -83,13 +110,13 @@ impl Adapter for OpenCode {
             Support::new("terminal reports", false, "it tells nothing of its state"),
             Support::new(
                 "transcripts",
-                false,
-                "it keeps them in a database of its own, which is not read",
+                recorded,
+                format!("copied from its database; {since}"),
             ),
             Support::new(
                 "usage",
-                false,
-                "it keeps it in a database of its own, which is not read",
+                recorded,
+                format!("of the messages in its database; {since}"),
             ),
         ]
     }

@@ -51,6 +51,7 @@ const MOVES: f64 = 5.0;
 pub(crate) struct Watch {
     attempt: u32,
     terms: Terms,
+    pub(crate) program: String,
     pub(crate) adapter: &'static dyn Adapter,
     evidence: Evidence,
     process: Option<ProcessId>,
@@ -83,6 +84,7 @@ impl Watch {
         Self {
             attempt,
             terms,
+            program: program.to_owned(),
             adapter: stratavore_programs::adapter(program),
             evidence: Evidence::default(),
             process: None,

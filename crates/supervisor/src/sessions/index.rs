@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use stratavore_core::attention::Said;
 use stratavore_core::clock::Timestamp;
+use stratavore_core::hex::hex;
 use stratavore_core::ids::ProjectId;
 use stratavore_core::program::PROGRAMS;
 use stratavore_core::session::{Session, SessionKey};
@@ -210,19 +212,57 @@ impl Index {
             self.look_at_all().await;
             return;
         }
-        let held: Vec<String> = self
+        let held: Vec<(String, String)> = self
             .inner
             .links()
             .values()
-            .filter_map(|link| link.watch().session().map(str::to_owned))
+            .filter_map(|link| {
+                let watch = link.watch();
+                Some((watch.program.clone(), watch.session()?.to_owned()))
+            })
             .collect();
-        for session in held {
-            if let Some((program, transcript)) = self.files.get(&session).cloned() {
+        for (program, session) in held {
+            let copied = self.copy(&program, &session).await;
+            if copied > 0 && !self.files.contains_key(&session) {
+                self.look_at_all().await;
+            } else if let Some((program, transcript)) = self.files.get(&session).cloned() {
                 self.changing |= self.look_at(&program, &transcript).await > 0;
             } else {
                 // Its transcript begins with its first request.
                 self.changing = true;
             }
+        }
+    }
+
+    /// Brings the copy of a session up to date, where its program keeps it in a database, and returns how many bytes that were.
+    async fn copy(&mut self, program: &str, session: &str) -> u64 {
+        let mut bytes = 0;
+        let homes = self.homes.iter().filter(|(name, _)| name == program);
+        for (_, home) in homes.cloned().collect::<Vec<_>>() {
+            let place = self.copies_of(program, &home);
+            let (name, session, dir) = (program.to_owned(), session.to_owned(), home.clone());
+            let copied = tokio::task::spawn_blocking(move || {
+                adapter(&name).copy(&dir, &place, Some(&session))
+            });
+            match copied.await {
+                Ok(Ok(copied)) => bytes += copied.unwrap_or_default(),
+                Ok(Err(error)) => self.cannot_list(&home, &error),
+                Err(_) => {}
+            }
+        }
+        bytes
+    }
+
+    /// Returns where the copies lie of what a program keeps in a database.
+    fn copies_of(&self, program: &str, home: &Path) -> PathBuf {
+        let which = hex(&Sha256::digest(home.as_os_str().as_encoded_bytes()));
+        let copies = self.inner.places.data_dir.join("copies").join(program);
+        copies.join(&which[..16])
+    }
+
+    fn cannot_list(&mut self, home: &Path, error: &std::io::Error) {
+        if self.unreadable.insert(home.to_owned()) {
+            warn!(path = %home.display(), %error, "cannot list a program's transcripts");
         }
     }
 
@@ -238,14 +278,16 @@ impl Index {
         for (program, home) in self.homes.clone() {
             let dir = home.clone();
             let name = program.clone();
-            let listed =
-                tokio::task::spawn_blocking(move || adapter(&name).transcripts(&dir)).await;
-            let transcripts = match listed {
+            let place = self.copies_of(&program, &home);
+            let listed = tokio::task::spawn_blocking(move || {
+                let adapter = adapter(&name);
+                let copied = adapter.copy(&dir, &place, None)?;
+                adapter.transcripts(if copied.is_some() { &place } else { &dir })
+            });
+            let transcripts = match listed.await {
                 Ok(Ok(transcripts)) => transcripts,
                 Ok(Err(error)) => {
-                    if self.unreadable.insert(home.clone()) {
-                        warn!(path = %home.display(), %error, "cannot list a program's transcripts");
-                    }
+                    self.cannot_list(&home, &error);
                     continue;
                 }
                 Err(_) => continue,
