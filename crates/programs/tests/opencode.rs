@@ -1,18 +1,21 @@
 //! OpenCode's database, copied: what is complete, once, and nothing made beside it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
+use stratavore_core::clock::{Clock, SystemClock};
 use stratavore_core::session::Role;
 use stratavore_programs::{Findings, adapter};
 use tempfile::TempDir;
 
 const TABLES: &str = "
     CREATE TABLE session (id text PRIMARY KEY, parent_id text, directory text NOT NULL, title text NOT NULL,
-        version text NOT NULL, cost real DEFAULT 0 NOT NULL, time_created integer NOT NULL);
-    CREATE TABLE message (id text PRIMARY KEY, session_id text NOT NULL, time_created integer NOT NULL, data text NOT NULL);
+        version text NOT NULL, cost real DEFAULT 0 NOT NULL, time_created integer NOT NULL, time_updated integer NOT NULL);
+    CREATE TABLE message (id text PRIMARY KEY, session_id text NOT NULL, time_created integer NOT NULL,
+        time_updated integer NOT NULL, data text NOT NULL);
     CREATE TABLE part (id text PRIMARY KEY, message_id text NOT NULL, data text NOT NULL);";
 
 /// A database as OpenCode has it, and where its copies go.
@@ -56,23 +59,24 @@ impl Kept {
     async fn begin(&self, id: &str, parent: Option<&str>) {
         let parent = parent.map_or("NULL".to_owned(), |parent| format!("'{parent}'"));
         self.run(&format!(
-            "INSERT INTO session VALUES ('{id}', {parent}, '/p', 'New session - 1', '1.18.33', 0, 1000)"
+            "INSERT INTO session VALUES ('{id}', {parent}, '/p', 'New session - 1', '1.18.33', 0, 1000, 1000)"
         ))
         .await;
     }
 
-    async fn asks(&self, session: &str, id: &str, at: u32, text: &str) {
+    async fn asks(&self, session: &str, id: &str, at: i64, text: &str) {
         self.run(&format!(
-            r#"INSERT INTO message VALUES ('{id}', '{session}', {at}, '{{"role":"user","time":{{"created":{at}}}}}');
+            r#"INSERT INTO message VALUES ('{id}', '{session}', {at}, {at}, '{{"role":"user","time":{{"created":{at}}}}}');
                INSERT INTO part VALUES ('p{id}', '{id}', '{{"type":"text","text":"{text}"}}');"#
         ))
         .await;
     }
 
-    async fn answers(&self, session: &str, id: &str, at: u32, completed: Option<u32>) {
+    async fn answers(&self, session: &str, id: &str, at: i64, completed: Option<i64>) {
+        let updated = completed.unwrap_or(at);
         let completed = completed.map_or(String::new(), |at| format!(r#","completed":{at}"#));
         self.run(&format!(
-            r#"INSERT OR REPLACE INTO message VALUES ('{id}', '{session}', {at}, '{{"role":"assistant","modelID":"m",
+            r#"INSERT OR REPLACE INTO message VALUES ('{id}', '{session}', {at}, {updated}, '{{"role":"assistant","modelID":"m",
                  "time":{{"created":{at}{completed}}},
                  "tokens":{{"input":1,"output":2,"reasoning":4,"cache":{{"read":8,"write":16}}}}}}');
                INSERT OR REPLACE INTO part VALUES ('p{id}', '{id}', '{{"type":"text","text":"answer {id}"}}');
@@ -143,6 +147,7 @@ async fn what_is_complete_is_copied_once_and_what_changes_in_its_place_is_not() 
     assert_eq!(found.title.as_deref(), Some("make it"));
     assert_eq!(found.cwd.as_deref(), Some("/p"));
 
+    // It is at work: it comes without anything asked.
     kept.answers("ses_1", "m2", 3000, Some(4000)).await;
     let (_, found) = kept.read();
     let tokens = &found.entries[0].tokens;
@@ -171,8 +176,25 @@ async fn what_is_complete_is_copied_once_and_what_changes_in_its_place_is_not() 
     assert_eq!(kept.read().0, 0);
     kept.answers("ses_1", "m2", 3000, Some(4000)).await;
     assert_eq!(kept.read(), (0, found));
+    // One that has been at rest for long is read again when something is asked in it.
+    kept.answers("ses_1", "m4", 6000, Some(7000)).await;
+    assert_eq!(kept.read().0, 0);
+    kept.run("UPDATE session SET time_updated = 5000").await;
+    assert_eq!(kept.read().1.entries.len(), 2);
     kept.run("UPDATE session SET title = 'Made'").await;
     assert_eq!(kept.read().1.title.as_deref(), Some("Made"));
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_without_anything_asked_is_copied() {
+    let kept = Kept::new().await;
+    kept.begin("ses_1", None).await;
+    let now = SystemClock.now().timestamp_millis();
+    kept.answers("ses_1", "m1", now - 2000, Some(now - 1000))
+        .await;
+    assert_eq!(kept.read().1.entries.len(), 1);
+    kept.answers("ses_1", "m2", now, Some(now + 1)).await;
+    assert_eq!(kept.read().1.entries.len(), 2);
 }
 
 #[tokio::test]
@@ -188,6 +210,10 @@ async fn nothing_is_made_or_changed_beside_a_database_and_a_writers_log_is_read(
     kept.read();
     assert_eq!(fs::read(&kept.database).expect("read"), before);
     assert_eq!(kept.names(), [&["copies".to_owned()], &names[..]].concat());
+    for (place, mode) in [("ses_1", 0o700), ("ses_1/ses_1.jsonl", 0o600)] {
+        let metadata = fs::metadata(kept.copies.join(place)).expect("there");
+        assert_eq!(metadata.permissions().mode() & 0o777, mode, "{place}");
+    }
     // One that is at work, whose words are in its log only.
     let mut writer = kept.open().await;
     sqlx::query("UPDATE session SET title = 'At work'")

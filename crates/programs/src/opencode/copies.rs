@@ -20,6 +20,9 @@ use crate::Transcript;
 /// How long another may hold the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long after the last message of a session another may come that nobody asked for, in milliseconds.
+const AT_REST: i64 = 600_000;
+
 /// The directory of subagents' files beside their session's.
 const SUBAGENTS: &str = "subagents";
 
@@ -41,6 +44,8 @@ struct Copied {
     /// The row of the session itself, as it was written last.
     session: String,
     messages: HashSet<String>,
+    /// When the session was updated last, where all of it was copied and nothing more has come for long.
+    at_rest: Option<i64>,
 }
 
 /// Length, time and number of the database and its log.
@@ -50,6 +55,8 @@ type Stamp = [Option<(u64, i64, i64, u64)>; 2];
 struct Session {
     id: String,
     parent: Option<String>,
+    /// When a person asked something last, in milliseconds.
+    updated: i64,
     row: String,
 }
 
@@ -60,6 +67,15 @@ fn stamp(database: &Path) -> Stamp {
         Some((metadata.len(), seconds, nanos, metadata.ino()))
     };
     [of(database), of(&log(database))]
+}
+
+/// When the database was written last, in milliseconds.
+fn written(stamp: &Stamp) -> i64 {
+    let times = stamp
+        .iter()
+        .flatten()
+        .map(|(_, seconds, ..)| seconds * 1000);
+    times.max().unwrap_or_default()
 }
 
 /// The write-ahead log.
@@ -84,7 +100,7 @@ pub(super) fn follow(database: &Path, place: &Path, only: Option<&str>) -> io::R
         .enable_all()
         .build()?;
     let bytes = runtime
-        .block_on(copy(database, place, only, seen))
+        .block_on(copy(database, place, only, seen, written(&now)))
         .map_err(|error| match error {
             sqlx::Error::Io(error) => error,
             error => io::Error::other(error),
@@ -116,6 +132,7 @@ async fn copy(
     place: &Path,
     only: Option<&str>,
     seen: &mut Seen,
+    written: i64,
 ) -> Result<u64, sqlx::Error> {
     let mut connection = open(database).await?;
     // One view of all.
@@ -132,7 +149,12 @@ async fn copy(
             Some(copied) if file.exists() => copied,
             _ => load(&file)?,
         };
-        let (copied, appended) = append(&mut view, session, &file, copied).await?;
+        let (copied, appended) =
+            if copied.at_rest == Some(session.updated) && copied.session == session.row {
+                (copied, 0)
+            } else {
+                append(&mut view, session, &file, copied, written).await?
+            };
         bytes += appended;
         seen.sessions.insert(session.id.clone(), copied);
     }
@@ -158,11 +180,10 @@ async fn sessions(
     view: &mut SqliteConnection,
     only: Option<&str>,
 ) -> Result<BTreeMap<String, Session>, sqlx::Error> {
-    const ALL: &str =
-        "SELECT id, parent_id, directory, title, version, cost, time_created FROM session";
+    const ALL: &str = "SELECT id, parent_id, directory, title, version, cost, time_created, time_updated FROM session";
     const ONE: &str = "WITH RECURSIVE of(id) AS (
             SELECT ?1 UNION SELECT session.id FROM session JOIN of ON session.parent_id = of.id)
-        SELECT id, parent_id, directory, title, version, cost, time_created FROM session WHERE id IN (SELECT id FROM of)";
+        SELECT id, parent_id, directory, title, version, cost, time_created, time_updated FROM session WHERE id IN (SELECT id FROM of)";
     let rows = match only {
         None => sqlx::query(ALL).fetch_all(view).await?,
         Some(id) => sqlx::query(ONE).bind(id).fetch_all(view).await?,
@@ -179,8 +200,13 @@ async fn sessions(
             "cost": row.try_get::<f64, _>("cost")?,
             "created": row.try_get::<i64, _>("time_created")?,
         });
-        let row = text.to_string();
-        sessions.insert(id.clone(), Session { id, parent, row });
+        let session = Session {
+            parent,
+            updated: row.try_get("time_updated")?,
+            row: text.to_string(),
+            id: id.clone(),
+        };
+        sessions.insert(id, session);
     }
     Ok(sessions)
 }
@@ -220,6 +246,7 @@ fn load(file: &Path) -> io::Result<Copied> {
     let mut copied = Copied {
         session: String::new(),
         messages: HashSet::new(),
+        at_rest: None,
     };
     let opened = match File::open(file) {
         Ok(opened) => opened,
@@ -255,18 +282,21 @@ async fn append(
     session: &Session,
     file: &Path,
     mut copied: Copied,
+    written: i64,
 ) -> Result<(Copied, u64), sqlx::Error> {
-    let messages =
-        sqlx::query("SELECT id, data FROM message WHERE session_id = ? ORDER BY time_created, id")
-            .bind(&session.id)
-            .fetch_all(&mut *view)
-            .await?;
+    let messages = sqlx::query(
+        "SELECT id, time_updated, data FROM message WHERE session_id = ? ORDER BY time_created, id",
+    )
+    .bind(&session.id)
+    .fetch_all(&mut *view)
+    .await?;
     let mut text = String::new();
     if copied.session != session.row {
         copied.session.clone_from(&session.row);
         text = format!("{}\n", session.row);
     }
     let last = messages.len().saturating_sub(1);
+    let mut whole = true;
     for (at, row) in messages.iter().enumerate() {
         let id: String = row.try_get("id")?;
         if copied.messages.contains(&id) {
@@ -281,6 +311,7 @@ async fn append(
             _ => info["time"]["completed"].is_number(),
         };
         if !complete {
+            whole = false;
             continue;
         }
         let mut parts = Vec::new();
@@ -302,6 +333,11 @@ async fn append(
     {
         return Err(sqlx::Error::Io(error));
     }
+    let latest = messages
+        .last()
+        .map(|row| row.try_get::<i64, _>("time_updated"));
+    let latest = latest.transpose()?.unwrap_or(session.updated);
+    copied.at_rest = (whole && latest + AT_REST < written).then_some(session.updated);
     Ok((copied, text.len() as u64))
 }
 
