@@ -47,7 +47,7 @@ test: need-test form licences ui-test rust-lint rust-test ## run every check and
 chaos: need-test ui/dist/index.html ## let everything fail around the outbox, for about ten minutes
 	cargo build $(everything) --bins --tests
 	$(real) STRATAVORE_CHAOS=long $(servers) cargo nextest run $(everything) --profile chaos \
-		--filterset 'package(stratavore-supervisor) and binary(chaos)'
+		--filterset '(package(stratavore-supervisor) and binary(chaos)) or (package(stratavore-store) and binary(disk_full))'
 
 corpus: need-test ## record real runs of the programs anew, against a stand-in for their providers; about ten minutes
 	cargo run --locked --package stratavore-programs --example record-corpus
