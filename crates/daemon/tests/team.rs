@@ -181,6 +181,10 @@ async fn with_the_database_gone_runners_go_on_and_what_happens_is_written_when_i
     assert_eq!(attic.runner(&stays.id).await.state, "running");
     let refused = attic.try_launch(attic.script("hold")).await.unwrap_err();
     assert_eq!(refused.code, Code::Unavailable);
+    assert!(
+        refused.message.contains("cannot reach the database"),
+        "{refused:?}"
+    );
     std::fs::write(attic.home.project("p").join("go"), "").unwrap();
     let ended = attic
         .until(&ends.id, |runner| runner.state == "failed")

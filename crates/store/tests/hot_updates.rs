@@ -1,4 +1,5 @@
-//! What is written every few seconds for as long as a host runs is written in place: no index is touched and no table grows.
+//! What is written every few seconds for as long as a host runs is written in place, no index is touched and no
+//! table grows; and at once for all runners.
 
 #[path = "support/team.rs"]
 mod team;
@@ -11,9 +12,13 @@ use stratavore_core::launch::Launch;
 use stratavore_core::name::Name;
 use stratavore_core::quota::Limits;
 use stratavore_core::runner::{Input, Process};
-use stratavore_store::{Heartbeat, NewNode, NewProject, NewRunner, Observation, Store};
+use stratavore_store::postgres::{Options, PostgresStore};
+use stratavore_store::{
+    Heartbeat, NewNode, NewProject, NewRunner, Observation, RunnerFilter, RunnerView, Store,
+};
+use stratavore_testkit::postgres::Postgres;
 use stratavore_testkit::wait_until;
-use team::Team;
+use team::{Team, node};
 use uuid::Uuid;
 
 const FREE: Limits = Limits {
@@ -81,6 +86,41 @@ async fn heartbeats_and_leases_are_written_in_place() {
             "{table}: {in_place} of {all} updates in place"
         );
     }
+}
+
+#[tokio::test]
+async fn the_heartbeats_of_many_runners_are_one_statement() {
+    let mut server = Postgres::start().unwrap();
+    server.configure("log_statement = 'all'").unwrap();
+    server.restart().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = PostgresStore::open(
+        &server.database().unwrap(),
+        node(0),
+        directory.path().join("audit.key"),
+        Options::default(),
+    )
+    .await
+    .unwrap();
+    let runners = running(&store).await;
+    for round in 1..=3 {
+        let beats = runners.iter().map(|runner| beat(*runner, round)).collect();
+        store.record_heartbeats(beats).await.unwrap();
+        let written = RunnerFilter::default();
+        let shown = store.runners(written).await.unwrap();
+        let of_round = |view: &RunnerView| {
+            let observation = view.observation.as_ref();
+            observation.is_some_and(|seen| seen.memory_bytes == u64::from(round) << 20)
+        };
+        assert_eq!(
+            shown.iter().filter(|view| of_round(view)).count(),
+            RUNNERS as usize
+        );
+        let log = server.log();
+        let statements = log.matches("INSERT INTO observations").count();
+        assert_eq!(statements, round as usize, "as the server logged");
+    }
+    store.close().await;
 }
 
 async fn running(store: &dyn Store) -> Vec<RunnerId> {

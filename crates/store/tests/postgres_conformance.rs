@@ -7,9 +7,13 @@ mod pooler;
 #[path = "support/team.rs"]
 mod team;
 
+use stratavore_testkit::postgres::Database;
+
 stratavore_store::conformance!(team::alone);
 
-const ELSEWHERE: [&str; 2] = [
+/// Those that run the others elsewhere, and what holds only here.
+const ELSEWHERE: [&str; 3] = [
+    "it_is_version_15_or_newer_that_passes_it_here",
     "so_does_the_oldest_version_that_is_supported",
     "so_does_one_behind_a_pooler_in_session_mode",
 ];
@@ -26,4 +30,12 @@ fn so_does_one_behind_a_pooler_in_session_mode() {
     // They were there: the pooler passed on what they asked.
     let passed = pooler.passed();
     assert!(passed > 1000, "{passed}");
+}
+
+#[test]
+fn it_is_version_15_or_newer_that_passes_it_here() {
+    let database = Database::fresh().unwrap();
+    let version = database.run_sql("SHOW server_version_num").unwrap();
+    let version: u32 = version.parse().unwrap();
+    assert!(version >= 150_000, "{version}");
 }
