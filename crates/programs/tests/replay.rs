@@ -297,6 +297,7 @@ fn opencodes_plugin_tells_every_state_by_itself() {
             "idle",
             "needs-answer",
             "needs-permission",
+            "rate-limited",
             "working"
         ]
     );

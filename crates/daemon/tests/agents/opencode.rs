@@ -38,6 +38,14 @@ export default {{ id: "own", tui: async () => writeFileSync({mark:?}, "") }}
     (mark, files.into())
 }
 
+/// Ends the turn of `r` by Esc, which has to be pressed twice.
+async fn ends_turn(world: &World) {
+    world.host.type_keys("r", "\x1b").await;
+    world.host.shows("r", AGAIN).await;
+    world.host.type_keys("r", "\x1b").await;
+    world.needs("r", "idle").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn opencode_is_seen_to_work_to_ask_to_fail_and_to_be_done_beside_a_persons_own_plugin() {
     let mut world = World::opencode().await;
@@ -59,6 +67,11 @@ async fn opencode_is_seen_to_work_to_ask_to_fail_and_to_be_done_beside_a_persons
         kind: "invalid_request_error".into(),
     };
     world.api.answer_when("break it", error);
+    let limit = Answer::Error {
+        status: 429,
+        kind: "rate_limit_error".into(),
+    };
+    world.api.answer_when("too much", limit);
     world
         .api
         .answer_when("for ever", Answer::Held("never".into()));
@@ -90,7 +103,14 @@ async fn opencode_is_seen_to_work_to_ask_to_fail_and_to_be_done_beside_a_persons
 
     world.host.send("r", "break it").await;
     let failed = world.needs("r", "errored").await;
-    assert_eq!(failed.detail.as_deref(), Some("as the test says"));
+    let words = failed.detail.unwrap_or_default();
+    assert!(words.starts_with("as the test says"), "{words}");
+
+    world.host.send("r", "too much").await;
+    let limited = world.needs("r", "rate-limited").await;
+    let words = limited.detail.unwrap_or_default();
+    assert!(words.ends_with("it tries again by itself"), "{words}");
+    ends_turn(&world).await;
 
     world.host.send("r", "for ever").await;
     world.needs("r", "working").await;
@@ -98,10 +118,7 @@ async fn opencode_is_seen_to_work_to_ask_to_fail_and_to_be_done_beside_a_persons
     world.host.kill();
     world.host.begin().await;
     world.needs("r", "working").await;
-    world.host.type_keys("r", "\x1b").await;
-    world.host.shows("r", AGAIN).await;
-    world.host.type_keys("r", "\x1b").await;
-    world.needs("r", "idle").await;
+    ends_turn(&world).await;
     for (file, before) in settings {
         assert_eq!(fs::read(&file).expect("read"), before, "{}", file.display());
     }

@@ -87,10 +87,21 @@ fn converse(script: &Arc<Script>, request: &Request, dialect: Dialect) -> Respon
     let model = request.model().to_owned();
     let answer = script.answer_to(request);
     let mut response = match &answer {
-        Answer::Error { status, kind } => whole(
-            StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            &json!({ "type": "error", "error": { "type": kind, "code": status, "message": "as the test says" } }),
-        ),
+        Answer::Error { status, kind } => {
+            let message = format!("as the test says: {kind}");
+            let error = json!({ "type": kind, "code": status, "message": message });
+            let mut response = whole(
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                &json!({ "type": "error", "error": error }),
+            );
+            if *status == 429 {
+                let wait = hyper::header::HeaderValue::from_static("30");
+                response
+                    .headers_mut()
+                    .insert(hyper::header::RETRY_AFTER, wait);
+            }
+            response
+        }
         _ if request.streams() => {
             let held = matches!(answer, Answer::Held(_));
             let (opening, rest) = dialect.events(&answer, &id, &model);

@@ -61,6 +61,7 @@ pub(crate) const ALL: Plays = &[
     ("question", question),
     ("escape", escape),
     ("api-error", api_error),
+    ("rate-limited", rate_limited),
     ("new", new),
     ("killed-and-continued", killed_and_continued),
     ("killed-and-resumed", killed_and_resumed),
@@ -217,6 +218,23 @@ fn api_error(run: &mut Recording) {
     run.shows("as the test says");
     run.true_now("errored", Some("as the test says"));
     turn(run);
+    run.kill();
+}
+
+fn rate_limited(run: &mut Recording) {
+    let error = Answer::Error {
+        status: 429,
+        kind: "rate_limit_error".to_owned(),
+    };
+    run.api.answer_when("too much", error);
+    run.ask("too much");
+    run.shows("as the test says");
+    run.true_now("rate-limited", Some("rate_limit_error"));
+    run.types("\x1b");
+    run.shows(AGAIN);
+    run.types("\x1b");
+    run.hides(AGAIN);
+    run.true_now("idle", None);
     run.kill();
 }
 
