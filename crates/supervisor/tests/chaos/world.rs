@@ -296,6 +296,7 @@ async fn read(url: String, names: Names, oracle: Arc<Mutex<Oracle>>, about: Arc<
     let say = |what: String| *about.lock().unwrap() = what;
     loop {
         say("connects".to_owned());
+        oracle.lock().unwrap().reads_anew();
         // A client without patience of its own: a broker that is not quite there may never answer.
         match timeout(patience().connect, Reader::open(&url, &names)).await {
             Ok(Ok(mut reader)) => {
@@ -312,9 +313,9 @@ async fn read(url: String, names: Names, oracle: Arc<Mutex<Oracle>>, about: Arc<
                     let aggregate: Uuid = body["aggregate_id"].as_str().unwrap().parse().unwrap();
                     let seq = body["seq"].as_u64().unwrap();
                     let mut oracle = oracle.lock().unwrap();
-                    // What the reader had taken and not acknowledged is no doing of the publisher.
-                    if !(message.redelivered && oracle.has_seen(aggregate, seq)) {
-                        oracle.saw(aggregate, seq);
+                    match message.redelivered {
+                        true => oracle.saw_again(aggregate, seq),
+                        false => oracle.saw(aggregate, seq),
                     }
                 }
             }

@@ -31,6 +31,9 @@ pub(crate) fn patience() -> Patience {
     }
 }
 
+/// How many messages a reader is sent ahead: as many may come again to the next one.
+pub(crate) const AHEAD: u16 = 1000;
+
 /// A reader of the queue that keeps every event.
 pub(crate) struct Reader {
     consumer: Consumer,
@@ -42,7 +45,7 @@ impl Reader {
     pub(crate) async fn open(url: &str, names: &Names) -> lapin::Result<Self> {
         let connection = Connection::connect(url, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
-        channel.basic_qos(1000, BasicQosOptions::default()).await?;
+        channel.basic_qos(AHEAD, BasicQosOptions::default()).await?;
         let consumer = channel
             .basic_consume(
                 names.kept().into(),
