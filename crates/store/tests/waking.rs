@@ -26,7 +26,7 @@ async fn waits(from: &PostgresStore, to: &PostgresStore, events: usize) -> Vec<D
         let now = SystemClock.now();
         let new = NewProject {
             id: ProjectId::new(now),
-            name: Name::new(&format!("p{number}")).unwrap(),
+            name: Name::new(format!("p{number}")).unwrap(),
             path: "/srv".into(),
             max_runners: None,
         };

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use stratavore_core::config::holds_password;
 use stratavore_core::ids::RunnerId;
-use stratavore_core::launch::{CeilingAction, RUNNER_VARIABLE};
+use stratavore_core::launch::{CeilingAction, Launch, RUNNER_VARIABLE};
 use stratavore_core::places::MAX_SOCKET_PATH;
 use stratavore_core::runner::{Input, Runner};
 use stratavore_core::session::{Mode, SessionKey};

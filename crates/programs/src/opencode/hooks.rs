@@ -221,6 +221,7 @@ mod tests {
         Hooks {
             command: vec!["/opt/it's here/agent".to_owned(), "hook".to_owned()],
             permission_wait_seconds: 60,
+            directory: "/project".into(),
         }
     }
 
@@ -249,6 +250,7 @@ mod tests {
         let nobody = Hooks {
             command: Vec::new(),
             permission_wait_seconds: 0,
+            directory: "/project".into(),
         };
         assert_eq!(super::plugin(&nobody, &|_| None), None);
     }
