@@ -511,4 +511,51 @@ mod tests {
         assert_eq!(cache.session(&session(0).key).await.unwrap(), None);
         cache.close().await;
     }
+
+    #[tokio::test]
+    async fn usage_is_bounded_to_a_quarter_of_an_hour() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&directory.path().join("cache.db"))
+            .await
+            .unwrap();
+        let now = quarter(SystemClock.now());
+        let used = |number: i64, messages: u64| Quarter {
+            number,
+            session: "s1".into(),
+            project: None,
+            runner: None,
+            model: "opus".into(),
+            used: UsageRow {
+                messages,
+                ..UsageRow::default()
+            },
+        };
+        let learned = Learned {
+            used: Some((
+                Span::All(now - 9),
+                vec![used(now - 1, 1), used(now, 20), used(now + 1, 300)],
+            )),
+            ..Learned::default()
+        };
+        cache.keep(&learned).await.unwrap();
+        let begins = beginning(now);
+        let within = begins + chrono::TimeDelta::microseconds(1);
+        for (since, until, messages) in [
+            (None, None, 321),
+            (Some(begins), None, 320),
+            (Some(within), None, 320),
+            (None, Some(begins), 1),
+            (None, Some(within), 21),
+            (Some(begins), Some(within), 20),
+        ] {
+            let filter = UsageFilter {
+                since,
+                until,
+                ..UsageFilter::default()
+            };
+            let sum = cache.usage(&filter).await.unwrap().unwrap();
+            assert_eq!(sum[0].messages, messages, "{since:?} {until:?}");
+        }
+        cache.close().await;
+    }
 }
