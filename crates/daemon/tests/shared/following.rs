@@ -13,7 +13,7 @@ use stratavore_testkit::tcp_proxy::{Server, TcpProxy};
 use stratavore_testkit::wait_until_async;
 
 use crate::support::team::{Team, settings};
-use crate::support::{Host, SOON};
+use crate::support::{Host, SOON, reference};
 
 const RUNNER: &str = "0191a000-0000-7000-8000-00000000000a";
 const PROJECT: &str = "0191a000-0000-7000-8000-00000000000b";
@@ -190,12 +190,18 @@ async fn every_host_follows_the_broker_by_its_own_queue_and_gaps_and_repetitions
     let again = [("runner".to_owned(), RUNNER.to_owned())];
     assert_eq!(heard(&mut nudges).await, again);
 
-    // What was missed is read when the database is back.
+    // What was missed is read when the database is back; until then cellar knows nothing of it.
     let missed = attic.launch("hold").await;
     database.resume();
-    cellar
-        .until(&missed.id, |runner| runner.state == "running")
-        .await;
+    wait_until_async(SOON, "cellar to know what it missed", async || match cellar
+        .client()
+        .get_runner(reference(&missed.id))
+        .await
+    {
+        Ok(runner) if runner.get_ref().state == "running" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
 }
 
 /// What the broker says of one of its things.
