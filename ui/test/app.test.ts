@@ -50,6 +50,14 @@ describe("the window", () => {
     document.body.innerHTML = "";
   });
 
+  it("counts and lists an event that could not be delivered once, with what to do", async () => {
+    await open("trouble");
+    expect(one("foot-problems").textContent?.trim()).toBe("2 problems");
+    click("foot-problems");
+    await soon(() => expect(all("problem")).toHaveLength(2));
+    expect(all("problem")[1]?.textContent).toContain("stratavore outbox drop 7");
+  });
+
   it("lists what runs, in its groups, each with its state", async () => {
     await open("day");
     expect(all("group").map((group) => group.dataset["group"])).toEqual([

@@ -48,7 +48,10 @@ export function staged(scene: Scene, runners: readonly Runner[], told: Status): 
       return {
         ...told,
         outbox_waiting: 14,
-        problems: ["the notification service went away"],
+        problems: [
+          "the notification service went away",
+          "the event runner.backoff 7 of invoices could not be delivered after 12 attempts, and holds back those after it: the sink refused it: payload too large; try it again with `stratavore outbox retry`, or give it up with `stratavore outbox drop 7`",
+        ],
         dead_letters: [
           {
             aggregate_id: named(runners, "invoices").id,
