@@ -123,6 +123,61 @@ fn recordings_leave_xterm_js_in_the_state_that_a_snapshot_restores_wherever_it_i
     }
 }
 
+/// On a terminal lower than what they were recorded on, so that much does.
+#[test]
+fn the_same_lines_scroll_off_in_xterm_js() {
+    const LOW: u16 = 8;
+    let oracle = Oracle::start(10_000);
+    let compare = |name: &str, stream: &[u8]| {
+        let mut screen = Screen::new(Size::bounded(corpora::COLUMNS, LOW));
+        let mut kept = Vec::new();
+        for piece in stream.chunks(4096) {
+            screen.feed(piece);
+            let (erased, scrolled) = screen.take_scrolled();
+            if erased {
+                kept.clear();
+            }
+            kept.extend(scrolled);
+        }
+        let kept = String::from_utf8(stratavore_wire::history::plain(&kept)).expect("text");
+        let kept: Vec<&str> = kept
+            .lines()
+            .map(|line| line.trim_end_matches(' '))
+            .collect();
+        let past = oracle.past(corpora::COLUMNS, LOW, stream);
+        for (own, other) in kept.iter().zip(&past) {
+            assert_eq!(own, other, "{name}");
+        }
+        assert_eq!(kept.len(), past.len(), "{name}");
+        kept.len()
+    };
+    for name in corpora::NAMES {
+        let stream = corpora::stream(name);
+        // Made by hand to hold what no terminal shows alike: that is for the filter.
+        let lines = match name {
+            "text" => compare(name, &viewed(&stream)),
+            _ => compare(name, &stream),
+        };
+        assert!(
+            lines > 0 || !["cargo-build", "gemini", "text"].contains(&name),
+            "{name}"
+        );
+    }
+    // As Claude Code draws a conversation anew that is longer than the screen: all of it is erased, and written once more.
+    let turn = |lines: u32| -> String {
+        (0..lines)
+            .map(|line| format!("\x1b[2m{line}\x1b[22m \x1b[38;5;174mwords\x1b[39m of a turn\r\n"))
+            .collect()
+    };
+    let redrawn = format!(
+        "{}\x1b[2J\x1b[3J\x1b[H{}\x1b[4A\x1b[J{}",
+        turn(60),
+        turn(90),
+        turn(7)
+    );
+    assert_eq!(compare("redrawn", redrawn.as_bytes()), 86);
+}
+
 /// Generated streams have none: see `ALWAYS`.
 #[test]
 fn links_are_the_same_in_xterm_js() {

@@ -1,7 +1,8 @@
 // Feeds streams to @xterm/headless and tells what state each leaves it in: one JSON line in, one out.
 //
 // In:  { "columns": 80, "rows": 24, "scrollback": 1000, "feeds": ["<base64>", …] }, the feeds going into one terminal one after the other
-// Out: what a person and a program could notice of that terminal, as text; or what was thrown
+// Out: what a person and a program could notice of that terminal, as text; with "past": true only the lines that scrolled off; or what
+//      was thrown
 //
 // It reads what xterm.js keeps to itself: the version is pinned, and a name that went missing ends this program.
 
@@ -121,7 +122,23 @@ function text(terminal) {
   return `${rows.join("\n").replace(/\n+$/, "")}\n`.replace(/^\n$/, "");
 }
 
-function tell({ columns, rows, scrollback, feeds }) {
+/** The lines that scrolled off the normal screen, each whole however often it was wrapped. */
+function past({ buffer: { normal } }) {
+  const told = [];
+  for (let row = 0; row < normal.baseY; row++) {
+    const line = normal.getLine(row);
+    const next = row + 1 < normal.length ? normal.getLine(row + 1) : undefined;
+    const goesOn = next?.isWrapped ?? false;
+    // Before a wide character that did not fit there is a cell that holds nothing.
+    const short = goesOn && next.getCell(0).getWidth() === 2 && line.getCell(line.length - 1).getChars() === "";
+    const words = line.translateToString(!goesOn, 0, short ? line.length - 1 : line.length);
+    if (line.isWrapped && told.length > 0) told.push(told.pop() + words);
+    else told.push(words);
+  }
+  return told.map((line) => line.replace(/ +$/, ""));
+}
+
+function tell({ columns, rows, scrollback, feeds, past: onlyPast }) {
   const terminal = new Terminal({ cols: columns, rows, scrollback, allowProposedApi: true, windowOptions: { pushTitle: true, popTitle: true }, logLevel: "off" });
   terminal.unicode.register(provider);
   terminal.unicode.activeVersion = provider.version;
@@ -145,6 +162,11 @@ function tell({ columns, rows, scrollback, feeds }) {
     activeBuffer.savedCharset = undefined;
   });
   for (const feed of feeds) core.writeSync(Buffer.from(feed, "base64"));
+  if (onlyPast) {
+    const told = { past: past(terminal) };
+    terminal.dispose();
+    return told;
+  }
 
   const { buffers } = core._bufferService;
   const input = known(core._inputHandler, "_inputHandler");

@@ -92,20 +92,30 @@ impl Oracle {
 
     /// Tells how a terminal stands that was fed this; nothing when it broke.
     pub(crate) fn tell(&self, columns: u16, rows: u16, feeds: &[&[u8]]) -> Option<State> {
+        let told = self.ask(columns, rows, feeds, false);
+        told.get("thrown").is_none().then_some(State(told))
+    }
+
+    /// Tells which lines scrolled off a terminal that was fed this, as text, each whole however often it was wrapped.
+    pub(crate) fn past(&self, columns: u16, rows: u16, feed: &[u8]) -> Vec<String> {
+        let told = self.ask(columns, rows, &[feed], true);
+        serde_json::from_value(told["past"].clone()).unwrap_or_else(|_| panic!("{told}"))
+    }
+
+    fn ask(&self, columns: u16, rows: u16, feeds: &[&[u8]], past: bool) -> Value {
         let feeds: Vec<_> = feeds.iter().map(|feed| STANDARD.encode(feed)).collect();
         let asked = json!({
             "columns": columns,
             "rows": rows,
             "scrollback": self.scrollback,
             "feeds": feeds,
+            "past": past,
         });
         let (input, output) = &mut *self.pipes.lock().expect("whole");
         writeln!(input, "{asked}").expect("the oracle reads");
         let mut line = String::new();
         output.read_line(&mut line).expect("the oracle answers");
-        let told: Value =
-            serde_json::from_str(&line).expect("the oracle runs; what it said stands above");
-        told.get("thrown").is_none().then_some(State(told))
+        serde_json::from_str(&line).expect("the oracle runs; what it said stands above")
     }
 }
 
