@@ -528,6 +528,13 @@ mod tests {
     }
 
     #[test]
+    fn ten_thousand_lines_are_kept_unless_a_person_says_otherwise() {
+        assert_eq!(Config::default().history_lines(), 10_000);
+        let config = user("[history]\nlines = 50\n").unwrap();
+        assert_eq!(config.history_lines(), 50);
+    }
+
+    #[test]
     fn every_default_is_a_value_that_its_setting_takes() {
         for spec in SETTINGS.iter().filter(|spec| !spec.default.is_empty()) {
             Config::default().with_flag(spec.key, spec.default).unwrap();
