@@ -102,6 +102,19 @@ fn a_viewer_that_never_reads_stalls_nobody_and_is_shown_the_present_when_it_does
     );
 }
 
+/// Attaches one who is waited for to acknowledge what it draws.
+fn acknowledging(rig: &Rig) -> Line {
+    let mut hello = Hello::new(Role::Viewer, "slow");
+    hello.capabilities.push(capability::ACK.to_owned());
+    let mut line = rig.greet(hello);
+    line.say(&Message::Attach(Attach {
+        columns: 80,
+        rows: 24,
+        ..Attach::default()
+    }));
+    line
+}
+
 #[test]
 fn a_viewer_that_does_not_acknowledge_is_dropped_to_a_snapshot() {
     let rig = Rig::script(
@@ -109,15 +122,7 @@ fn a_viewer_that_does_not_acknowledge_is_dropped_to_a_snapshot() {
     );
     let (_line, _) = rig.start();
     rig.shows("ready");
-    let mut hello = Hello::new(Role::Viewer, "slow");
-    hello.capabilities.push(capability::ACK.to_owned());
-    let mut line = rig.greet(hello);
-    line.say(&Message::Attach(Attach {
-        columns: 80,
-        rows: 24,
-        read_only: false,
-        ..Attach::default()
-    }));
+    let mut line = acknowledging(&rig);
     let first = line.snapshot().len() as u64;
     rig.connect(Role::Client).type_in("\n");
     rig.shows("all done");
@@ -156,14 +161,7 @@ fn a_viewer_that_is_less_than_the_bound_behind_misses_nothing() {
     );
     let (_line, _) = rig.start();
     rig.shows("ready");
-    let mut hello = Hello::new(Role::Viewer, "slow");
-    hello.capabilities.push(capability::ACK.to_owned());
-    let mut line = rig.greet(hello);
-    line.say(&Message::Attach(Attach {
-        columns: 80,
-        rows: 24,
-        ..Attach::default()
-    }));
+    let mut line = acknowledging(&rig);
     line.snapshot();
     rig.connect(Role::Client).type_in("\n");
     rig.shows("all done");

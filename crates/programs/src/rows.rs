@@ -43,6 +43,12 @@ impl Findings {
         self.updated_at = Some(self.updated_at.map_or(at, |last| last.max(at)));
     }
 
+    /// Takes a request for the title, in one line and cut to 120 letters.
+    pub(crate) fn titled_by(&mut self, request: &str) {
+        let words = request.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.title = Some(words.chars().take(120).collect());
+    }
+
     /// Takes what was said, cut to the longest that is kept; silence is nothing.
     pub(crate) fn passage(&mut self, offset: u64, at: Timestamp, role: Role, text: &str) {
         let text = text.trim();

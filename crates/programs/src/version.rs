@@ -9,6 +9,21 @@ pub(crate) fn at_least(version: &str, least: (u32, u32, u32)) -> bool {
         .is_some_and(|version| version >= least)
 }
 
+/// Tells whether a program's version is the one that it was recorded with, or a later one, and says so.
+pub(crate) fn recorded(version: &str, with: (u32, u32, u32)) -> (bool, String) {
+    let is_recorded = at_least(version, with);
+    let (major, minor, patch) = with;
+    let but = if is_recorded {
+        ""
+    } else {
+        ", not with this version"
+    };
+    (
+        is_recorded,
+        format!("recorded with {major}.{minor}.{patch}{but}"),
+    )
+}
+
 fn parse(word: &str) -> Option<(u32, u32, u32)> {
     let word = word.trim_start_matches('v');
     let (core, _) = word.split_once(['-', '+']).unwrap_or((word, ""));
@@ -21,7 +36,23 @@ fn parse(word: &str) -> Option<(u32, u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::at_least;
+    use super::{at_least, recorded};
+
+    #[test]
+    fn what_was_recorded_is_said_with_its_version() {
+        let with = (0, 61, 0);
+        assert_eq!(
+            recorded("0.62.1", with),
+            (true, "recorded with 0.61.0".to_owned())
+        );
+        assert_eq!(
+            recorded("0.9.0", with),
+            (
+                false,
+                "recorded with 0.61.0, not with this version".to_owned()
+            )
+        );
+    }
 
     #[test]
     fn versions_are_compared_by_number_and_nonsense_is_none() {

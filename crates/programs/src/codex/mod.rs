@@ -13,7 +13,7 @@ use stratavore_core::session::Mode;
 
 use crate::claude::{self, report};
 use crate::directory::records;
-use crate::version::at_least;
+use crate::version::recorded;
 use crate::{
     Adapter, Beginning, Hook, Hooks, Reader, Support, Transcript, Unsupported, Verdict, words,
 };
@@ -144,12 +144,7 @@ impl Adapter for Codex {
     }
 
     fn supports(&self, version: &str) -> Vec<Support> {
-        let recorded = at_least(version, (0, 169, 0));
-        let since = if recorded {
-            "recorded with 0.169.0"
-        } else {
-            "recorded with 0.169.0, not with this version"
-        };
+        let (recorded, since) = recorded(version, (0, 169, 0));
         vec![
             Support::new("resume", recorded, "continue, resume ID, fork ID"),
             Support::new(
@@ -157,9 +152,9 @@ impl Adapter for Codex {
                 recorded,
                 "given by -c; a permission is told, and given in the terminal alone",
             ),
-            Support::new("terminal reports", recorded, since),
-            Support::new("transcripts", recorded, since),
-            Support::new("usage", recorded, since),
+            Support::new("terminal reports", recorded, &since),
+            Support::new("transcripts", recorded, &since),
+            Support::new("usage", recorded, &since),
         ]
     }
 }

@@ -160,8 +160,7 @@ impl Rollout {
         found.passage(offset, at, Role::User, asked);
         if !self.memory.titled {
             self.memory.titled = true;
-            let words = asked.split_whitespace().collect::<Vec<_>>().join(" ");
-            found.title = Some(words.chars().take(120).collect());
+            found.titled_by(asked);
         }
     }
 

@@ -182,8 +182,7 @@ impl Chat {
                 found.passage(offset, at, Role::User, &text);
                 if !self.memory.titled {
                     self.memory.titled = true;
-                    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                    found.title = Some(words.chars().take(120).collect());
+                    found.titled_by(&text);
                 }
             }
             "gemini" => {

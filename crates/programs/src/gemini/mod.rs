@@ -10,7 +10,7 @@ use stratavore_core::attention::{Need, Said};
 use stratavore_core::clock::Timestamp;
 use stratavore_core::session::Mode;
 
-use crate::version::at_least;
+use crate::version::recorded;
 use crate::{Adapter, Beginning, Reader, Support, Transcript, Unsupported, chosen, words};
 
 /// Knows Gemini CLI, as recorded in `corpus/gemini-*`.
@@ -118,18 +118,13 @@ impl Adapter for Gemini {
     }
 
     fn supports(&self, version: &str) -> Vec<Support> {
-        let recorded = at_least(version, (0, 61, 0));
-        let since = if recorded {
-            "recorded with 0.61.0"
-        } else {
-            "recorded with 0.61.0, not with this version"
-        };
+        let (recorded, since) = recorded(version, (0, 61, 0));
         vec![
             Support::new("resume", recorded, "continue, resume ID; it has no fork"),
             Support::new("hooks", false, "it takes none on its command line"),
             Support::new("terminal reports", recorded, "its title tells its state"),
-            Support::new("transcripts", recorded, since),
-            Support::new("usage", recorded, since),
+            Support::new("transcripts", recorded, &since),
+            Support::new("usage", recorded, &since),
         ]
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use stratavore_core::clock::Timestamp;
 use stratavore_core::session::Mode;
 
-use crate::version::at_least;
+use crate::version::recorded;
 use crate::{
     Adapter, Beginning, Hook, Hooks, Plugin, Reader, Support, Transcript, Unsupported, Verdict,
     chosen, words,
@@ -89,12 +89,7 @@ impl Adapter for OpenCode {
     }
 
     fn supports(&self, version: &str) -> Vec<Support> {
-        let recorded = at_least(version, (1, 18, 33));
-        let since = if recorded {
-            "recorded with 1.18.33"
-        } else {
-            "recorded with 1.18.33, not with this version"
-        };
+        let (recorded, since) = recorded(version, (1, 18, 33));
         vec![
             Support::new("resume", true, "continue, resume ID, fork ID"),
             Support::new(

@@ -150,8 +150,7 @@ impl Rows {
                 found.requests = found.requests.saturating_add(1);
                 found.passage(offset, at, Role::User, &text);
                 if !self.memory.asked && !self.memory.titled {
-                    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                    found.title = Some(words.chars().take(120).collect());
+                    found.titled_by(&text);
                 }
                 self.memory.asked = true;
             }

@@ -445,19 +445,19 @@ async fn forget(connection: &mut SqliteConnection, table: &'static str) -> sqlx:
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use stratavore_core::clock::{Clock, SystemClock};
     use stratavore_core::ids::InstanceId;
 
     use super::*;
 
-    fn session(number: i64) -> Session {
-        let at = Timestamp::from_timestamp(1_800_000_000 + number, 0).unwrap();
+    /// A session as it is first seen.
+    pub(in crate::shared) fn session(node: InstanceId, id: String, at: Timestamp) -> Session {
         Session {
             key: SessionKey {
-                node: InstanceId::from_stored("here".into()),
+                node,
                 program: "claude".into(),
-                id: format!("s{number}"),
+                id,
             },
             project: None,
             cwd: "/srv".into(),
@@ -472,6 +472,12 @@ mod tests {
             program_cost: None,
             archive: None,
         }
+    }
+
+    fn numbered(number: i64) -> Session {
+        let at = Timestamp::from_timestamp(1_800_000_000 + number, 0).unwrap();
+        let here = InstanceId::from_stored("here".into());
+        session(here, format!("s{number}"), at)
     }
 
     #[tokio::test]
@@ -490,25 +496,25 @@ mod tests {
         );
         let many = i64::from(SESSIONS) + 5;
         let learned = Learned {
-            sessions: (0..many - 10).rev().map(session).collect(),
+            sessions: (0..many - 10).rev().map(numbered).collect(),
             all_sessions: true,
             used: Some((Span::all(SystemClock.now()), Vec::new())),
             ..Learned::default()
         };
         cache.keep(&learned).await.unwrap();
         assert_eq!(cache.sessions(&named(many)).await.unwrap(), Some(vec![]));
-        let none = cache.session(&session(many).key).await.unwrap_err();
+        let none = cache.session(&numbered(many).key).await.unwrap_err();
         assert!(matches!(none, StoreError::NoSession(_)), "{none:?}");
         let more = Learned {
-            sessions: (many - 10..many).rev().map(session).collect(),
+            sessions: (many - 10..many).rev().map(numbered).collect(),
             ..Learned::default()
         };
         cache.keep(&more).await.unwrap();
         let kept = cache.sessions(&SessionFilter::default()).await.unwrap();
-        let latest: Vec<Session> = (5..many).rev().map(session).collect();
+        let latest: Vec<Session> = (5..many).rev().map(numbered).collect();
         assert_eq!(kept, Some(latest));
         assert_eq!(cache.sessions(&named(0)).await.unwrap(), None);
-        assert_eq!(cache.session(&session(0).key).await.unwrap(), None);
+        assert_eq!(cache.session(&numbered(0).key).await.unwrap(), None);
         cache.close().await;
     }
 

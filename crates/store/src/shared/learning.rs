@@ -242,35 +242,17 @@ mod tests {
     use futures::FutureExt;
     use stratavore_core::clock::{Clock, SystemClock};
     use stratavore_core::preset::Preset;
-    use stratavore_core::session::Session;
     use stratavore_core::usage::{Entry, Tokens};
 
     use super::*;
     use crate::shared::SharedStore;
+    use crate::shared::books::tests::session;
     use crate::sqlite::{Options, SqliteStore};
     use crate::{Digest, Presets, Reading, Sessions, Usage, UsageFilter};
 
     fn digest(store: &SqliteStore, id: &str, days: i64) -> Digest {
         let at = SystemClock.now() - chrono::TimeDelta::days(days);
-        let session = Session {
-            key: SessionKey {
-                node: store.instance().clone(),
-                program: "claude".into(),
-                id: id.into(),
-            },
-            project: None,
-            cwd: "/srv".into(),
-            title: None,
-            model: None,
-            began_at: at,
-            updated_at: at,
-            requests: 1,
-            parent: None,
-            runner: None,
-            transcript: None,
-            program_cost: None,
-            archive: None,
-        };
+        let session = session(store.instance().clone(), id.into(), at);
         let entry = Entry {
             message: id.into(),
             session: id.into(),

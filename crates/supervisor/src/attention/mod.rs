@@ -65,10 +65,8 @@ pub(crate) async fn learn(inner: Arc<Inner>, runner: Runner, link: Arc<Link>) {
     let supervisor = Supervisor {
         inner: Arc::clone(&inner),
     };
-    // Of a file that is wrong the launch has told already.
-    if let Ok(config) = supervisor.config_of(&runner.launch.cwd).await {
-        link.watch().judges_by(Terms::of(&config));
-    }
+    let config = supervisor.config_for(&runner).await;
+    link.watch().judges_by(Terms::of(&config));
     let environment = tokio::select! {
         environment = inner.environment() => environment.variables_of(&runner.launch),
         () = inner.cancel.cancelled() => return,
