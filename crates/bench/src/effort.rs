@@ -70,7 +70,7 @@ impl Effort {
             windows: 3,
             window: Duration::from_secs(10),
             changes: 2000,
-            events: 20_000,
+            events: 100_000,
             confirms: 300,
             kills: 3,
             starts: 5,

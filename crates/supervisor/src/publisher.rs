@@ -1,26 +1,29 @@
 //! Publishes the outbox: each event at least once, and each aggregate's in its own order.
 //!
 //! One loop, whatever the sink. It holds shards of the outbox by a lease, reads what waits in them, gives it to the sink in
-//! order, and marks what was taken: of each aggregate only what was taken without a gap. Marks carry the epoch of the hold,
-//! so that one who was stopped and went on after another took over marks nothing. Whoever takes over begins with the first
+//! order, and marks what was taken: of each aggregate only what was taken without a gap. While much waits, what was taken is
+//! marked, and what follows is read, as the sink takes what is between. Marks carry the epoch of the hold, so that one who
+//! was stopped and went on after another took over marks nothing. Whoever takes over begins with the first
 //! event that is not marked: what a reader sees for the first time is therefore in order, and only what it has seen before
 //! comes again.
 //!
 //! A sink that is away counts against no event; an event that the sink refuses is tried again, and in the end parks what
 //! follows it in its aggregate, and nothing else.
 
+mod ahead;
 mod checkpoint;
 mod lease;
 mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stratavore_core::clock::Clock;
-use stratavore_store::{OutboxRow, Position, Store, StoreError};
+use stratavore_store::{OutboxRow, Position, Shard, Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +35,7 @@ pub(crate) use checkpoint::checkpoint;
 use crate::bus::{Delivery, Sink};
 use crate::pause::Pause;
 pub use crate::pause::Pauses;
+use ahead::{Ahead, Share};
 use lease::{Held, keep, lapse};
 use settle::{Settled, settle};
 
@@ -45,7 +49,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Terms {
     /// How long a hold on shards lasts unless it is renewed: as long may events wait after their publisher was stopped.
     pub ttl: Duration,
-    /// How many events are read, and given to the sink, at once. As many at most are published again after a fault.
+    /// How many events at most are published and not marked yet: as many are published again after a fault. Half of them
+    /// are given to the sink at once.
     pub batch: u32,
     /// The pauses after failures.
     pub pauses: Pauses,
@@ -58,7 +63,7 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             ttl: Duration::from_secs(15),
-            batch: 2000,
+            batch: 4000,
             pauses: Pauses::default(),
             backstop: Some(Duration::from_secs(1)),
         }
@@ -179,19 +184,25 @@ impl Publisher {
     ) -> End {
         let mut commits = self.store.commits();
         let mut resting = HashMap::new();
+        let mut ahead = Ahead::default();
         loop {
             commits.borrow_and_update();
             let held = holding.borrow_and_update().clone();
             let (begun, in_force) = (Instant::now(), held.is_in_force());
             let mut more = false;
             if in_force {
-                match self.round(&held, &mut holding, &mut resting).await {
-                    Ok(full) => more = full,
+                let round = self.round(&held, &mut holding, &mut resting, &mut ahead);
+                match round.await {
+                    Ok(left) => more = left,
                     Err(end) => return end,
                 }
             }
             if cancel.is_cancelled() {
-                return End::Cancelled;
+                let Ahead {
+                    shards, unmarked, ..
+                } = ahead;
+                let marked = self.mark(&shards, unmarked).await;
+                return marked.err().unwrap_or(End::Cancelled);
             }
             // With nothing to deliver only this tells of a sink that went away.
             if !more && let Err(reason) = self.sink.ready().await {
@@ -223,37 +234,78 @@ impl Publisher {
         }
     }
 
-    /// Publishes once what waits, and tells whether more may.
+    /// Publishes a share of what waits, and tells whether more may.
     async fn round(
         &self,
         held: &Held,
         holding: &mut watch::Receiver<Held>,
         resting: &mut HashMap<Uuid, Pause>,
+        ahead: &mut Ahead,
     ) -> Result<bool, End> {
+        let Ahead {
+            shards,
+            mut next,
+            mut unmarked,
+        } = mem::take(ahead);
+        if shards != held.shards {
+            next = Share::default();
+            self.mark(&shards, mem::take(&mut unmarked)).await?;
+        }
         if held.shards.is_empty() {
             return Ok(false);
         }
-        let rows = self
-            .store
-            .outbox_waiting(&held.shards, self.terms.batch)
-            .await?;
-        let mut again = rows.len() == self.terms.batch as usize;
-        let rested = |row: &OutboxRow| {
-            let pause = resting.get(&row.event.aggregate_id);
-            pause.is_none_or(Pause::is_over)
-        };
-        let rows: Vec<OutboxRow> = rows.into_iter().filter(rested).collect();
+        if next.rows.is_empty() {
+            next = self.read(&held.shards, &HashSet::new(), resting).await?;
+        }
+        let Share { rows, more } = next;
         if rows.is_empty() {
             return Ok(false);
         }
-        let Delivery { outcomes, away } = self.deliver(&rows, holding).await?;
+        let in_hand = rows.iter().map(|row| row.position).collect();
+        let beside = async {
+            self.mark(&held.shards, unmarked).await?;
+            if !more {
+                return Ok::<_, End>(None);
+            }
+            // Where it cannot be read, the next round says so.
+            Ok(self.read(&held.shards, &in_hand, resting).await.ok())
+        };
+        let (delivery, following) = tokio::try_join!(self.deliver(&rows, holding), beside)?;
+        let Delivery { outcomes, away } = delivery;
         let Settled { delivered, refused } = settle(&rows, outcomes);
-        let marked = self.mark(held, delivered).await;
+        if delivered.len() == rows.len()
+            && away.is_none()
+            && let Some(next) = following.filter(|next| !next.rows.is_empty())
+        {
+            *ahead = Ahead {
+                shards: held.shards.clone(),
+                next,
+                unmarked: delivered,
+            };
+            return Ok(true);
+        }
+        let marked = self.mark(&held.shards, delivered).await;
+        let soon = self.refuse(&held.shards, refused, resting).await?;
+        marked?;
+        match away {
+            Some(reason) => Err(End::Trouble(reason)),
+            None => Ok(more || soon),
+        }
+    }
+
+    /// Counts refusals, and tells whether one of the events may be tried again at once.
+    async fn refuse(
+        &self,
+        shards: &[Shard],
+        refused: Vec<(Position, Uuid, String)>,
+        resting: &mut HashMap<Uuid, Pause>,
+    ) -> Result<bool, StoreError> {
+        let mut soon = false;
         for (position, aggregate, reason) in refused {
             let now = self.clock.now();
             let parked = self
                 .store
-                .outbox_failed(&held.shards, position, reason.clone(), MAX_ATTEMPTS, now)
+                .outbox_failed(shards, position, reason.clone(), MAX_ATTEMPTS, now)
                 .await?;
             warn!(%aggregate, parked, reason, "an event was not delivered");
             if parked {
@@ -263,16 +315,12 @@ impl Publisher {
                     .entry(aggregate)
                     .or_insert_with(|| Pause::new(self.terms.pauses));
                 pause.begin();
-                again |= pause.is_over();
+                soon |= pause.is_over();
             }
         }
         // An aggregate that has not come for as long as its pause needs no memory of it.
         resting.retain(|_, pause| !pause.is_forgotten());
-        marked?;
-        match away {
-            Some(reason) => Err(End::Trouble(reason)),
-            None => Ok(again),
-        }
+        Ok(soon)
     }
 
     /// Delivers events for as long as the hold on them lasts.
@@ -289,9 +337,37 @@ impl Publisher {
         }
     }
 
-    async fn mark(&self, held: &Held, delivered: Vec<Position>) -> Result<(), End> {
+    /// Reads the first of what waits that is not in hand, leaving out aggregates that rest.
+    async fn read(
+        &self,
+        shards: &[Shard],
+        in_hand: &HashSet<Position>,
+        resting: &HashMap<Uuid, Pause>,
+    ) -> Result<Share, StoreError> {
+        let share = (self.terms.batch / 2).max(1) as usize;
+        let mut limit = share + in_hand.len();
+        loop {
+            let asked = u32::try_from(limit).unwrap_or(u32::MAX);
+            let mut rows = self.store.outbox_waiting(shards, asked).await?;
+            let whole = rows.len() < limit;
+            rows.retain(|row| {
+                let pause = resting.get(&row.event.aggregate_id);
+                !in_hand.contains(&row.position) && pause.is_none_or(Pause::is_over)
+            });
+            // What rests in front of others does not keep them from being read.
+            if rows.is_empty() && !whole {
+                limit *= 2;
+                continue;
+            }
+            let more = !whole || rows.len() > share;
+            rows.truncate(share);
+            return Ok(Share { rows, more });
+        }
+    }
+
+    async fn mark(&self, shards: &[Shard], delivered: Vec<Position>) -> Result<(), End> {
         if !delivered.is_empty() {
-            self.store.outbox_delivered(&held.shards, delivered).await?;
+            self.store.outbox_delivered(shards, delivered).await?;
         }
         Ok(())
     }

@@ -88,7 +88,8 @@ async fn through(
         Sample::new(wholes)?.percentile(50),
     );
 
-    let (publishing, mut confirmed) = Publishing::start(&store, &broker.url())?;
+    let (sink, mut confirmed) = Telling::new(&broker.url())?;
+    let publishing = Publishing::start(&store, sink);
     let mut waits = Vec::new();
     for _ in 0..effort.confirms {
         change(&store, &runners[..1], 1).await?;
@@ -130,7 +131,8 @@ async fn recovery(
     broker: &mut RabbitMq,
 ) -> anyhow::Result<Row> {
     let runners = launch(&store).await?;
-    let (publishing, mut confirmed) = Publishing::start(&store, &broker.url())?;
+    let (sink, mut confirmed) = Telling::new(&broker.url())?;
+    let publishing = Publishing::start(&store, sink);
     // The project and what was launched come first.
     timeout(PATIENTLY, until_quiet(&store)).await??;
     while confirmed.try_recv().is_ok() {}
@@ -239,44 +241,31 @@ async fn raw(url: &str, count: usize) -> anyhow::Result<f64> {
 
 /// How fast a publisher empties an outbox in which so many events wait.
 async fn drained(store: &Arc<dyn Store>, url: &str, count: usize) -> anyhow::Result<f64> {
-    let sink = Broker::new(
-        url.parse::<Address>()?,
-        Names::default(),
-        Patience::default(),
-    );
+    let (sink, mut confirmed) = Telling::new(url)?;
+    // The broker alone is measured once it is connected to, too.
     sink.ready().await.map_err(anyhow::Error::msg)?;
-    let publisher = Publisher::new(
-        Arc::clone(store),
-        Arc::new(sink),
-        Arc::new(SystemClock),
-        Terms::default(),
-    );
-    let cancel = CancellationToken::new();
     let begun = Instant::now();
-    let task = tokio::spawn(publisher.run(cancel.clone()));
+    let publishing = Publishing::start(store, sink);
+    // To count what waits costs the machine something: only what is confirmed can be marked.
+    for _ in 0..count {
+        timeout(PATIENTLY, confirmed.recv())
+            .await?
+            .context("the publisher ended")?;
+    }
     timeout(PATIENTLY, until_quiet(store)).await??;
     let rate = count as f64 / begun.elapsed().as_secs_f64();
-    cancel.cancel();
-    task.await?;
+    publishing.end().await?;
     Ok(rate)
 }
 
-/// A publisher that tells of each confirm.
+/// A publisher at work.
 struct Publishing {
     cancel: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Publishing {
-    fn start(
-        store: &Arc<dyn Store>,
-        url: &str,
-    ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Instant>)> {
-        let (confirms, confirmed) = mpsc::unbounded_channel();
-        let sink = Telling {
-            sink: Broker::new(url.parse()?, Names::default(), Patience::default()),
-            confirms,
-        };
+    fn start(store: &Arc<dyn Store>, sink: Telling) -> Self {
         let publisher = Publisher::new(
             Arc::clone(store),
             Arc::new(sink),
@@ -285,7 +274,7 @@ impl Publishing {
         );
         let cancel = CancellationToken::new();
         let task = tokio::spawn(publisher.run(cancel.clone()));
-        Ok((Self { cancel, task }, confirmed))
+        Self { cancel, task }
     }
 
     async fn end(self) -> anyhow::Result<()> {
@@ -294,9 +283,19 @@ impl Publishing {
     }
 }
 
+/// The broker as a sink that tells of each confirm.
 struct Telling {
     sink: Broker,
     confirms: mpsc::UnboundedSender<Instant>,
+}
+
+impl Telling {
+    fn new(url: &str) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Instant>)> {
+        let address = url.parse::<Address>()?;
+        let sink = Broker::new(address, Names::default(), Patience::default());
+        let (confirms, confirmed) = mpsc::unbounded_channel();
+        Ok((Self { sink, confirms }, confirmed))
+    }
 }
 
 #[async_trait]

@@ -135,7 +135,7 @@ impl Log {
         log
     }
 
-    /// Publishes until so many events are left, and gives what was said to be the trouble.
+    /// Publishes without pauses until so many events are left, and gives what was said to be the trouble.
     async fn publish(&self, sink: &Arc<Choosy>, left: u64) -> Vec<String> {
         let terms = Terms {
             pauses: Pauses {
@@ -144,21 +144,28 @@ impl Log {
             },
             ..Terms::default()
         };
-        let publisher = Publisher::new(
-            Arc::clone(&self.store),
-            Arc::clone(sink) as Arc<dyn Sink>,
-            Arc::new(SystemClock),
-            terms,
-        );
+        let parked =
+            async || sink.refuses.is_none() || !self.store.dead_letters().await.unwrap().is_empty();
+        // A refused event is tried again in the round that the backstop begins, at the latest.
+        self.publish_by(terms, Arc::<Choosy>::clone(sink), left, parked)
+            .await
+    }
+
+    async fn publish_by(
+        &self,
+        terms: Terms,
+        sink: Arc<dyn Sink>,
+        left: u64,
+        enough: impl AsyncFn() -> bool,
+    ) -> Vec<String> {
+        let publisher = Publisher::new(Arc::clone(&self.store), sink, Arc::new(SystemClock), terms);
         let mut trouble = publisher.trouble();
         let cancel = CancellationToken::new();
         let publishing = tokio::spawn(publisher.run(cancel.clone()));
         let mut said = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(30);
         let depth = async || self.store.outbox_depth().await.unwrap();
-        let parked = async || self.store.dead_letters().await.unwrap().len();
-        // A refused event is tried again in the round that the backstop begins, at the latest.
-        while depth().await != left || (sink.refuses.is_some() && parked().await == 0) {
+        while depth().await != left || !enough().await {
             assert!(Instant::now() < deadline, "{} are left", depth().await);
             if let Ok(Ok(())) = timeout(Duration::from_millis(10), trouble.changed()).await {
                 said.extend(trouble.borrow_and_update().clone());
@@ -317,5 +324,84 @@ async fn of_each_runner_only_what_was_taken_without_a_gap_is_marked() {
         [(at(5), log.runners[2], "no".to_owned())] as [(Position, Uuid, String); 1]
     );
     assert_eq!(settle(&rows, Vec::new()), Settled::default());
+    log.store.close().await;
+}
+
+/// Takes all events, and looks at how many of those that it took are not marked.
+struct Counting {
+    store: Arc<dyn Store>,
+    all: u64,
+    taken: Choosy,
+    count: AtomicU32,
+    /// The most that were taken or on their way and not marked.
+    most: AtomicU32,
+}
+
+#[async_trait]
+impl Sink for Counting {
+    async fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn deliver(&self, rows: &[OutboxRow]) -> Delivery {
+        let new = u32::try_from(rows.len()).unwrap();
+        let given = self.count.fetch_add(new, Ordering::Relaxed) + new;
+        let marked = self.all - self.store.outbox_depth().await.unwrap();
+        let unmarked = given - u32::try_from(marked).unwrap();
+        self.most.fetch_max(unmarked, Ordering::Relaxed);
+        self.taken.deliver(rows).await
+    }
+}
+
+#[tokio::test]
+async fn while_much_waits_each_event_comes_once_and_no_more_than_a_batch_are_not_marked() {
+    let log = Log::of(100).await;
+    let sink = Arc::new(Counting {
+        store: Arc::clone(&log.store),
+        all: log.store.outbox_depth().await.unwrap(),
+        taken: Choosy::default(),
+        count: AtomicU32::new(0),
+        most: AtomicU32::new(0),
+    });
+    let terms = Terms {
+        batch: 8,
+        ..Terms::default()
+    };
+    let told = Arc::clone(&sink);
+    log.publish_by(terms, sink, 0, async || true).await;
+    for runner in &log.runners {
+        assert_eq!(told.taken.came_of(*runner), 2);
+    }
+    assert_eq!(u64::from(told.count.load(Ordering::Relaxed)), told.all);
+    let most = told.most.load(Ordering::Relaxed);
+    assert!(most <= terms.batch, "{most} were not marked");
+    // What was taken is marked while what follows is on its way.
+    assert!(most > terms.batch / 2, "{most} at most");
+    log.store.close().await;
+}
+
+#[tokio::test]
+async fn what_rests_in_front_holds_back_nobody_else() {
+    let log = Log::of(6).await;
+    let stuck = log.runners[0];
+    let sink = Arc::new(Choosy {
+        refuses: Some(stuck),
+        ..Choosy::default()
+    });
+    let long = Duration::from_secs(3600);
+    let terms = Terms {
+        batch: 2,
+        pauses: Pauses {
+            first: long,
+            longest: long,
+        },
+        ..Terms::default()
+    };
+    log.publish_by(terms, Arc::clone(&sink) as Arc<dyn Sink>, 2, async || true)
+        .await;
+    assert_eq!(sink.came_of(stuck), 0);
+    for other in &log.runners[1..] {
+        assert_eq!(sink.came_of(*other), 2);
+    }
     log.store.close().await;
 }
