@@ -44,6 +44,25 @@ describe("nudges", () => {
     expect(asked).toEqual([["a"], ["b", "c"]]);
   });
 
+  it("passes an edge on at once, and one right behind another in half of 100 ms", async () => {
+    const started: number[] = [];
+    const query = async (): Promise<void> => void started.push(Date.now());
+    const nudges = new Nudges<string>(query, undefined, () => Date.now());
+    const began = Date.now();
+    nudges.add("a");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(started).toEqual([began]);
+    await vi.advanceTimersByTimeAsync(1);
+    nudges.add("b");
+    await vi.advanceTimersByTimeAsync(50);
+    expect(started.length).toBe(2);
+    // After a silence it is the first again.
+    await vi.advanceTimersByTimeAsync(1000);
+    nudges.add("c");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(started).toEqual([began, began + 50, began + 1051]);
+  });
+
   it("keeps the gap between two starts", async () => {
     const { asked, query, finish } = recorder();
     const nudges = new Nudges<string>(query, 100, () => Date.now());

@@ -1,6 +1,7 @@
 /**
- * Turns a burst of nudges into few queries: one query at a time, whatever was nudged while it ran goes into the next, and
- * between two starts at least `gap` milliseconds pass.
+ * Turns a burst of nudges into few queries: the first asks at once, one query at a time, whatever was nudged while it ran goes
+ * into the next, and between two starts at least `gap` milliseconds pass. What a runner needs is to be seen within 100 ms: the
+ * gap leaves half of that for the host and the question.
  */
 export class Nudges<T> {
   #waiting = new Set<T>();
@@ -10,7 +11,7 @@ export class Nudges<T> {
 
   constructor(
     private readonly query: (nudged: ReadonlySet<T>) => Promise<void>,
-    private readonly gap = 100,
+    private readonly gap = 50,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
