@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use alacritty_terminal::event::{Event, EventListener};
 use alacritty_terminal::grid::Dimensions;
@@ -32,6 +32,8 @@ struct Shown {
     screen: Term<Replies>,
     parser: Processor,
     raw: Vec<u8>,
+    /// When each piece of it was read, and where it ends.
+    read: Vec<(SystemTime, usize)>,
     title: Arc<Mutex<String>>,
     reports: Option<Reports>,
 }
@@ -177,6 +179,7 @@ impl Terminal {
             screen: Term::new(Config::default(), &Size { columns, rows }, replies),
             parser: Processor::new(),
             raw: Vec::new(),
+            read: Vec::new(),
             title,
             reports: listening.then(|| Reports {
                 input: input.clone(),
@@ -231,6 +234,18 @@ impl Terminal {
     /// Gives everything the program has written.
     pub fn raw(&self) -> Vec<u8> {
         lock(&self.shown).raw.clone()
+    }
+
+    /// Gives everything the program has written in the pieces in which it was read, and when that was.
+    pub fn output(&self) -> Vec<(SystemTime, Vec<u8>)> {
+        let shown = lock(&self.shown);
+        let mut from = 0;
+        let piece = |&(at, end): &(SystemTime, usize)| {
+            let bytes = shown.raw[from..end].to_owned();
+            from = end;
+            (at, bytes)
+        };
+        shown.read.iter().map(piece).collect()
     }
 
     /// Gives what the program has said of itself, where it was asked to ([`Terminal::start_listening`]).
@@ -317,6 +332,7 @@ impl Drop for Terminal {
 impl Shown {
     fn take(&mut self, bytes: &[u8]) {
         self.raw.extend_from_slice(bytes);
+        self.read.push((SystemTime::now(), self.raw.len()));
         // Before the screen answers: a program takes the answer to its next query for a no.
         if let Some(reports) = &mut self.reports {
             reports.scan(&self.raw);

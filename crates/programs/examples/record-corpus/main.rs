@@ -2,6 +2,13 @@
 //!
 //! `record-corpus [PROGRAM[/SCENARIO] …]` writes `corpus/PROGRAM-VERSION/SCENARIO/`; without names, all of them. Nothing of the
 //! machine stays in what is written: paths, addresses and bulky rows that nobody reads are taken out.
+//!
+//! | file | what |
+//! |---|---|
+//! | `terminal.gz` | each byte that the program wrote to its terminal, in the pieces in which it was read: behind a line with the size of each terminal, each piece behind a line with its time and length |
+//! | `signals.jsonl` | hooks, pid files, processes, and how far transcripts had grown, each with its time |
+//! | `truth.json` | what was true, from when to when, as the screen showed it |
+//! | others | what the program kept of the conversation |
 
 mod recording;
 mod scenarios;

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use stratavore_core::clock::{Clock, SystemClock, Timestamp};
 use stratavore_core::session::Mode;
@@ -19,6 +22,9 @@ const HELD: Duration = Duration::from_secs(4);
 
 /// Until when something must have happened.
 const SOON: Duration = Duration::from_secs(60);
+
+/// The columns and rows of the terminals.
+const SIZE: (u16, u16) = (100, 40);
 
 /// What is kept of a pid file.
 const PID_FILE: [&str; 10] = [
@@ -81,12 +87,12 @@ pub(crate) struct Recording {
     hooks: PathBuf,
     signals: Vec<(Timestamp, Value)>,
     moments: Vec<Value>,
-    reports: usize,
+    /// What the terminals that have ended were written, and when.
+    written: Vec<Written>,
     pid_file: String,
     payloads: BTreeSet<PathBuf>,
     /// How much of each transcript was read, and what was kept of it.
     transcripts: BTreeMap<PathBuf, (usize, String)>,
-    title: String,
     environment: BTreeMap<String, String>,
     program: &'static dyn Program,
     _proxy: ClosedProxy,
@@ -104,6 +110,7 @@ impl Recording {
         let hooks = home.path().join("hooks");
         fs::create_dir(&hooks).expect("made");
         fs::write(hooks.join("hook.sh"), HOOK).expect("written");
+        let began = SystemClock.now();
         let (terminal, process, named) = start(program, &environment, &project, &hooks, &Mode::New);
         let mut recording = Self {
             api,
@@ -114,17 +121,16 @@ impl Recording {
             hooks,
             signals: Vec::new(),
             moments: Vec::new(),
-            reports: 0,
+            written: Vec::new(),
             pid_file: String::new(),
             payloads: BTreeSet::new(),
             transcripts: BTreeMap::new(),
-            title: String::new(),
             environment,
             program,
             _proxy: proxy,
             home,
         };
-        recording.began();
+        recording.began(began);
         recording.shows(program.prompt());
         recording
     }
@@ -151,6 +157,16 @@ impl Recording {
 
     /// Takes down that this is true now, and stays true for a while.
     pub(crate) fn true_now(&mut self, need: &str, subject: Option<&str>) {
+        self.true_until(need, subject, None);
+    }
+
+    /// Takes down the same of a state that the provider says the end of.
+    pub(crate) fn true_until(
+        &mut self,
+        need: &str,
+        subject: Option<&str>,
+        ends: Option<Timestamp>,
+    ) {
         let from = SystemClock.now();
         let mut until = from;
         self.until("the time that a state is held", |_| {
@@ -159,8 +175,11 @@ impl Recording {
         });
         let from = from.to_rfc3339();
         let until = until.to_rfc3339();
-        self.moments
-            .push(json!({ "from": from, "until": until, "need": need, "subject": subject }));
+        let mut moment = json!({ "from": from, "until": until, "need": need, "subject": subject });
+        if let Some(ends) = ends {
+            moment["ends"] = json!(ends.to_rfc3339());
+        }
+        self.moments.push(moment);
     }
 
     pub(crate) fn ask(&mut self, request: &str) {
@@ -231,6 +250,8 @@ impl Recording {
 
     /// Starts it again after it has ended, and waits until it shows this.
     pub(crate) fn begin_showing(&mut self, mode: &Mode, shown: &str) {
+        self.terminal_ended();
+        let began = SystemClock.now();
         let (terminal, process, session) = start(
             self.program,
             &self.environment,
@@ -240,11 +261,9 @@ impl Recording {
         );
         self.terminal = terminal;
         self.process = process;
-        self.reports = 0;
         self.pid_file = String::new();
-        self.title = String::new();
         self.named = session;
-        self.began();
+        self.began(began);
         self.shows(shown);
     }
 
@@ -253,28 +272,14 @@ impl Recording {
         self.named.clone()
     }
 
-    fn began(&mut self) {
+    fn began(&mut self, at: Timestamp) {
         let process = json!({ "source": "process", "pid": self.process.pid, "started_ticks": self.process.start_time });
-        self.signals.push((SystemClock.now(), process));
+        self.signals.push((at, process));
     }
 
     fn listen(&mut self) {
         let now = SystemClock.now();
-        for report in self.terminal.reports().into_iter().skip(self.reports) {
-            self.reports += 1;
-            let report = json!({ "source": "terminal", "report": self.clean(&report) });
-            self.signals.push((now, report));
-        }
         let adapter = adapter(self.program.name());
-        let title = self.terminal.title();
-        if title != self.title {
-            // Most say nothing of a state: a name, a wheel that turns.
-            if adapter.title(&title, now).is_some() {
-                let signal = json!({ "source": "title", "title": self.clean(&title) });
-                self.signals.push((now, signal));
-            }
-            self.title = title;
-        }
         let (config, kept) = (self.config(), self.kept());
         if let Some(file) = adapter.pid_file(&config, self.process.pid)
             && let Ok(text) = fs::read_to_string(file)
@@ -356,21 +361,40 @@ impl Recording {
         home.unwrap_or_else(|| self.home.home())
     }
 
-    /// Takes this machine out of a text.
-    fn clean(&self, text: &str) -> String {
+    /// Names what is of this machine, and what stands in its place.
+    fn own(&self) -> [(String, &'static str); 3] {
         let root = self.home.path().to_string_lossy().into_owned();
-        let flat: String = root
+        let flat = root
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
             .collect();
-        text.replace(&root, "/corpus")
-            .replace(&flat, "-corpus")
-            .replace(&self.api.url(), "http://127.0.0.1:1")
+        [
+            (root, "/corpus"),
+            (flat, "-corpus"),
+            (self.api.url(), "http://127.0.0.1:1"),
+        ]
+    }
+
+    /// Takes this machine out of a text.
+    fn clean(&self, text: &str) -> String {
+        let own = self.own();
+        own.iter()
+            .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    }
+
+    /// Keeps all that was written to the terminal.
+    fn terminal_ended(&mut self) {
+        let mut written = Written::of(&self.terminal);
+        for (from, to) in self.own() {
+            written.replace(from.as_bytes(), to.as_bytes());
+        }
+        self.written.push(written);
     }
 
     /// Writes all that was taken down.
     pub(crate) fn write(mut self, place: &Path) {
         self.listen();
+        self.terminal_ended();
         if place.exists() {
             fs::remove_dir_all(place).expect("removed");
         }
@@ -387,10 +411,69 @@ impl Recording {
         let truth = json!({ "moments": self.moments });
         let truth = serde_json::to_string_pretty(&truth).expect("written") + "\n";
         fs::write(place.join("truth.json"), truth).expect("written");
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        for written in &self.written {
+            written.write(&mut packed);
+        }
+        let packed = packed.finish().expect("packed");
+        fs::write(place.join("terminal.gz"), packed).expect("written");
         for (path, (_, kept)) in &self.transcripts {
             let file = place.join(self.name(path));
             fs::create_dir_all(file.parent().expect("a directory")).expect("made");
             fs::write(file, kept).expect("written");
+        }
+    }
+}
+
+/// All that a program wrote to a terminal.
+struct Written {
+    bytes: Vec<u8>,
+    /// When each piece was read, and where it ends.
+    pieces: Vec<(Timestamp, usize)>,
+}
+
+impl Written {
+    fn of(terminal: &Terminal) -> Self {
+        let mut bytes = Vec::new();
+        let mut pieces = Vec::new();
+        for (at, piece) in terminal.output() {
+            bytes.extend(piece);
+            pieces.push((at.into(), bytes.len()));
+        }
+        Self { bytes, pieces }
+    }
+
+    /// Puts other bytes in the place of some, also where two pieces hold them.
+    fn replace(&mut self, from: &[u8], to: &[u8]) {
+        let mut replaced = Vec::with_capacity(self.bytes.len());
+        let mut pieces = self.pieces.iter_mut().peekable();
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let (taken, put) = if self.bytes[at..].starts_with(from) {
+                (from.len(), to)
+            } else {
+                (1, &self.bytes[at..=at])
+            };
+            replaced.extend_from_slice(put);
+            at += taken;
+            while let Some((_, end)) = pieces.next_if(|(_, end)| *end <= at) {
+                *end = replaced.len();
+            }
+        }
+        self.bytes = replaced;
+    }
+
+    /// Writes a line that begins a terminal, and each piece behind a line that tells when it was read and how long it is.
+    fn write(&self, to: &mut impl Write) {
+        let (columns, rows) = SIZE;
+        writeln!(to, "{}", json!({ "columns": columns, "rows": rows })).expect("written");
+        let mut from = 0;
+        for (at, end) in &self.pieces {
+            let bytes = &self.bytes[from..*end];
+            let line = json!({ "at": at.to_rfc3339(), "bytes": bytes.len() });
+            writeln!(to, "{line}").expect("written");
+            to.write_all(bytes).expect("written");
+            from = *end;
         }
     }
 }
@@ -425,7 +508,7 @@ fn start(
         let written = plugin.write(&hooks.with_file_name("plugins"));
         environment.extend([written.expect("written")]);
     }
-    let terminal = Terminal::start_listening(argv, &environment, project, (100, 40));
+    let terminal = Terminal::start_listening(argv, &environment, project, SIZE);
     let process = terminal.process().expect("alive");
     (terminal, process, beginning.session)
 }

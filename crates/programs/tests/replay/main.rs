@@ -1,273 +1,220 @@
 //! Recorded runs, played again: what is judged is compared with what was true.
+//!
+//! What a program wrote to its terminal is read by the screen of the agent, byte for byte.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+mod player;
+mod run;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
-use stratavore_core::attention::{Attention, Evidence, Need, SETTLE, Source, judge};
+use stratavore_core::attention::{Attention, Need, SETTLE, Source};
 use stratavore_core::clock::Timestamp;
-use stratavore_programs::{Adapter, ProcessId, Reader, Transcript, adapter};
 
-/// How soon after the screen showed it a source has said it, on the busy machine of the recordings; beyond it, the judgement must
-/// hold. The pid file is written last.
+use player::Player;
+use run::{Moment, Run, all, named, of};
+
+/// How soon after the screen showed it the best source has said it, on the busy machine of the recordings. From when it has, and at the
+/// latest then, the judgement must hold; until then it may be what was true before. The pid file is written last.
 const REPORTED: Duration = Duration::from_secs(2);
 const WRITTEN: Duration = Duration::from_secs(3);
 
-const STALLED: Duration = Duration::from_secs(600);
+/// How often the judgement is looked at besides at each signal.
+const OFTEN: Duration = Duration::from_millis(100);
 
-struct Moment {
-    from: Timestamp,
-    until: Timestamp,
-    need: String,
-    subject: Option<String>,
+/// By which sources a state of a program may be known, the best that speaks first.
+fn known_by(program: &str, need: &str) -> &'static [Source] {
+    match (program, need) {
+        // The terminal says only that the turn is done, or failed.
+        ("claude" | "codex", "rate-limited") => &[Source::Hook, Source::Transcript],
+        ("claude" | "codex", "errored") => &[Source::Terminal, Source::Hook, Source::Transcript],
+        ("claude", _) => &[Source::Terminal, Source::PidFile, Source::Hook],
+        ("codex", _) => &[Source::Terminal, Source::Hook],
+        ("gemini", _) => &[Source::Terminal],
+        ("opencode", _) => &[Source::Hook],
+        other => panic!("by what is {other:?} known?"),
+    }
 }
 
-/// Plays the signals of one run.
-struct Player {
-    adapter: &'static dyn Adapter,
-    place: PathBuf,
-    evidence: Evidence,
-    process: ProcessId,
-    readers: BTreeMap<String, (usize, Box<dyn Reader>)>,
-    sessions: Vec<String>,
+/// Judges a whole run by some sources, and takes down where that is not what was true.
+struct Judge<'a> {
+    run: &'a Run,
+    only: &'a [Source],
+    late: Duration,
+    player: Player<'a>,
+    next: usize,
+    compared: usize,
+    wrong: &'a mut Vec<String>,
 }
 
-impl Player {
-    /// Begins a run of the program by whose name its recordings lie together: `claude-2.1.330/working`.
-    fn new(place: &Path) -> Self {
-        let together = place.parent().and_then(Path::file_name).expect("a corpus");
-        let together = together.to_string_lossy();
-        let (program, _) = together.split_once('-').expect("a program and its version");
+impl<'a> Judge<'a> {
+    fn new(run: &'a Run, only: &'a [Source], late: Duration, wrong: &'a mut Vec<String>) -> Self {
         Self {
-            adapter: adapter(program),
-            place: place.to_owned(),
-            evidence: Evidence::default(),
-            process: ProcessId {
-                pid: 0,
-                started_ticks: 0,
-            },
-            readers: BTreeMap::new(),
-            sessions: Vec::new(),
+            run,
+            only,
+            late,
+            player: Player::new(run, only),
+            next: 0,
+            compared: 0,
+            wrong,
         }
     }
 
-    fn hear(&mut self, at: Timestamp, signal: &Value, only: &[Source]) {
-        let mut say = |source, said: Option<stratavore_core::attention::Said>| {
-            if only.contains(&source) {
-                match said {
-                    Some(said) => self.evidence.say(source, said),
-                    None if source == Source::Terminal => self.evidence.unsay(source),
-                    None => {}
-                }
+    /// Judges at each signal up to a time, at that time, and often between: `false` from `holds` ends it.
+    fn each(&mut self, until: Timestamp, holds: impl Fn(&mut Self, Timestamp, &Attention) -> bool) {
+        let mut sampled: Option<Timestamp> = None;
+        loop {
+            let signal = self.run.signals.get(self.next).map(|(at, _)| *at);
+            let signal = signal.filter(|at| *at <= until);
+            let now = match (signal, sampled) {
+                (Some(signal), Some(sampled)) => signal.min(sampled + OFTEN),
+                (Some(signal), None) => signal,
+                (None, Some(sampled)) if sampled >= until => return,
+                (None, Some(sampled)) => (sampled + OFTEN).min(until),
+                (None, None) => until,
+            };
+            while let Some((at, signal)) = self.run.signals.get(self.next)
+                && *at <= now
+            {
+                self.player.hear(*at, signal);
+                self.next += 1;
             }
-        };
-        match text(signal, "source") {
-            "process" => {
-                // Another process: what the last one said is over.
-                self.evidence = Evidence::default();
-                self.evidence.started_at = Some(at);
-                let number = |key: &str| signal[key].as_u64().expect("a number");
-                self.process = ProcessId {
-                    pid: u32::try_from(number("pid")).expect("a pid"),
-                    started_ticks: number("started_ticks"),
+            sampled = Some(now);
+            self.compared += 1;
+            let judged = self.player.judge(now);
+            if !holds(self, now, &judged) {
+                // The rest is heard all the same.
+                while let Some((at, signal)) = self.run.signals.get(self.next)
+                    && *at <= until
+                {
+                    self.player.hear(*at, signal);
+                    self.next += 1;
+                }
+                return;
+            }
+        }
+    }
+
+    fn wrong(&mut self, now: Timestamp, judged: &Attention, what: &str) {
+        let only: Vec<_> = self.only.iter().map(|source| source.as_str()).collect();
+        self.wrong.push(format!(
+            "{}/{} at {now} by {}: {what}: {judged:?}",
+            self.run.program,
+            self.run.name,
+            only.join(", "),
+        ));
+    }
+
+    fn whole(mut self) -> usize {
+        let run = self.run;
+        let began = run.signals.first().expect("signals").0;
+        let mut before: Option<&Moment> = None;
+        // Since when it may be so: since the last moment ended, or that of the same state before it.
+        let mut earliest = began;
+        for moment in &run.moments {
+            let between = before.map(|before| before.need.as_str());
+            self.each(moment.from, |judge, now, judged| {
+                judge.is_between(between, &moment.need, now, judged)
+            });
+            match before {
+                Some(before) if before.need == moment.need => {}
+                Some(before) => earliest = before.until,
+                None => {}
+            }
+            self.moment(moment, between, earliest);
+            before = Some(moment);
+        }
+        let last = run.signals.last().expect("signals").0;
+        let between = before.map(|before| before.need.as_str());
+        self.each(last, |judge, now, judged| {
+            judge.is_between(between, "idle", now, judged)
+        });
+        self.compared
+    }
+
+    /// From one moment to the next it may be either, or work; never anything that a person is called for in vain.
+    fn is_between(
+        &mut self,
+        before: Option<&str>,
+        after: &str,
+        now: Timestamp,
+        judged: &Attention,
+    ) -> bool {
+        let need = judged.need.as_str();
+        let may_be = matches!(
+            judged.need,
+            Need::Working | Need::Starting | Need::Unknown | Need::Idle
+        );
+        // The terminal says that the turn failed before a hook says at which limit.
+        let failed = after == "rate-limited" && judged.need == Need::Errored;
+        if may_be || failed || before == Some(need) || after == need {
+            return true;
+        }
+        self.wrong(
+            now,
+            judged,
+            &format!("between {before:?} and {after}, and neither"),
+        );
+        false
+    }
+
+    fn moment(&mut self, moment: &Moment, before: Option<&str>, earliest: Timestamp) {
+        let latest = moment.from + self.late;
+        let sources = known_by(&self.run.program, &moment.need);
+        let held = std::cell::Cell::new(false);
+        self.each(moment.until, |judge, now, judged| {
+            let need = judged.need.as_str();
+            if need != moment.need {
+                let excused = !held.get() && now <= latest && !judge.player.is_told(&moment.need);
+                return if excused {
+                    judge.is_between(before, &moment.need, now, judged)
+                } else {
+                    judge.wrong(now, judged, &format!("true was {moment:?}"));
+                    false
                 };
             }
-            "terminal" => {
-                let report = text(signal, "report");
-                if self.adapter.speaks(report) {
-                    say(Source::Terminal, self.adapter.report(report, at));
-                }
-            }
-            "title" => {
-                if let Some(said) = self.adapter.title(text(signal, "title"), at) {
-                    say(Source::Terminal, Some(said));
-                }
-            }
-            "pid-file" => {
-                let bytes = text(signal, "file").as_bytes();
-                let file = self
-                    .adapter
-                    .read_pid_file(bytes, self.process, at)
-                    .expect("its own");
-                say(Source::PidFile, file.said);
-                self.sessions.extend(file.session);
-                let other = ProcessId {
-                    started_ticks: self.process.started_ticks + 1,
-                    ..self.process
-                };
-                assert!(self.adapter.read_pid_file(bytes, other, at).is_err());
-            }
-            "hook" => {
-                let hook = self
-                    .adapter
-                    .hook(&signal["payload"], at)
-                    .expect("understood");
-                // OpenCode names no file, and at its prompt no session.
-                assert!(
-                    hook.transcript.is_some()
-                        || hook.event == "SessionStatus"
-                        || hook.ask.is_some()
-                );
-                assert!(hook.session.is_some() || hook.event == "SessionStatus");
-                if hook.said.is_some() {
-                    say(Source::Hook, hook.said);
-                }
-            }
-            "transcript" => {
-                let path = text(signal, "path");
-                let (read, reader) = self.readers.entry(path.to_owned()).or_insert_with(|| {
-                    let transcript = Transcript {
-                        path: Path::new("/corpus").join(path),
-                        session: None,
-                        subagent: path.contains("/subagents/"),
-                    };
-                    (0, self.adapter.reader(&transcript, None).expect("a reader"))
-                });
-                let file = fs::read(self.place.join(path)).expect("the transcript");
-                let to = usize::try_from(signal["to"].as_u64().expect("a number")).expect("small");
-                let found = reader.take(*read as u64, &file[*read..to]);
-                *read = to;
-                assert_eq!(found.malformed, 0, "{path}");
-                if found.said.is_some() {
-                    say(Source::Transcript, found.said);
-                }
-            }
-            other => panic!("a signal from {other:?}"),
-        }
-    }
-
-    fn judge(&self, now: Timestamp) -> Attention {
-        judge(&self.evidence, now, STALLED)
+            held.set(true);
+            let detail = judged.detail.as_deref().unwrap_or_default();
+            let subject = moment.subject.as_deref().unwrap_or_default();
+            let what = if now > latest && !detail.contains(subject) {
+                format!("nothing is said of {subject:?}")
+            } else if !(sources.contains(&judged.source) && judge.only.contains(&judged.source)) {
+                format!("known by none of {sources:?}")
+            } else if judged.since < earliest || judged.since > latest {
+                format!("since is not between {earliest} and {latest}")
+            } else if now > latest && judged.until != moment.ends {
+                format!("it ends at {:?}", moment.ends)
+            } else {
+                return true;
+            };
+            judge.wrong(now, judged, &what);
+            false
+        });
     }
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().expect("a text")
-}
-
-fn time(value: &Value, key: &str) -> Timestamp {
-    let at = chrono::DateTime::parse_from_rfc3339(text(value, key)).expect("a time");
-    at.to_utc()
-}
-
-/// Lists the recorded runs of every program.
-fn scenarios() -> Vec<PathBuf> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    directories(&corpus)
-        .iter()
-        .flat_map(|it| directories(it))
-        .collect()
-}
-
-/// Lists those of Claude Code, which has every source.
-fn claude() -> Vec<PathBuf> {
-    let mut all = scenarios();
-    all.retain(|place| {
-        place
-            .parent()
-            .is_some_and(|it| it.ends_with("claude-2.1.330"))
-    });
-    assert!(all.len() >= 16, "{all:?}");
-    all
-}
-
-fn directories(place: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> = fs::read_dir(place)
-        .expect("a directory")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.is_dir())
-        .collect();
-    found.sort();
-    found
-}
-
-fn signals(place: &Path) -> Vec<(Timestamp, Value)> {
-    let text = fs::read_to_string(place.join("signals.jsonl")).expect("signals");
-    text.lines()
-        .map(|line| {
-            let signal: Value = serde_json::from_str(line).expect("JSON");
-            (time(&signal, "at"), signal)
-        })
-        .collect()
-}
-
-fn moments(place: &Path) -> Vec<Moment> {
-    let text = fs::read_to_string(place.join("truth.json")).expect("the truth");
-    let truth: Value = serde_json::from_str(&text).expect("JSON");
-    truth["moments"]
-        .as_array()
-        .expect("moments")
-        .iter()
-        .map(|moment| Moment {
-            from: time(moment, "from"),
-            until: time(moment, "until"),
-            need: text_of(moment),
-            subject: moment["subject"].as_str().map(str::to_owned),
-        })
-        .collect()
-}
-
-fn text_of(moment: &Value) -> String {
-    text(moment, "need").to_owned()
-}
-
-/// Plays a run with these sources, and compares what is judged with what was true: at every signal and every tenth of a second.
-fn replay(place: &Path, only: &[Source], lag: Duration, wrong: &mut Vec<String>) -> usize {
-    let name = place.file_name().expect("a name").to_string_lossy();
-    let signals = signals(place);
-    let mut player = Player::new(place);
-    let mut next = 0;
-    let mut compared = 0;
-    for moment in moments(place) {
-        let mut now = moment.from + lag;
-        while now <= moment.until {
-            while let Some((at, signal)) = signals.get(next).filter(|(at, _)| *at <= now) {
-                player.hear(*at, signal, only);
-                next += 1;
-            }
-            let judged = player.judge(now);
-            compared += 1;
-            let same = judged.need.as_str() == moment.need;
-            let detail = judged.detail.clone().unwrap_or_default();
-            let told = moment
-                .subject
-                .as_ref()
-                .is_none_or(|subject| detail.contains(subject.as_str()));
-            if !same || !told {
-                wrong.push(format!(
-                    "{name} at {now} by {only:?}: judged {} by {} ({detail:?}), true was {} {:?}",
-                    judged.need,
-                    judged.source.as_str(),
-                    moment.need,
-                    moment.subject
-                ));
-                break;
-            }
-            now += Duration::from_millis(100);
-        }
-    }
-    compared
+/// Plays a run with these sources, and compares what is judged with what was true.
+fn replay(run: &Run, only: &[Source], late: Duration, wrong: &mut Vec<String>) -> usize {
+    Judge::new(run, only, late, wrong).whole()
 }
 
 #[test]
 fn what_is_judged_was_true() {
     let mut wrong = Vec::new();
     let mut compared = 0;
-    for place in scenarios() {
-        compared += replay(&place, &Source::ALL, REPORTED, &mut wrong);
+    for run in all() {
+        compared += replay(&run, &Source::ALL, REPORTED, &mut wrong);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(compared > 300, "{compared} moments are too few");
+    assert!(compared > 3000, "{compared} judgements are too few");
 }
 
 #[test]
 fn without_its_terminals_reports_the_pid_file_and_hooks_tell_the_same() {
     let mut wrong = Vec::new();
-    for place in claude() {
+    for run in of("claude") {
         replay(
-            &place,
+            &run,
             &[Source::PidFile, Source::Hook, Source::Transcript],
             WRITTEN,
             &mut wrong,
@@ -276,17 +223,35 @@ fn without_its_terminals_reports_the_pid_file_and_hooks_tell_the_same() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Claude Code and Codex ask whether somebody listens before they report; Gemini CLI tells by its title. OpenCode tells nothing by its terminal.
+#[test]
+fn the_agents_screen_hears_each_program_in_what_it_wrote() {
+    for run in all() {
+        let mut player = Player::new(&run, &Source::ALL);
+        for (at, signal) in &run.signals {
+            player.hear(*at, signal);
+        }
+        let what = format!("{}/{}", run.program, run.name);
+        let listens = b"\x1b]7501;?\x1b\\";
+        let answered = player
+            .answers
+            .windows(listens.len())
+            .any(|it| it == listens);
+        assert_eq!(answered, run.program == "claude", "{what}");
+        // At its prompt, at work, and done.
+        let told = player.told_by_terminal;
+        assert_eq!(told >= 3, run.program != "opencode", "{what}: {told}");
+    }
+}
+
 /// OpenCode has no other source than the plugin that it is given.
 #[test]
 fn opencodes_plugin_tells_every_state_by_itself() {
     let mut wrong = Vec::new();
     let mut needs = BTreeSet::new();
-    for place in scenarios() {
-        let together = place.parent().and_then(Path::file_name).expect("a corpus");
-        if together.to_string_lossy().starts_with("opencode-") {
-            replay(&place, &[Source::Hook], REPORTED, &mut wrong);
-            needs.extend(moments(&place).into_iter().map(|moment| moment.need));
-        }
+    for run in of("opencode") {
+        replay(&run, &[Source::Hook], REPORTED, &mut wrong);
+        needs.extend(run.moments.into_iter().map(|moment| moment.need));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let told: Vec<_> = needs.iter().map(String::as_str).collect();
@@ -308,39 +273,56 @@ fn opencodes_plugin_tells_every_state_by_itself() {
 #[test]
 fn hooks_alone_tell_all_but_an_escape() {
     let mut wrong = Vec::new();
-    for place in claude() {
-        replay(&place, &[Source::Hook], REPORTED, &mut wrong);
+    for run in of("claude") {
+        replay(&run, &[Source::Hook], REPORTED, &mut wrong);
     }
+    let of = |wrong: &str, name: &str| wrong.starts_with(&format!("claude/{name} "));
     let known = ["escape", "plan"];
     let unknown: Vec<_> = wrong
         .iter()
-        .filter(|wrong| !known.iter().any(|known| wrong.starts_with(known)))
+        .filter(|wrong| !known.iter().any(|known| of(wrong, known)))
         .collect();
     assert!(unknown.is_empty(), "{unknown:#?}");
     assert!(
-        wrong.iter().any(|wrong| wrong.starts_with("escape")),
+        wrong.iter().any(|wrong| of(wrong, "escape")),
         "an escape is told by a hook now: say so in what is supported"
+    );
+}
+
+/// The end of a limit is known where the provider tells it, and nowhere else.
+#[test]
+fn a_limits_end_was_recorded_and_others_have_none() {
+    let ends: Vec<_> = all()
+        .into_iter()
+        .flat_map(|run| run.moments)
+        .filter(|moment| moment.need == "rate-limited")
+        .map(|moment| moment.ends.is_some())
+        .collect();
+    assert_eq!(
+        (ends.contains(&true), ends.contains(&false)),
+        (true, true),
+        "{ends:?}"
     );
 }
 
 /// A hook that was killed or never delivered must not make a wrong state: the better sources are believed.
 #[test]
 fn a_lost_hook_changes_nothing_beyond_its_words() {
-    for place in claude() {
-        let signals = signals(&place);
-        let hooks = signals
+    for run in of("claude") {
+        let hooks = run
+            .signals
             .iter()
-            .filter(|(_, signal)| signal["source"] == "hook")
+            .filter(|(_, signal)| signal.is_of("hook"))
             .count();
         for lost in 0..hooks {
-            let mut player = Player::new(&place);
-            let mut whole = Player::new(&place);
+            let mut player = Player::new(&run, &Source::ALL);
+            let mut whole = Player::new(&run, &Source::ALL);
             let mut seen = 0;
-            for (at, signal) in &signals {
-                whole.hear(*at, signal, &Source::ALL);
-                let hook = signal["source"] == "hook";
+            for (at, signal) in &run.signals {
+                whole.hear(*at, signal);
+                let hook = signal.is_of("hook");
                 if !(hook && seen == lost) {
-                    player.hear(*at, signal, &Source::ALL);
+                    player.hear(*at, signal);
                 }
                 seen += usize::from(hook);
                 let (judged, truly) = (player.judge(*at), whole.judge(*at));
@@ -356,9 +338,7 @@ fn a_lost_hook_changes_nothing_beyond_its_words() {
                 assert!(
                     alike,
                     "{}: without hook {lost} at {at}: {} instead of {}",
-                    place.display(),
-                    judged.need,
-                    truly.need
+                    run.name, judged.need, truly.need
                 );
             }
         }
@@ -367,22 +347,19 @@ fn a_lost_hook_changes_nothing_beyond_its_words() {
 
 #[test]
 fn a_silence_makes_no_state_and_a_conflict_is_unknown_after_a_while() {
-    let place = claude()
-        .into_iter()
-        .find(|place| place.ends_with("working"))
-        .expect("the scenario");
-    let mut player = Player::new(&place);
+    let run = named("claude", "working");
+    let mut player = Player::new(&run, &Source::ALL);
     let mut working = None;
-    for (at, signal) in signals(&place) {
+    for (at, signal) in &run.signals {
         // The terminal is lost after it said that it works: the pid file goes on to tell.
-        if working.is_none() || signal["source"] != "terminal" {
-            player.hear(at, &signal, &Source::ALL);
+        if working.is_none() || !signal.is_of("terminal") {
+            player.hear(*at, signal);
         }
-        if player.judge(at).need == Need::Working {
-            working.get_or_insert(at);
+        if player.judge(*at).need == Need::Working {
+            working.get_or_insert(*at);
         }
     }
-    let last = signals(&place).last().expect("signals").0;
+    let last = run.signals.last().expect("signals").0;
     let later = last + SETTLE;
     assert_eq!(player.judge(later).need, Need::Unknown);
 }
@@ -395,13 +372,10 @@ fn the_pid_file_follows_the_session() {
         ("forked", 2),
         ("killed-and-resumed", 1),
     ] {
-        let place = claude()
-            .into_iter()
-            .find(|place| place.ends_with(name))
-            .expect("the scenario");
-        let mut player = Player::new(&place);
-        for (at, signal) in signals(&place) {
-            player.hear(at, &signal, &Source::ALL);
+        let run = named("claude", name);
+        let mut player = Player::new(&run, &Source::ALL);
+        for (at, signal) in &run.signals {
+            player.hear(*at, signal);
         }
         player.sessions.dedup();
         assert_eq!(player.sessions.len(), sessions, "{name}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use stratavore_core::clock::{Clock, SystemClock, Timestamp};
 use stratavore_core::session::Mode;
 use stratavore_programs::{Verdict, adapter};
 use stratavore_testkit::TempHome;
@@ -91,6 +92,9 @@ pub(crate) const ALL: Plays = &[
 
 const ASKED: &str = "Do you want to";
 
+/// What is shown while it works.
+const WORKING: &str = "esc to interrupt";
+
 fn tool(name: &str, input: serde_json::Value) -> Answer {
     Answer::Tool {
         name: name.to_owned(),
@@ -103,6 +107,7 @@ fn turn(run: &mut Recording) {
         .answer_when("good morning", Answer::text("Good morning."));
     run.ask("good morning");
     run.shows("Good morning.");
+    run.hides(WORKING);
     run.true_now("idle", None);
 }
 
@@ -110,10 +115,11 @@ fn working(run: &mut Recording) {
     run.true_now("idle", None);
     run.api.answer_when("think hard", held("Thought."));
     run.ask("think hard");
-    run.shows("esc to interrupt");
+    run.shows(WORKING);
     run.true_now("working", None);
     run.api.release();
     run.shows("Thought.");
+    run.hides(WORKING);
     run.true_now("idle", None);
     run.exit();
 }
@@ -130,10 +136,11 @@ fn permission_by_key(run: &mut Recording) {
     asked(run, "touch made; echo done with it");
     run.enters(ASKED);
     run.until("the file", |it| it.project().join("made").exists());
-    run.shows("esc to interrupt");
+    run.shows(WORKING);
     run.true_now("working", None);
     run.api.release();
     run.shows("It is done.");
+    run.hides(WORKING);
     run.true_now("idle", None);
     run.exit();
 }
@@ -149,6 +156,7 @@ fn permission_by_hook(run: &mut Recording) {
     run.true_now("working", None);
     run.api.release();
     run.shows("It is done.");
+    run.hides(WORKING);
     run.true_now("idle", None);
     run.exit();
 }
@@ -162,6 +170,7 @@ fn permission_refused_by_hook(run: &mut Recording) {
     let answer = adapter("claude").answer("PermissionRequest", &deny);
     run.answers(&answer.expect("an answer"));
     run.shows("I see.");
+    run.hides(WORKING);
     assert!(!run.project().join("made").exists(), "it was refused");
     run.true_now("idle", None);
     run.exit();
@@ -185,6 +194,7 @@ fn permission_beside_another_tool(run: &mut Recording) {
         .answer_when("all is well", Answer::text("Both are done."));
     run.enters(ASKED);
     run.shows("Both are done.");
+    run.hides(WORKING);
     run.true_now("idle", None);
     run.exit();
 }
@@ -205,6 +215,7 @@ fn question(run: &mut Recording) {
     run.true_now("needs-answer", Some("Tea or coffee?"));
     run.enters("Enter to select");
     run.shows("Noted.");
+    run.hides(WORKING);
     run.true_now("idle", None);
     run.exit();
 }
@@ -229,10 +240,10 @@ fn plan(run: &mut Recording) {
 fn escape(run: &mut Recording) {
     run.api.answer_when("think hard", held("Never."));
     run.ask("think hard");
-    run.shows("esc to interrupt");
+    run.shows(WORKING);
     run.true_now("working", None);
     run.types("\x1b");
-    run.hides("esc to interrupt");
+    run.hides(WORKING);
     run.true_now("idle", None);
     // What was asked stands in the prompt again.
     run.types("\x15");
@@ -254,6 +265,7 @@ fn clear(run: &mut Recording) {
         .answer_when("once more", Answer::text("Welcome back."));
     run.ask("once more");
     run.shows("Welcome back.");
+    run.hides(WORKING);
     run.true_now("idle", None);
     run.exit();
 }
@@ -290,6 +302,7 @@ fn subagent(run: &mut Recording) {
     run.until("the file", |it| it.project().join("scouted").exists());
     run.api.release();
     run.shows("● The scout is back.");
+    run.hides(WORKING);
     run.true_now("idle", None);
     run.exit();
 }
@@ -302,6 +315,7 @@ fn background(run: &mut Recording) {
     run.true_now("needs-permission", Some("touch made; sleep 30"));
     run.enters(ASKED);
     run.shows("I heard:");
+    run.hides(WORKING);
     run.true_now("idle", None);
     run.kill();
 }
@@ -314,6 +328,7 @@ fn api_error(run: &mut Recording) {
     run.api.answer_when("break it", error);
     run.ask("break it");
     run.shows("API Error");
+    run.hides(WORKING);
     run.true_now("errored", None);
     turn(run);
     run.exit();
@@ -327,7 +342,22 @@ fn rate_limit(run: &mut Recording) {
     run.api.answer_when("too much", error);
     run.ask("too much");
     run.shows("API Error");
+    run.hides(WORKING);
     run.true_now("rate-limited", None);
+    // A subscription's limit tells when it ends.
+    let ends = Timestamp::from_timestamp(SystemClock.now().timestamp() + 3600, 0);
+    let spent = Answer::Error {
+        status: 429,
+        kind: format!(
+            "Claude AI usage limit reached|{}",
+            ends.expect("a time").timestamp()
+        ),
+    };
+    run.api.answer_when("spend it all", spent);
+    run.ask("spend it all");
+    run.shows("reached|");
+    run.hides(WORKING);
+    run.true_until("rate-limited", Some("limit reached"), ends);
     turn(run);
     run.exit();
 }
@@ -336,7 +366,7 @@ fn killed_and_resumed(run: &mut Recording) {
     turn(run);
     run.api.answer_when("think hard", held("Never."));
     run.ask("think hard");
-    run.shows("esc to interrupt");
+    run.shows(WORKING);
     run.true_now("working", None);
     let session = run.session();
     run.kill();
@@ -356,6 +386,7 @@ fn forked(run: &mut Recording) {
         .answer_when("on we go", Answer::text("Another way."));
     run.ask("on we go");
     run.shows("Another way.");
+    run.hides(WORKING);
     run.true_now("idle", None);
     run.exit();
 }
