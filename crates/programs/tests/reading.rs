@@ -390,16 +390,20 @@ fn a_fork_repeats_its_parents_messages_under_their_own_names() {
     let adapter = adapter("claude");
     let mut messages = Vec::new();
     let mut sessions = BTreeSet::new();
+    let mut parents = Vec::new();
     for transcript in adapter.transcripts(&home).expect("listed") {
         let bytes = fs::read(&transcript.path).expect("read");
         let found = adapter
             .reader(&transcript, None)
             .expect("a reader")
             .take(0, &bytes);
+        parents.extend(found.parent);
         sessions.extend(found.session);
         messages.extend(found.entries.into_iter().map(|entry| entry.message));
     }
     assert_eq!(sessions.len(), 2);
+    assert_eq!(parents.len(), 1, "one is a copy of the other");
+    assert!(sessions.contains(&parents[0]), "{parents:?}");
     let distinct: BTreeSet<_> = messages.iter().collect();
     assert!(distinct.len() < messages.len(), "{messages:?}");
 }

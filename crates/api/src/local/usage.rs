@@ -7,6 +7,7 @@ use stratavore_core::budget::{Amount, AtLimit, Budget, Period, Scope, Spent};
 use stratavore_core::calendar::stretches;
 use stratavore_core::clock::{Timestamp, to_rfc3339};
 use stratavore_core::ids::{BudgetId, RunnerId};
+use stratavore_core::session::Session;
 use stratavore_core::usage::NanoUsd;
 use stratavore_store::{By, SessionFilter, StoreError, UsageFilter, UsageRow};
 use stratavore_supervisor::Supervisor;
@@ -97,6 +98,11 @@ pub(super) async fn report(
         by => sum(by).await.map_err(store_failure)?,
     };
     let costs = program_costs(supervisor, &filter, by).await?;
+    let sum_of_all = total(&models);
+    let own = match &filter.session {
+        Some(id) => costs.get(id).copied(),
+        None => programs_own(supervisor, &filter, sum_of_all.cost).await?,
+    };
     let mut shown = Vec::with_capacity(rows.len());
     for row in rows {
         let key = match by {
@@ -110,14 +116,7 @@ pub(super) async fn report(
     }
     let prices = supervisor.prices();
     Ok(v1::UsageReport {
-        total: Some(usage(
-            &total(&models),
-            filter
-                .session
-                .as_ref()
-                .and_then(|id| costs.get(id))
-                .copied(),
-        )),
+        total: Some(usage(&sum_of_all, own)),
         rows: shown,
         prices_date: prices.date.to_string(),
         prices_source: prices.source.clone(),
@@ -188,6 +187,66 @@ async fn program_costs(
         .into_iter()
         .filter_map(|session| Some((session.key.id, session.program_cost?)));
     Ok(told.collect())
+}
+
+/// Adds to an estimate what programs say that sessions cost more than was estimated of them; nothing where none tells.
+async fn programs_own(
+    supervisor: &Supervisor,
+    filter: &UsageFilter,
+    estimated: NanoUsd,
+) -> Result<Option<NanoUsd>> {
+    // What one of its runners used is no whole session.
+    if filter.since.is_some() || filter.until.is_some() || filter.runner.is_some() {
+        return Ok(None);
+    }
+    let sessions = SessionFilter {
+        project: filter.project,
+        ..SessionFilter::default()
+    };
+    let sessions = supervisor.sessions(sessions).await.map_err(store_failure)?;
+    if sessions
+        .iter()
+        .all(|session| session.program_cost.is_none())
+    {
+        return Ok(None);
+    }
+    let by_session = UsageFilter {
+        by: By::Session,
+        ..filter.clone()
+    };
+    let sums = supervisor.store().usage(by_session).await;
+    let more = more(&sessions, &sums.map_err(store_failure)?);
+    Ok(Some(NanoUsd(estimated.0.saturating_add(more))))
+}
+
+/// Sums what programs say more than is estimated. A copy's own cost has in it what it was copied from, and a message of both
+/// counts for one of them: sessions and their copies cost together at least the most that is said of one.
+fn more(sessions: &[Session], estimates: &[UsageRow]) -> u64 {
+    let parents: HashMap<&str, &str> = sessions
+        .iter()
+        .filter_map(|session| Some((session.key.id.as_str(), session.parent.as_deref()?)))
+        .collect();
+    let first_of = |id| {
+        let mut first = id;
+        // Files may say that two are copies of each other.
+        for _ in 0..parents.len() {
+            first = *parents.get(first).unwrap_or(&first);
+        }
+        first
+    };
+    let mut together: HashMap<&str, (u64, u64)> = HashMap::new();
+    for session in sessions {
+        let (told, _) = together.entry(first_of(&session.key.id)).or_default();
+        *told = session.program_cost.map_or(0, |cost| cost.0).max(*told);
+    }
+    for row in estimates {
+        let (_, estimated) = together.entry(first_of(&row.key)).or_default();
+        *estimated = estimated.saturating_add(row.cost.0);
+    }
+    together
+        .values()
+        .map(|(told, estimated)| told.saturating_sub(*estimated))
+        .fold(0, u64::saturating_add)
 }
 
 /// Names a runner that used something; by its id where it is known no more.

@@ -35,6 +35,18 @@ pub(super) struct Row {
     #[serde(rename = "totalCostUSD")]
     pub(super) total_cost_usd: Option<f64>,
     pub(super) forked_from: Option<ForkedFrom>,
+    /// The session in which an answer was given, which stays what it was in a copy.
+    pub(super) request_session_id: Option<String>,
+}
+
+impl Row {
+    /// Returns the session that it was copied from, where it was.
+    pub(super) fn copied_from(&self) -> Option<&str> {
+        let said = self.forked_from.as_ref().map(|from| &from.session_id);
+        let given = self.request_session_id.as_ref();
+        let given = given.filter(|given| self.session_id.as_ref().is_some_and(|id| id != *given));
+        said.or(given).map(String::as_str)
+    }
 }
 
 /// Where a branch of a conversation began.

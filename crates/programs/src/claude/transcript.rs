@@ -88,8 +88,8 @@ impl Conversation {
             self.memory.title = Some(rank);
             found.title = Some(title);
         }
-        if let Some(from) = &row.forked_from {
-            found.parent = Some(from.session_id.clone());
+        if let Some(from) = row.copied_from() {
+            found.parent = Some(from.to_owned());
         }
         if row.r#type == "cost-state"
             && let Some(cost) = row.total_cost_usd.and_then(nano)
