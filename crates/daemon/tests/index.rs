@@ -368,3 +368,54 @@ async fn a_transcript_that_is_deleted_and_made_anew_while_it_is_read_is_counted_
     reindex(&host).await;
     assert_eq!(begun(usage(&host, None).await), after);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_begins_again_reads_what_was_appended_and_nothing_else() {
+    const ROWS: u32 = 1000;
+    let home = TempHome::new();
+    let cwd = home.project("elsewhere");
+    let transcript = place(&home, SESSION);
+    // Nothing of it is kept but what was used, so that it is the transcript that would be read.
+    let row = |number: u32| {
+        let row = answer(SESSION, number, LONG_AGO, &cwd, "Said.", 3);
+        format!(
+            "{},\"more\":\"{}\"}}\n",
+            &row[..row.len() - 2],
+            "x".repeat(64_000)
+        )
+    };
+    let rows = |range: std::ops::Range<u32>| range.map(row).collect::<String>();
+    let text = rows(0..ROWS);
+    fs::write(&transcript, &text).unwrap();
+    let mut host = Host::in_home(home).await;
+    /// Bytes that the host read of anything.
+    fn read(host: &Host) -> usize {
+        let io = fs::read_to_string(format!("/proc/{}/io", host.pid())).unwrap();
+        let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+        read.unwrap().parse().unwrap()
+    }
+    let whole = u64::from(ROWS) * 3;
+    used(&host, whole, None).await;
+    assert!(read(&host) >= text.len(), "what it reads is counted");
+
+    host.terminate();
+    let appended = rows(ROWS..ROWS + 10);
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(&transcript)
+        .unwrap();
+    std::io::Write::write_all(&mut file, appended.as_bytes()).unwrap();
+    host.begin().await;
+    let report = used(&host, whole + 30, None).await;
+    assert_eq!(report.total.unwrap().messages, u64::from(ROWS) + 10);
+    let again = read(&host);
+    assert!(again < text.len() / 4, "{again} of {}", text.len());
+
+    // While it runs, too: everything is looked at for another project.
+    let more = rows(ROWS + 10..ROWS + 20);
+    std::io::Write::write_all(&mut file, more.as_bytes()).unwrap();
+    host.add_project("q", None).await;
+    used(&host, whole + 60, None).await;
+    let still = read(&host);
+    assert!(still < text.len() / 4, "{still} of {}", text.len());
+}
