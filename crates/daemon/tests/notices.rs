@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use chrono::{Local, Timelike};
+use chrono::{Local, TimeZone, Timelike};
 use futures::StreamExt;
 use stratavore_core::clock::{Clock, SystemClock};
 use stratavore_rpc::v1;
-use stratavore_testkit::{TempHome, wait_until, wait_until_async};
+use stratavore_testkit::{TempHome, binary, wait_until, wait_until_async};
 use stratavore_wire::client::Connection;
 use stratavore_wire::{Attach, Hello, Message, Role};
 use support::stand_in::{StandIn, host, host_in, told};
@@ -230,4 +230,169 @@ async fn what_says_that_it_works_and_does_not_move_is_told_to_stand_still() {
     let told = told(&host, "stalled").await;
     assert_eq!((told.len(), told[0].title.as_str()), (1, "r stands still"));
     program.reports(&host, "idle").await;
+}
+
+/// What one notification says, beside the edge that it was waited for by.
+fn says(told: &[v1::Notification]) -> (&str, &str, Option<&str>) {
+    let [one] = told else {
+        panic!("not one: {told:#?}")
+    };
+    (&one.title, &one.body, one.project.as_deref())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_a_limit_and_an_error_are_told_each_time_that_they_come_about_and_once() {
+    let host = host("").await;
+    let mut program = StandIn::launch(&host, "r").await;
+    program.reports(&host, "working").await;
+    // Said by its terminal, by the file of its process, and again: it is one question.
+    program.order(&format!("{QUESTION}:msg=YW5zd2VyOiBXaGljaCBkYXRhYmFzZT8="));
+    program.needs(&host, "needs-answer").await;
+    program.order("status waiting");
+    program.order(&format!("{QUESTION}:msg=YW5zd2VyOiBXaGljaCBkYXRhYmFzZT8="));
+    let asked = told(&host, "needs-answer").await;
+    assert_eq!(says(&asked), ("r asks", "Which database?", Some("p")));
+
+    // An error first, so that the next turn begins with a prompt of its own; then at a limit, by number and without one.
+    let mut wanted = vec!["needs-answer"];
+    let until = (SystemClock.now() + chrono::TimeDelta::hours(3)).timestamp();
+    let words = format!("Claude AI usage limit reached|{until}");
+    for (fields, state) in [
+        (
+            r#""error":"server_error","last_assistant_message":"API Error: 500""#.to_owned(),
+            "errored",
+        ),
+        (
+            format!(r#""error":"rate_limit","last_assistant_message":"{words}""#),
+            "rate-limited",
+        ),
+        (
+            r#""error":"authentication_failed","last_assistant_message":"Invalid API key""#
+                .to_owned(),
+            "errored",
+        ),
+    ] {
+        program.order("status busy");
+        program.order("hook UserPromptSubmit");
+        program.reports(&host, "working").await;
+        program.order(&format!("hook StopFailure {fields}"));
+        // The same again, by each that tells.
+        program.order(&format!("hook StopFailure {fields}"));
+        program.order("status idle");
+        program.order("report state=done:app=claude-code");
+        program.needs(&host, state).await;
+        let told = told(&host, state).await;
+        wanted.push(state);
+        edges_are(&host, "r", &wanted).await;
+        let at = Local.timestamp_opt(until, 0).unwrap().format("%H:%M");
+        let (title, body) = match wanted.len() {
+            2 => ("r met an error", "API Error: 500".to_owned()),
+            3 => ("r must wait", format!("{words} Until {at}.")),
+            _ => ("r met an error", "Invalid API key".to_owned()),
+        };
+        assert_eq!(says(&told), (title, body.as_str(), Some("p")));
+    }
+    program.order("hook UserPromptSubmit");
+    program.order("status busy");
+    program.reports(&host, "working").await;
+    program.order(QUESTION);
+    program.needs(&host, "needs-answer").await;
+    wanted.push("needs-answer");
+    edges_are(&host, "r", &wanted).await;
+    // What is over is told no more.
+    let owed = host.notifications().await;
+    assert_eq!(owed.len(), 1, "{owed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_codex_and_gemini_need_is_told_as_what_claude_code_needs_is() {
+    let stand_in = binary::stand_in();
+    let settings = format!(
+        "codex = {stand_in:?}\ngemini = {stand_in:?}\n[notifications]\nturn_done_seconds = 0\n"
+    );
+    let host = host(&settings).await;
+    let as_program = |program: &str| v1::LaunchRequest {
+        program: Some(program.into()),
+        ..v1::LaunchRequest::default()
+    };
+    let mut codex = StandIn::launch_as(&host, "codex", as_program("codex")).await;
+    // At its prompt it reports; its hooks come with the first request.
+    for (orders, state, told_as, title, body) in [
+        (
+            &[
+                "report state=blocked:app=codex:kind=permission",
+                "hook PermissionRequest",
+            ][..],
+            "needs-permission",
+            "needs-permission",
+            "codex needs a permission",
+            "Bash: cargo test --workspace",
+        ),
+        (
+            &["report state=blocked:app=codex:kind=question"],
+            "needs-answer",
+            "needs-answer",
+            "codex asks",
+            "It waits for an answer.",
+        ),
+        (
+            &["hook Stop", "report state=idle:app=codex"],
+            "idle",
+            "turn-done",
+            "codex is done",
+            "The turn is done.",
+        ),
+    ] {
+        codex.order("hook UserPromptSubmit");
+        codex.order("report state=working:app=codex");
+        codex.needs(&host, "working").await;
+        for order in orders.iter().chain(orders) {
+            codex.order(order);
+        }
+        codex.needs(&host, state).await;
+        let told = told(&host, told_as).await;
+        let detail = |runner: &v1::Runner| {
+            let attention = runner.attention.clone().unwrap_or_default();
+            told_as != "needs-permission" || attention.detail.as_deref() == Some(body)
+        };
+        host.until("codex", detail).await;
+        assert_eq!((told.len(), told[0].title.as_str()), (1, title));
+        assert!(told[0].ask.is_none(), "it is given in its terminal alone");
+        if told_as != "needs-permission" {
+            assert_eq!(says(&told), (title, body, Some("p")));
+        }
+    }
+    edges_are(
+        &host,
+        "codex",
+        &["needs-permission", "needs-answer", "idle"],
+    )
+    .await;
+
+    let mut gemini = StandIn::launch_as(&host, "gemini", as_program("gemini")).await;
+    for (title, state) in [
+        ("◇  Ready (p)", "idle"),
+        ("✦  Working… (p)", "working"),
+        ("✋  Action Required (p)", "needs-permission"),
+        ("✋  Action Required (p)", "needs-permission"),
+        ("✦  Working… (p)", "working"),
+        ("✋  Action Required (p)", "needs-permission"),
+        ("✦  Working… (p)", "working"),
+        ("◇  Ready (p)", "idle"),
+    ] {
+        gemini.order(&format!("title {title}"));
+        gemini.needs(&host, state).await;
+    }
+    edges_are(
+        &host,
+        "gemini",
+        &["needs-permission", "needs-permission", "idle"],
+    )
+    .await;
+    let mut done = told(&host, "turn-done").await;
+    done.retain(|told| told.title == "gemini is done");
+    assert_eq!(
+        says(&done),
+        ("gemini is done", "The turn is done.", Some("p"))
+    );
 }

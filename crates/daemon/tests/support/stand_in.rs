@@ -46,7 +46,7 @@ impl StandIn {
         // For reading too, so that opening it waits for nobody; it is read by the stand-in alone.
         let orders = fs::File::options().read(true).write(true).open(&path);
         let mut request = v1::LaunchRequest {
-            program: Some("claude".into()),
+            program: request.program.or_else(|| Some("claude".into())),
             name: Some(name.into()),
             ..request
         };

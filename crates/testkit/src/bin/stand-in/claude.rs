@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use stratavore_testkit::Process;
 
+/// The session of a program that is not told which it holds.
+const UNTOLD: &str = "00000000-0000-4000-8000-000000000000";
+
 /// Holds one conversation.
 pub(crate) struct Claude {
     session: String,
@@ -29,7 +32,7 @@ impl Claude {
             words.nth(1).cloned()
         };
         let session = given("--session-id").or_else(|| given("--resume"));
-        let session = session.ok_or_else(|| io::Error::other("no --session-id, no --resume"))?;
+        let session = session.unwrap_or_else(|| UNTOLD.to_owned());
         let cwd = std::env::current_dir()?.to_string_lossy().into_owned();
         let home = std::env::var_os("HOME").ok_or_else(|| io::Error::other("no HOME"))?;
         let config = PathBuf::from(home).join(".claude");
@@ -44,7 +47,10 @@ impl Claude {
         fs::create_dir_all(&sessions)?;
         fs::create_dir_all(&projects)?;
         Ok(Self {
-            hook: given("--settings").as_deref().and_then(command),
+            hook: given("--settings")
+                .or_else(|| given("-c"))
+                .as_deref()
+                .and_then(command),
             pid_file: sessions.join(format!("{}.json", std::process::id())),
             transcript: projects.join(format!("{session}.jsonl")),
             session,
@@ -74,6 +80,11 @@ impl Claude {
 
     /// Runs its hook as Claude Code does, waits for it, draws what it answers, and tells how long it took.
     pub(crate) fn hook(&self, event: &str) -> io::Result<Duration> {
+        self.hook_with(event, "")
+    }
+
+    /// Does so with more fields in its payload, as they stand in JSON.
+    pub(crate) fn hook_with(&self, event: &str, fields: &str) -> io::Result<Duration> {
         let command = self
             .hook
             .as_ref()
@@ -84,8 +95,9 @@ impl Claude {
         } else {
             ""
         };
+        let more = if fields.is_empty() { "" } else { "," };
         let payload = format!(
-            r#"{{"session_id":"{session}","transcript_path":"{transcript}","cwd":"{cwd}","permission_mode":"default","hook_event_name":"{event}"{of_tool}}}"#
+            r#"{{"session_id":"{session}","transcript_path":"{transcript}","cwd":"{cwd}","permission_mode":"default","hook_event_name":"{event}"{of_tool}{more}{fields}}}"#
         );
         let begun = Instant::now();
         let mut child = Command::new("/bin/sh")
@@ -144,8 +156,10 @@ pub(crate) fn draw(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Finds the command of the hooks in settings: all are given the same.
+/// Finds the command of the hooks in settings, in JSON or in TOML: all are given the same.
 fn command(settings: &str) -> Option<String> {
-    let (_, rest) = settings.split_once(r#""command":""#)?;
+    let (_, rest) = settings
+        .split_once(r#""command":""#)
+        .or_else(|| settings.split_once(r#"command=""#))?;
     Some(rest.split_once('"')?.0.to_owned())
 }

@@ -1,13 +1,15 @@
 //! Stands in for Claude Code where only what it does to its surroundings matters: to its terminal, its files, its hooks.
 //!
 //! It is started as Claude Code is: it takes its session from `--session-id` or `--resume` and the command of its hooks from `--settings`.
+//! It stands in for Codex and Gemini CLI too, as far as these do the same: Codex has the command in `-c`, and tells its session by none.
 //! Where the variable `STRATAVORE_STAND_IN` names a pipe it does what is written there, a line each:
 //!
 //! | order | what it does |
 //! |---|---|
 //! | `report TEXT` | reports on its terminal (OSC 7501) |
+//! | `title TEXT` | gives its terminal a title |
 //! | `status STATUS` | writes the file of its process |
-//! | `hook EVENT` | runs its hook, waits for it, and draws what it answers |
+//! | `hook EVENT [FIELDS]` | runs its hook, with more fields in its payload (`"error":"rate_limit"`), waits for it, and draws what it answers |
 //! | `time-hooks EVENT COUNT FILE` | does so many times, and writes to the file how many nanoseconds each took |
 //!
 //! Without the variable it works for ever, as a busy conversation does.
@@ -29,6 +31,10 @@ const LIFETIME: u32 = 15 * 60;
 fn main() {
     // SAFETY: a plain system call on this process.
     unsafe { libc::alarm(LIFETIME) };
+    if std::env::args().any(|argument| argument == "--version") {
+        // It has none, and obeys nobody meanwhile.
+        return println!("stand-in");
+    }
     let outcome =
         Claude::begin().and_then(|mut claude| match std::env::var_os("STRATAVORE_STAND_IN") {
             Some(pipe) => obey(&claude, BufReader::new(File::open(pipe)?)),
@@ -47,7 +53,11 @@ fn obey(claude: &Claude, orders: impl BufRead) -> io::Result<()> {
         match word {
             "report" => claude.report(rest)?,
             "status" => claude.status(rest)?,
-            "hook" => claude.hook(rest).map(drop)?,
+            "title" => claude::draw(&format!("\x1b]0;{rest}\x07"))?,
+            "hook" => {
+                let (event, fields) = rest.split_once(' ').unwrap_or((rest, ""));
+                claude.hook_with(event, fields).map(drop)?;
+            }
             "time-hooks" => time(claude, rest)?,
             _ => return Err(io::Error::other(format!("`{order}` is no order"))),
         }
