@@ -525,6 +525,29 @@ fn heartbeats_tell_of_the_whole_tree() {
 }
 
 #[test]
+fn a_title_with_another_mark_is_told_before_the_next_heartbeat_is_due() {
+    // The next is due in a minute, which nobody here waits for.
+    let rig =
+        Rig::script("printf '\\033]0;* Ready\\a'; read x; printf '\\033]0;! Asks\\a'; exec cat");
+    let (mut line, _) = rig.start();
+    let mut titled = |line: &mut Line, title: &str| {
+        line.hear_of(|message| match message {
+            Message::Heartbeat(beat) if beat.title == title => Some(beat),
+            _ => None,
+        })
+    };
+    let before = titled(&mut line, "* Ready");
+    let (mut viewer, _) = rig.attach(80, 24, false);
+    viewer.type_in("\n");
+    let after = titled(&mut line, "! Asks");
+    assert!(after.at > before.at);
+    assert_eq!(
+        after.memory_bytes, before.memory_bytes,
+        "nothing is measured for it"
+    );
+}
+
+#[test]
 fn an_agent_that_nobody_listens_to_sleeps() {
     let mut rig = Rig::script("echo ready; exec sleep 1000");
     rig.launch.heartbeat_ms = 10;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use stratavore_rpc::v1;
-use stratavore_testkit::{Process, TempHome, wait_until_async};
+use stratavore_testkit::{Process, TempHome, binary, wait_until_async};
 use support::stand_in::{Follower, StandIn, host, pid_file};
 use support::{Host, SOON};
 
@@ -63,6 +63,32 @@ async fn the_file_of_a_process_is_known_at_once_wherever_its_directory_went_mean
     supervisor.signal(Signal::CONT).unwrap();
     let took = middle(&mut follower, &mut program).await;
     assert!(took < AT_ONCE, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_title_says_is_known_at_once() {
+    let stand_in = binary::stand_in();
+    let host = host(&format!("gemini = {stand_in:?}\n")).await;
+    let request = v1::LaunchRequest {
+        program: Some("gemini".into()),
+        ..v1::LaunchRequest::default()
+    };
+    let mut gemini = StandIn::launch_as(&host, "r", request).await;
+    let mut follower = Follower::of(&host, "r").await;
+    gemini.order("title ◇  Ready (p)");
+    follower.knows("idle").await;
+    let mut took = Vec::new();
+    for (title, state) in [
+        ("✦  Working… (p)", "working"),
+        ("✋  Action Required (p)", "needs-permission"),
+        ("✦  Working… (p)", "working"),
+    ] {
+        let begun = Instant::now();
+        gemini.order(&format!("title {title}"));
+        took.push(follower.knows(state).await - begun);
+    }
+    took.sort();
+    assert!(took[1] < AT_ONCE, "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@
 
 mod ending;
 mod hooks;
+mod mark;
 mod peers;
 mod report;
 mod viewing;
@@ -38,6 +39,7 @@ use crate::signals::{Arrived, Signals};
 use crate::tree::Tree;
 use ending::{Stopping, Unrecorded};
 use hooks::Hooks;
+use mark::Mark;
 pub use peers::{peer_pid, welcome};
 use report::Latest;
 
@@ -126,6 +128,8 @@ pub struct Agent {
     tree_empty: bool,
     beat_at: Instant,
     beaten: (Instant, u64),
+    last_beat: Option<Heartbeat>,
+    mark: Mark,
     told_viewers: Viewers,
 }
 
@@ -165,6 +169,8 @@ impl Agent {
             tree_empty: false,
             beat_at: now + Duration::from_millis(parts.launch.heartbeat_ms).min(FIRST_BEAT),
             beaten: (now, 0),
+            last_beat: None,
+            mark: Mark::default(),
             told_viewers: Viewers::default(),
             parts,
         }
@@ -212,6 +218,7 @@ impl Agent {
             self.keep_deadlines();
             self.show();
             self.tell_report();
+            self.tell_mark();
             if !self.is_over() {
                 ready = self.wait()?;
             }
@@ -297,9 +304,10 @@ impl Agent {
         let record = self.unrecorded.as_ref().map(|exit| exit.again_at);
         let paste = self.paste.deadline();
         let report = self.report.due();
+        let mark = self.mark.due();
         let hook = self.hooks.due();
         [
-            beat, kill, gathered, frame, greeting, record, paste, report, hook,
+            beat, kill, gathered, frame, greeting, record, paste, report, mark, hook,
         ]
         .into_iter()
         .flatten()
@@ -361,6 +369,7 @@ impl Agent {
         for effect in self.screen.take_effects() {
             self.pass_on(effect);
         }
+        self.note_mark(now);
         match (self.screen.in_frame(), self.frame_since) {
             (true, None) => self.frame_since = Some(now),
             (false, Some(_)) => self.frame_since = None,
@@ -448,7 +457,7 @@ impl Agent {
         };
         self.beaten = (now, usage.ticks);
         self.beat_at = now + Duration::from_millis(self.parts.launch.heartbeat_ms.max(10));
-        let message = Message::Heartbeat(Heartbeat {
+        let heartbeat = Heartbeat {
             at: clock::now(),
             cpu_percent,
             memory_bytes: usage.memory,
@@ -456,8 +465,10 @@ impl Agent {
             viewers: self.viewers().count,
             title: self.screen.title().to_owned(),
             frozen: self.frozen,
-        });
-        self.tell_supervisors(&message);
+        };
+        self.mark.told(&heartbeat.title);
+        self.last_beat = Some(heartbeat.clone());
+        self.tell_supervisors(&Message::Heartbeat(heartbeat));
     }
 }
 
