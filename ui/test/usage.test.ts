@@ -123,7 +123,7 @@ describe("a budget", () => {
     expect(outlook(of({ percent: 78, exhausted_at: instant(20, 15) }), NOW)).toBe(
       "at this pace spent 15:00 today, in 3 h",
     );
-    expect(outlook(of({ percent: 101, exhausted_at: instant(20, 11) }), NOW)).toBe("spent");
+    expect(outlook(of({ percent: 101, exhausted_at: instant(20, 11) }), NOW)).toBe("all of it is spent");
     expect(anew(of({}), NOW)).toMatch(/^begins anew .*25.*00:00$/);
   });
 

@@ -10,7 +10,7 @@ use pair::{Pair, SOON};
 use sqlx::{ConnectOptions, Connection};
 use stratavore_core::clock::Timestamp;
 use stratavore_core::ids::RunnerId;
-use stratavore_store::{Availability, Heartbeat, NewRunner, Observation, Store};
+use stratavore_store::{Availability, Heartbeat, NewRunner, Observation, RunnerFilter, Store};
 use stratavore_testkit::wait_until_async;
 use support::{FREE, add_project, new_runner, now};
 use team::node;
@@ -87,6 +87,27 @@ async fn the_latest_of_each_runner_is_told_when_the_database_is_back() {
         .await
         .unwrap();
     assert_eq!(told(&pair, [one, two]).await, [Some(10), None]);
+    // Whose runner it is knows better.
+    for runner in [
+        store.runner(one).await.unwrap(),
+        store
+            .runners_called(&one.to_string())
+            .await
+            .unwrap()
+            .remove(0),
+    ] {
+        let seen = runner.observation.expect("it was observed");
+        assert_eq!(
+            (seen.memory_bytes, seen.at),
+            (12, beat(one, 2, 12).observation.at)
+        );
+    }
+    let mut memory: Vec<_> = store.runners(RunnerFilter::default()).await.unwrap();
+    memory.sort_by_key(|view| view.runner.id);
+    let memory = memory
+        .into_iter()
+        .map(|view| view.observation.map(|seen| seen.memory_bytes));
+    assert_eq!(memory.collect::<Vec<_>>(), [Some(12), Some(21)]);
     pair.resume().await;
     are_told(&pair, [one, two], [12, 21]).await;
     pair.close().await;

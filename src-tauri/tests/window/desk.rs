@@ -116,7 +116,8 @@ impl Desk {
         daemon
     }
 
-    /// Installs a program of this name that plays the scene it finds in its environment.
+    /// Installs a program of this name that plays the scene it finds in its environment; without one it tells which
+    /// conversation it was asked to go on with, and answers what is typed.
     pub(crate) fn install(&self, name: &str, version: &str) {
         let programs = self.place.home.home().join(".local/bin");
         fs::write(
@@ -127,7 +128,9 @@ impl Desk {
         let program = programs.join(name);
         let fake = binary::fake_program();
         let script = format!(
-            "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo '{version}'; exit; }}\nexec '{}' \"$SCENE\"\n",
+            "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo '{version}'; exit; }}\n\
+             while [ $# -gt 0 ]; do [ \"$1\" = --resume ] && resumed=$2; shift; done\n\
+             exec '{}' \"${{SCENE:-print I go on with $resumed; echo}}\"\n",
             fake.display()
         );
         fs::write(&program, script).unwrap();
@@ -190,6 +193,11 @@ pub(crate) async fn launch(host: &Remote, project: &str, program: &str, name: &s
         ..v1::LaunchRequest::default()
     };
     host.launch(request).await.unwrap();
+}
+
+/// What an agent says of itself on its terminal, and what it shows.
+pub(crate) fn says(state: &str, shows: &str) -> String {
+    format!(r"write \e]7501\sstate={state}\a{shows}; hold")
 }
 
 /// Gives the program under test; where others are given built, as when it is measured, that beside them.

@@ -1,4 +1,4 @@
-//! Figures of the real window: how fast bytes reach the screen, how soon a key shows, what terminals weigh.
+//! Figures of the real window: how fast bytes reach the screen, how soon a key and a change of state show, what terminals weigh.
 //!
 //! `make bench` runs them on the release build.
 //! With `measure` in the webview's storage its terminals leave marks in the performance timeline, which is read here.
@@ -8,13 +8,15 @@ use std::time::Duration;
 use fantoccini::key::Key;
 use serde::Deserialize;
 
-use crate::desk::{Desk, launch};
+use crate::desk::{Desk, at_work, launch};
 use crate::page::{Window, row};
+use crate::question;
 use crate::rest::{processes, processor_share};
 
 /// What a renderer's terminal is fed: lines of 80 characters, as from `yes` or `cat`.
 const FLOOD: u64 = 30_000_000;
 const KEYS: usize = 200;
+const EDGES: usize = 100;
 const TERMINALS: usize = 20;
 /// How often each of them is brought to the front.
 const ROUNDS: usize = 10;
@@ -109,6 +111,24 @@ async fn figures_of_throughput_and_echo() {
             waits.len(),
         );
     }
+    window.end().await;
+    desk.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures, and finds nothing right or wrong"]
+async fn figures_of_attention() {
+    let desk = Desk::set().await;
+    // As it is where nothing is configured.
+    desk.configure("");
+    let (window, host) = at_work(&desk, &[("limits", &question::scene(EDGES))]).await;
+    let mut waits = question::edges(&window, &host, "limits", EDGES).await;
+    waits.sort();
+    println!(
+        "since a state holds until the frame that shows it: p50 {}, p99 {} ms, of {EDGES} edges",
+        waits[EDGES / 2].as_millis(),
+        waits[EDGES * 99 / 100].as_millis(),
+    );
     window.end().await;
     desk.end();
 }

@@ -1,129 +1,16 @@
 //! Who needs a person, what was said with agents, what it cost, and presets; with the pictures of the documentation.
 
-use std::fs;
-
-use chrono::TimeDelta;
-use serde_json::json;
 use stratavore_api::{Api, v1};
-use stratavore_core::clock::{Clock, SystemClock, to_rfc3339};
 
-use crate::desk::{Desk, launch};
-use crate::page::{Window, row};
-
-/// A conversation as Claude Code keeps it: the project, the request, the answer, the model, tokens, hours ago.
-type Talk = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    u64,
-    i64,
-);
-
-const TALKS: [Talk; 6] = [
-    (
-        "api-gateway",
-        "Split the token check out of the middleware and test it",
-        "The token is checked twice today: once in the middleware, once in the handler.",
-        "claude-opus-4-5",
-        1_840_000,
-        1,
-    ),
-    (
-        "web-shop",
-        "Tax rules for the Nordic countries, with a test for each rate",
-        "Finland has a reduced rate of 14 % for food; each rate is a test of its own now.",
-        "claude-sonnet-4-5",
-        2_960_000,
-        5,
-    ),
-    (
-        "docs-site",
-        "Why does the search find nothing with an umlaut?",
-        "The index folds case and not accents; it folds both now.",
-        "claude-sonnet-4-5",
-        388_000,
-        26,
-    ),
-    (
-        "api-gateway",
-        "Drop the endpoints that nobody calls any more",
-        "Nothing has asked for the old token endpoint since March, so it can go.",
-        "claude-opus-4-5",
-        1_120_000,
-        51,
-    ),
-    (
-        "web-shop",
-        "Make the basket survive a lost connection",
-        "It is kept in the browser and merged when the connection is back.",
-        "claude-opus-4-5",
-        2_210_000,
-        74,
-    ),
-    (
-        "api-gateway",
-        "Name every thread, so that a profile can be read",
-        "Each has the name of what it does, at most 15 characters.",
-        "a-model-of-tomorrow",
-        240_000,
-        122,
-    ),
-];
-
-/// Keeps the conversations where Claude Code keeps them.
-fn talk(desk: &Desk) {
-    let now = SystemClock.now();
-    for (number, (project, asked, said, model, tokens, ago)) in TALKS.into_iter().enumerate() {
-        let cwd = desk.directory(project);
-        let cwd = cwd.to_str().unwrap();
-        let session = format!("57180cc{number}-1c1a-4f09-9d2e-000000000000");
-        let at = |minutes| to_rfc3339(now - TimeDelta::hours(ago) + TimeDelta::minutes(minutes));
-        let request = json!({
-            "type": "user", "uuid": format!("u{number}"), "sessionId": session, "cwd": cwd, "timestamp": at(0),
-            "message": { "role": "user", "content": asked },
-        });
-        let answer = json!({
-            "type": "assistant", "uuid": format!("a{number}"), "sessionId": session, "cwd": cwd, "timestamp": at(2),
-            "requestId": format!("req_{number}"),
-            "message": {
-                "id": format!("msg_{number}"), "role": "assistant", "model": model,
-                "content": [{ "type": "text", "text": said }],
-                "usage": {
-                    "input_tokens": tokens / 160, "output_tokens": tokens / 55,
-                    "cache_creation_input_tokens": tokens / 12, "cache_read_input_tokens": tokens,
-                    "cache_creation": {
-                        "ephemeral_5m_input_tokens": tokens / 20,
-                        "ephemeral_1h_input_tokens": tokens / 12 - tokens / 20,
-                    },
-                },
-            },
-        });
-        let kept = desk
-            .place
-            .home
-            .home()
-            .join(".claude/projects")
-            .join(cwd.replace('/', "-"));
-        fs::create_dir_all(&kept).unwrap();
-        fs::write(
-            kept.join(format!("{session}.jsonl")),
-            format!("{request}\n{answer}\n"),
-        )
-        .unwrap();
-    }
-}
-
-/// What an agent says of itself on its terminal, and what it shows.
-fn says(state: &str, shows: &str) -> String {
-    format!(r"write \e]7501\sstate={state}\a{shows}; hold")
-}
+use crate::desk::{Desk, launch, says};
+use crate::page::{Window, attends, row};
+use crate::talks;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_needs_a_person_comes_first_and_what_was_said_and_spent_is_found() {
     let desk = Desk::set().await;
     desk.install("claude", "2.1.330 (Claude Code)");
-    talk(&desk);
+    talks::keep_all(&desk);
     let window = desk.open("Adwaita:dark").await;
     let host = desk.host().await;
     for name in ["api-gateway", "docs-site", "web-shop"] {
@@ -252,9 +139,4 @@ async fn knowledge(window: &Window, theme: &str) {
         .await;
     window.see("[data-testid=preset-toml]").await;
     window.picture(&format!("presets{theme}.png")).await;
-}
-
-/// Finds a runner of this name that says this of itself.
-fn attends(name: &str, state: &str) -> String {
-    format!("[data-testid=runner-row][data-name=\"{name}\"][data-attention={state}]")
 }

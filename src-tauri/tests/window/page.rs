@@ -16,6 +16,9 @@ use stratavore_testkit::webdriver::WebDriver;
 /// The longest that anything takes.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
+/// The colours there are, and how the names of pictures in them end. The window is opened in the last.
+pub(crate) const THEMES: [(&str, &str); 2] = [("light", "-light"), ("dark", "")];
+
 /// The program's window, through the eyes and hands of a person.
 pub(crate) struct Window {
     pub(crate) client: Client,
@@ -67,12 +70,39 @@ impl Window {
     pub(crate) async fn fill(&self, css: &str, text: &str) {
         self.click(css).await;
         let field = self.client.find(Locator::Css(css)).await.unwrap();
-        field.send_keys(text).await.unwrap();
+        // In WebKit a line break ends a line only as the key that does.
+        let typed = text.replace('\n', "\u{e007}");
+        field.send_keys(&typed).await.unwrap();
         assert_eq!(
             field.prop("value").await.unwrap().as_deref(),
             Some(text),
             "{css}"
         );
+    }
+
+    /// Types into a field in place of what it holds.
+    pub(crate) async fn replace(&self, css: &str, text: &str) {
+        self.see(css).await;
+        let field = self.client.find(Locator::Css(css)).await.unwrap();
+        field.clear().await.unwrap();
+        self.fill(css, text).await;
+    }
+
+    /// Chooses one of the values of a list.
+    pub(crate) async fn choose(&self, css: &str, value: &str) {
+        self.see(css).await;
+        wait_until_async(SOON, &format!("`{value}` of {css}"), async || {
+            let list = self.client.find(Locator::Css(css)).await?;
+            list.select_by_value(value).await
+        })
+        .await;
+    }
+
+    /// Chooses the window's colours, as a person does who wants others than the desktop's.
+    pub(crate) async fn wear(&self, theme: &str) {
+        self.click("[data-testid=view-settings]").await;
+        self.choose("[data-testid=preference-theme]", theme).await;
+        self.holds(&format!("html[data-theme={theme}]")).await;
     }
 
     /// Presses these keys together.
@@ -233,6 +263,22 @@ impl Window {
         .await;
     }
 
+    /// Waits until the line of a runner in the list says these words.
+    pub(crate) async fn reads_row(&self, runner: &str, words: &str) {
+        let script = format!(
+            "return document.querySelector('[data-testid=runner-row][data-name=\"{runner}\"]')?.innerText ?? null"
+        );
+        wait_until_async(SOON, &format!("`{words}` of {runner}"), async || {
+            let said = self.run(&script).await;
+            if said.as_str().is_some_and(|said| said.contains(words)) {
+                Ok(())
+            } else {
+                Err(said)
+            }
+        })
+        .await;
+    }
+
     pub(crate) async fn sees_in_terminal(&self, text: &str) {
         wait_until_async(SOON, &format!("`{text}` in the terminal"), async || {
             let shown = self.terminal_text().await;
@@ -292,4 +338,9 @@ impl Window {
 /// Finds a runner of this name and state in the list.
 pub(crate) fn row(name: &str, state: &str) -> String {
     format!("[data-testid=runner-row][data-name=\"{name}\"][data-state={state}]")
+}
+
+/// Finds a runner of this name that says this of itself.
+pub(crate) fn attends(name: &str, state: &str) -> String {
+    format!("[data-testid=runner-row][data-name=\"{name}\"][data-attention={state}]")
 }

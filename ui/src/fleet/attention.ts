@@ -12,6 +12,11 @@ export function attention(runner: Runner): Attention | null {
   return runner.state === "running" && !runner.unreachable ? (runner.attention ?? null) : null;
 }
 
+/** Says whether it runs on a machine that answers, and alone knows what it does. */
+export function isElsewhere(runner: Runner): boolean {
+  return !runner.here && runner.state === "running" && !runner.unreachable && attention(runner) === null;
+}
+
 /** Says whether a person is waited for. */
 export function needsYou(runner: Runner): boolean {
   return NEEDS.includes(attention(runner)?.state ?? "");

@@ -11,7 +11,7 @@ import { isLive } from "./state";
 
 type Subject = `runner ${string}` | "all" | "runners" | "projects" | "status";
 
-/** How often a host that could not be reached is tried again, in milliseconds. */
+/** How often is asked again what nobody nudges for, in milliseconds: a host that could not be reached, events that wait. */
 const AGAIN = 3_000;
 
 /** Knows runners, projects and the host's status, as the host last told them. */
@@ -56,6 +56,8 @@ export class Fleet {
   async start(): Promise<void> {
     this.#again = setInterval(() => {
       if (this.unreachable !== null) this.reload();
+      // That an event was delivered nobody nudges for.
+      else if ((this.status?.outbox_waiting ?? 0) > 0) this.#nudges.add("status");
     }, AGAIN);
     await this.#ask(new Set(["all"]));
   }

@@ -1,6 +1,6 @@
 import type { Runner } from "../backend/types/Runner";
 import { dayStart, instant } from "../words/time";
-import { attention, needsYou } from "./attention";
+import { attention, isElsewhere, needsYou } from "./attention";
 import { asSince, since } from "./words";
 
 /** Is one heading of the list and the runners under it, by id. */
@@ -44,6 +44,7 @@ const KINDS: readonly Kind[] = [
     by: since,
   },
   { key: "running", title: "Running", holds: own, by: since },
+  { key: "elsewhere", title: "On other machines", holds: isElsewhere, by: since },
   {
     key: "unknown",
     title: "Unknown",

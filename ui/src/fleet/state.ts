@@ -1,5 +1,5 @@
 import type { Runner } from "../backend/types/Runner";
-import { attention } from "./attention";
+import { attention, isElsewhere } from "./attention";
 
 /** One shape each, so that colour is never the only sign. */
 export type Shape =
@@ -50,7 +50,7 @@ const NEEDS: Record<string, Look> = {
 };
 
 const UNKNOWN: Look = { word: "unknown", shape: "hollow", tone: "unknown" };
-/** A command of one's own tells nothing of itself, and nobody expects it to. */
+/** A command of one's own tells nothing of itself, another machine's agent nothing here, and nobody expects them to. */
 const RUNNING: Look = { word: "running", shape: "disc", tone: "quiet" };
 const UNREACHABLE: Look = { word: "not answering", shape: "hollow", tone: "unknown" };
 
@@ -58,7 +58,7 @@ const UNREACHABLE: Look = { word: "not answering", shape: "hollow", tone: "unkno
 export function look(runner: Runner): Look {
   if (runner.unreachable && isLive(runner)) return UNREACHABLE;
   if (runner.state !== "running") return LOOKS[runner.state] ?? UNKNOWN;
-  return NEEDS[attention(runner)?.state ?? ""] ?? (runner.program === "command" ? RUNNING : UNKNOWN);
+  return NEEDS[attention(runner)?.state ?? ""] ?? (runner.program === "command" || isElsewhere(runner) ? RUNNING : UNKNOWN);
 }
 
 /** Says whether the runner has not ended. */

@@ -43,7 +43,8 @@ export function line(runner: Runner, now: number): string {
   return heard === null ? `${runner.node} is silent` : `${runner.node} not heard from since ${clock(heard)}`;
 }
 
-function doing(runner: Runner, now: number): string {
+/** Tells in one line what is happening, wherever that is. */
+export function doing(runner: Runner, now: number): string {
   if (look(runner).word === "not answering") {
     const heard = instant(runner.unreachable_since ?? runner.last_heartbeat);
     return heard === null ? "not answering, may well be alive" : `not heard from since ${clock(heard)}`;

@@ -55,7 +55,7 @@ function moment(at: number, now: number): string {
 
 /** Tells how long it lasts, at the pace of the period so far. */
 export function outlook(budget: Budget, now: number): string {
-  if (budget.percent >= 100) return "spent";
+  if (budget.percent >= 100) return "all of it is spent";
   const exhausted = instant(budget.exhausted_at);
   if (exhausted === null) return "lasts at this pace";
   return `at this pace spent ${moment(exhausted, now)}, in ${duration(exhausted - now)}`;

@@ -306,6 +306,16 @@ impl Inner {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds what the runner's own host has seen of it since.
+    fn observed(&self, mut view: RunnerView) -> RunnerView {
+        if let Some(heartbeat) = self.heartbeats().get(&view.runner.id)
+            && heartbeat.attempt == view.runner.state.attempt()
+        {
+            view.observation = Some(heartbeat.observation.clone());
+        }
+        view
+    }
+
     // What is known.
 
     async fn learn_all(&self, remote: &dyn Store) -> Result<()> {
@@ -626,7 +636,10 @@ impl Store for SharedStore {
 
     async fn runners(&self, filter: RunnerFilter) -> Result<Vec<RunnerView>> {
         let asked = filter.clone();
-        known!(self, remote => remote.runners(asked), cache => cache.runners(&filter, |_| true).await)
+        known!(self, remote => remote.runners(asked), cache => {
+            let views = cache.runners(&filter, |_| true).await?;
+            Ok(views.into_iter().map(|view| self.inner.observed(view)).collect())
+        })
     }
 
     async fn runners_called(&self, beginning: &str) -> Result<Vec<RunnerView>> {
@@ -637,7 +650,8 @@ impl Store for SharedStore {
                     || runner.id.to_string().starts_with(beginning)
                     || runner.id.as_uuid().simple().to_string().starts_with(beginning)
             };
-            cache.runners(&RunnerFilter::default(), called).await
+            let views = cache.runners(&RunnerFilter::default(), called).await?;
+            Ok(views.into_iter().map(|view| self.inner.observed(view)).collect())
         })
     }
 
@@ -652,7 +666,9 @@ impl Store for SharedStore {
     }
 
     async fn runner(&self, id: RunnerId) -> Result<RunnerView> {
-        known!(self, remote => remote.runner(id), cache => cache.runner(id).await)
+        known!(self, remote => remote.runner(id), cache => {
+            cache.runner(id).await.map(|view| self.inner.observed(view))
+        })
     }
 
     async fn record_heartbeats(&self, heartbeats: Vec<Heartbeat>) -> Result<()> {
