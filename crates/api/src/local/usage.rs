@@ -230,7 +230,10 @@ fn more(sessions: &[Session], estimates: &[UsageRow]) -> u64 {
         let mut first = id;
         // Files may say that two are copies of each other.
         for _ in 0..parents.len() {
-            first = *parents.get(first).unwrap_or(&first);
+            let Some(parent) = parents.get(first) else {
+                break;
+            };
+            first = parent;
         }
         first
     };
