@@ -110,9 +110,9 @@ impl Local {
         let store = self.supervisor.store();
         let mut letters = Vec::new();
         for letter in store.dead_letters().await.map_err(store_failure)? {
-            let runner = match letter.event.aggregate {
+            let runner = match letter.aggregate.as_str() {
                 "runner" => {
-                    let id = RunnerId::from_uuid(letter.event.aggregate_id);
+                    let id = RunnerId::from_uuid(letter.aggregate_id);
                     let view = store.runner(id).await.map_err(store_failure)?;
                     Some(view.runner.name.to_string())
                 }

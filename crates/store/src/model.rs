@@ -193,8 +193,16 @@ pub struct OutboxRow {
 pub struct DeadLetter {
     /// Its place in the outbox.
     pub position: Position,
-    /// The event.
-    pub event: Event,
+    /// `runner` or `project`.
+    pub aggregate: String,
+    /// Which of them.
+    pub aggregate_id: Uuid,
+    /// The name of its project.
+    pub project: String,
+    /// Its place among the events of its aggregate.
+    pub seq: u64,
+    /// What happened. How it happened may weigh megabytes, and stands in the log.
+    pub kind: String,
     /// How often delivering it failed.
     pub attempts: u32,
     /// The last error.

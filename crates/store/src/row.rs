@@ -187,7 +187,6 @@ impl EventRow {
 pub(crate) struct OutboxEntry {
     position: i64,
     attempts: i64,
-    error: Option<String>,
     #[sqlx(flatten)]
     event: EventRow,
 }
@@ -200,12 +199,31 @@ impl OutboxEntry {
             event: self.event.event()?,
         })
     }
+}
 
-    pub(crate) fn dead(self) -> Result<DeadLetter> {
+#[derive(sqlx::FromRow)]
+pub(crate) struct LetterRow {
+    position: i64,
+    attempts: i64,
+    error: Option<String>,
+    aggregate: String,
+    aggregate_id: Uuid,
+    project: String,
+    seq: i64,
+    kind: String,
+}
+
+impl LetterRow {
+    pub(crate) fn letter(self) -> Result<DeadLetter> {
+        let what = "the outbox";
         Ok(DeadLetter {
             position: Position(self.position),
-            attempts: small("the outbox", self.attempts)?,
-            event: self.event.event()?,
+            aggregate: self.aggregate,
+            aggregate_id: self.aggregate_id,
+            project: self.project,
+            seq: unsigned(what, self.seq)?,
+            kind: self.kind,
+            attempts: small(what, self.attempts)?,
             error: self.error.unwrap_or_default(),
         })
     }

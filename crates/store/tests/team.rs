@@ -340,6 +340,32 @@ async fn shards_are_shared_fairly_taken_over_when_they_lapse_and_fenced() {
 }
 
 #[tokio::test]
+async fn dead_letters_are_listed_without_reading_what_weighs_in_them() {
+    let team = Team::of(1).await;
+    let store = &team.stores[0];
+    let held = store.outbox_hold(Uuid::from_u128(1), SOON).await.unwrap();
+    let project = add_project(store, "api", None).await;
+    let row = store.outbox_waiting(&held, 10).await.unwrap().remove(0);
+    let parks = store.outbox_failed(&held, row.position, "too large".into(), 1, now());
+    assert!(parks.await.unwrap());
+    // Whoever read it would say that it is no event.
+    team.database
+        .run_sql("ALTER TABLE events DISABLE TRIGGER ALL; UPDATE events SET payload = 'heavy'")
+        .unwrap();
+    let read = store.events(EventFilter {
+        after: Cursor::default(),
+        limit: 1,
+    });
+    assert!(matches!(read.await, Err(StoreError::Corrupt { .. })));
+    let dead = store.dead_letters().await.unwrap();
+    assert_eq!(
+        (&*dead[0].kind, dead[0].aggregate_id, dead[0].seq),
+        ("project.added", project.id.as_uuid(), 1)
+    );
+    team.close().await;
+}
+
+#[tokio::test]
 async fn what_another_node_sealed_is_told_apart_and_an_unregistered_key_is_a_fault() {
     let team = Team::of(2).await;
     let project = add_project(&team.stores[0], "api", None).await;

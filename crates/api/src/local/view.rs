@@ -251,13 +251,13 @@ pub(super) fn parse_cursor(text: &str) -> Result<Cursor> {
 /// `runner`: the name of the one that the event is of, where it is of a runner.
 pub(super) fn dead_letter(letter: DeadLetter, runner: Option<String>) -> v1::DeadLetter {
     v1::DeadLetter {
-        aggregate_id: letter.event.aggregate_id.to_string(),
-        seq: letter.event.seq,
-        event: letter.event.fact.kind().to_owned(),
+        aggregate_id: letter.aggregate_id.to_string(),
+        seq: letter.seq,
+        event: letter.kind,
         attempts: letter.attempts,
         error: letter.error,
         number: letter.position.0,
-        of: runner.unwrap_or(letter.event.project),
+        of: runner.unwrap_or(letter.project),
     }
 }
 

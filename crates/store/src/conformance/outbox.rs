@@ -123,7 +123,15 @@ pub async fn a_failure_is_counted_and_the_last_makes_a_dead_letter(store: Arc<dy
         (dead[0].position, dead[0].attempts, dead[0].error.as_str()),
         (row.position, 3, "error 3")
     );
-    assert_eq!(dead[0].event, row.event);
+    let event = row.event;
+    assert_eq!(
+        (&*dead[0].aggregate, dead[0].aggregate_id, &dead[0].project),
+        (event.aggregate, event.aggregate_id, &event.project)
+    );
+    assert_eq!(
+        (dead[0].seq, &*dead[0].kind),
+        (event.seq, event.fact.kind())
+    );
     assert_eq!(
         world.store.outbox_depth().await.unwrap(),
         1,

@@ -51,7 +51,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::audit::Keyring;
-use crate::row::{EventRow, NodeRow, OutboxEntry, ProjectRow, RunnerRow, unsigned};
+use crate::row::{EventRow, LetterRow, NodeRow, OutboxEntry, ProjectRow, RunnerRow, unsigned};
 use crate::{
     Applied, AuditReport, Availability, Cursor, DeadLetter, Event, EventFilter, Heartbeat, NewNode,
     NewProject, NewRunner, NodeView, Notice, OutboxRow, Position, Pruned, Result, RunnerFilter,
@@ -458,7 +458,7 @@ impl Store for PostgresStore {
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
         let query = || sqlx::query(sql::outbox::DEAD);
-        self.read_all("list dead letters", query, OutboxEntry::dead)
+        self.read_all("list dead letters", query, LetterRow::letter)
             .await
     }
 

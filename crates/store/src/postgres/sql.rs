@@ -231,7 +231,7 @@ pub(super) mod outbox {
         RELEASE = "WITH gone AS (DELETE FROM deliverers WHERE owner = $1) \
                    UPDATE shards SET owner = NULL, held_until = '-infinity' WHERE owner = $1";
         WAITING = concat!(
-            "SELECT o.event AS position, o.attempts, o.error, ", event_columns!(), " FROM outbox o \
+            "SELECT o.event AS position, o.attempts, ", event_columns!(), " FROM outbox o \
              JOIN events e ON e.id = o.event JOIN projects p ON p.id = e.project_id \
              WHERE o.shard = ANY($1) AND e.cursor IS NOT NULL AND NOT EXISTS \
              (SELECT 1 FROM outbox x WHERE x.aggregate_id = o.aggregate_id AND x.parked_at IS NOT NULL) \
@@ -248,11 +248,10 @@ pub(super) mod outbox {
              SELECT (SELECT count(*) FROM held), EXISTS (SELECT 1 FROM failed WHERE parked_at IS NOT NULL)"
         );
         DEPTH = "SELECT count(*) FROM outbox";
-        DEAD = concat!(
-            "SELECT o.event AS position, o.attempts, o.error, ", event_columns!(), " FROM outbox o \
-             JOIN events e ON e.id = o.event JOIN projects p ON p.id = e.project_id \
-             WHERE o.parked_at IS NOT NULL ORDER BY o.event"
-        );
+        /// Without their payloads, which may weigh megabytes.
+        DEAD = "SELECT o.event AS position, o.attempts, o.error, e.aggregate, e.aggregate_id, p.name AS project, e.seq, \
+                e.type AS kind FROM outbox o JOIN events e ON e.id = o.event JOIN projects p ON p.id = e.project_id \
+                WHERE o.parked_at IS NOT NULL ORDER BY o.event";
         RETRY = "UPDATE outbox SET parked_at = NULL, attempts = 0, error = NULL \
                  WHERE parked_at IS NOT NULL AND ($1::uuid IS NULL OR aggregate_id = $1)";
         DROP = "DELETE FROM outbox WHERE event = $1 AND parked_at IS NOT NULL";

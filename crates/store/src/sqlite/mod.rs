@@ -43,8 +43,8 @@ use uuid::Uuid;
 
 use crate::audit::{Checkpoint, HeadRow, Inspection, Keyring};
 use crate::row::{
-    self, ChainHead, CheckpointRow, EventRow, LinkRow, NodeRow, OutboxEntry, ProjectRow, RunnerRow,
-    unsigned,
+    self, ChainHead, CheckpointRow, EventRow, LetterRow, LinkRow, NodeRow, OutboxEntry, ProjectRow,
+    RunnerRow, unsigned,
 };
 use crate::{
     Applied, AuditReport, Cursor, DeadLetter, Event, EventFilter, Heartbeat, NewNode, NewProject,
@@ -604,7 +604,7 @@ impl Store for SqliteStore {
         self.read_all(
             "list dead letters",
             sqlx::query(sql::outbox::DEAD),
-            OutboxEntry::dead,
+            LetterRow::letter,
         )
         .await
     }

@@ -162,7 +162,7 @@ pub(super) mod outbox {
     statements! {
         INSERT = "INSERT INTO outbox (event_id, aggregate_id, seq, shard) VALUES (?1, ?2, ?3, ?4)";
         WAITING = concat!(
-            "SELECT o.id AS position, o.attempts, o.error, ", event_columns!(), " FROM outbox o \
+            "SELECT o.id AS position, o.attempts, ", event_columns!(), " FROM outbox o \
              JOIN events e ON e.id = o.event_id JOIN projects p ON p.id = e.project_id \
              WHERE o.delivered = 0 AND o.shard IN (SELECT value FROM json_each(?1)) AND NOT EXISTS \
              (SELECT 1 FROM outbox x WHERE x.aggregate_id = o.aggregate_id AND x.parked_at IS NOT NULL) \
@@ -180,11 +180,10 @@ pub(super) mod outbox {
         /// What it failed with stays, to be looked up.
         DROP = "UPDATE outbox SET parked_at = NULL, delivered = 1 WHERE id = ?1 AND parked_at IS NOT NULL";
         DEPTH = "SELECT count(*) FROM outbox WHERE delivered = 0";
-        DEAD = concat!(
-            "SELECT o.id AS position, o.attempts, o.error, ", event_columns!(), " FROM outbox o INDEXED BY outbox_parked \
-             JOIN events e ON e.id = o.event_id JOIN projects p ON p.id = e.project_id \
-             WHERE o.parked_at IS NOT NULL ORDER BY o.id"
-        );
+        /// Without their payloads, which may weigh megabytes.
+        DEAD = "SELECT o.id AS position, o.attempts, o.error, e.aggregate, e.aggregate_id, p.name AS project, e.seq, \
+                e.type AS kind FROM outbox o INDEXED BY outbox_parked JOIN events e ON e.id = o.event_id \
+                JOIN projects p ON p.id = e.project_id WHERE o.parked_at IS NOT NULL ORDER BY o.id";
     }
 }
 
