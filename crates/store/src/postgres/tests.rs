@@ -84,6 +84,46 @@ async fn prepares_every_statement(address: &Address) {
     }
 }
 
+#[tokio::test]
+async fn every_column_has_the_type_that_postgresql_has_for_what_it_holds() {
+    let home = Home::new();
+    home.open().await.close().await;
+    let mut connection = schema::connect(&home.address()).await.unwrap();
+    let columns: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT c.table_name::text, c.column_name::text, c.data_type::text FROM information_schema.columns c \
+         JOIN information_schema.tables t USING (table_schema, table_name) \
+         WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.table_name <> '_sqlx_migrations' ORDER BY 1, 2",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert!(columns.len() > 100, "{columns:?}");
+    let moment = |name: &str| {
+        name.ends_with("_at") || name.ends_with("until") || ["at", "since"].contains(&name)
+    };
+    // What is made here. Keys, nodes and sessions are named by others or by their digest, notices by their number.
+    let made_here = |table: &str, name: &str| match name {
+        "id" => ["projects", "runners", "notifications", "token_budgets"].contains(&table),
+        "owner" | "incarnation" => true,
+        "key_id" | "notice_id" => false,
+        name => name.ends_with("_id"),
+    };
+    let kept_as_told = ["state_data", "launch", "preset"];
+    let either = ["unanswered", "gone", "only_row"];
+    for (table, name, kind) in columns {
+        let wanted: &[&str] = match name.as_str() {
+            name if moment(name) => &["timestamp with time zone"],
+            name if made_here(&table, name) => &["uuid"],
+            // Not jsonb, which knows no \u0000.
+            name if kept_as_told.contains(&name) => &["json"],
+            name if either.contains(&name) => &["boolean"],
+            "mac" | "head" | "heads" | "bases" => &["bytea"],
+            _ => &["text", "bigint", "smallint", "double precision", "tsvector"],
+        };
+        assert!(wanted.contains(&kind.as_str()), "{table}.{name} is {kind}");
+    }
+}
+
 #[test]
 fn the_sets_of_states_in_sql_are_those_of_the_domain() {
     let words = |set: fn(StateName) -> bool| -> String {
