@@ -71,6 +71,7 @@ impl Local {
     }
 
     async fn view(&self, view: RunnerView) -> v1::Runner {
+        self.supervisor.meet_node(&view.runner.node).await;
         let known = self.supervisor.known().await;
         view::runner(&self.supervisor, view, &known)
     }

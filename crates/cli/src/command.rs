@@ -64,7 +64,9 @@ pub(crate) async fn run(call: &Invocation, cli: Cli) -> Result<ExitCode> {
             })?;
         }
         Command::Show(args) => {
-            let runner = call.host().await?.runner(&args.runner).await?;
+            let mut host = call.host().await?;
+            let runner = host.runner(&args.runner).await?;
+            status::age(call, &mut host).await;
             call.output
                 .data(&runner, |runner| runner::card(runner, call.now()))?;
         }

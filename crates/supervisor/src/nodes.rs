@@ -1,6 +1,7 @@
 //! The machines that share a store: this one says that it lives, and knows of the others.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use stratavore_core::config::Config;
@@ -36,6 +37,8 @@ pub enum Where {
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     nodes: RwLock<Vec<NodeView>>,
+    /// Those that were asked for in vain since: they were forgotten, and what they ran is told of still.
+    strangers: Mutex<HashSet<InstanceId>>,
     trouble: RwLock<Option<String>>,
 }
 
@@ -71,7 +74,14 @@ impl Known {
         let mut known = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
         let changed = shows(&known) != shows(&nodes);
         *known = nodes;
+        self.strangers().clear();
         changed
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, HashSet<InstanceId>> {
+        self.strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,6 +140,26 @@ async fn round(inner: &Inner, me: &NewNode, incarnation: Uuid) -> Result<(), Sto
         inner.changed(Change::Nodes);
     }
     Ok(())
+}
+
+impl Inner {
+    /// Looks at the nodes at once where one is not known, which may have just joined.
+    pub(crate) async fn meet_node(&self, id: &InstanceId) {
+        let is_known = id == self.store.instance() || self.nodes.get(id).is_some();
+        if is_known || self.nodes.strangers().contains(id) {
+            return;
+        }
+        // Whoever keeps the store says what is wrong with it.
+        let Ok(nodes) = self.store.nodes().await else {
+            return;
+        };
+        if self.nodes.learn(nodes) {
+            self.changed(Change::Nodes);
+        }
+        if self.nodes.get(id).is_none() {
+            self.nodes.strangers().insert(id.clone());
+        }
+    }
 }
 
 /// Chooses the node with the most room: the least share of its places is taken, or, where places are not limited, the

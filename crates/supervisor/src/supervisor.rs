@@ -315,6 +315,11 @@ impl Supervisor {
         self.inner.nodes.all()
     }
 
+    /// Learns of a node that was not heard of before, so that [`Supervisor::node_name`] tells its name from the first on.
+    pub async fn meet_node(&self, id: &InstanceId) {
+        self.inner.meet_node(id).await;
+    }
+
     /// Returns what people call a node.
     #[must_use]
     pub fn node_name(&self, id: &InstanceId) -> String {

@@ -74,6 +74,7 @@ impl Beside {
     }
 
     async fn show(&self, supervisor: &Supervisor, session: Session) -> v1::Session {
+        supervisor.meet_node(&session.key.node).await;
         let holder = self.holders.get(&session.key.id);
         let obstacle = obstacle(supervisor, &session, holder);
         let runner = match (holder, session.runner) {

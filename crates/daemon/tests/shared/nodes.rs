@@ -3,10 +3,10 @@
 use futures::StreamExt;
 use stratavore_rpc::v1;
 use stratavore_testkit::postgres::Database;
-use stratavore_testkit::wait_until_async;
+use stratavore_testkit::{TempHome, wait_until_async};
 
 use crate::support::team::{Team, on, settings};
-use crate::support::{Host, SOON};
+use crate::support::{Host, SOON, refused};
 
 /// What the API calls the node with the most room.
 const LEAST_LOADED: &str = "least-loaded";
@@ -25,13 +25,7 @@ async fn a_launch_on_the_least_loaded_node_goes_where_most_room_is_and_never_to_
     let placed = async |asked: &Host| {
         let request = on(LEAST_LOADED, asked.script("hold"));
         let runner = asked.try_launch(request).await.unwrap();
-        // A node that has just joined is told by its id until the next look at the nodes.
-        let named = |node: &str| ["attic", "cellar", "shed"].contains(&node);
-        asked
-            .until(&runner.id, |runner| {
-                runner.state == "running" && named(&runner.node)
-            })
-            .await
+        asked.state(&runner.id, "running").await
     };
     // As many as even it out go there, and run there; with as much room everywhere the first by name gets it.
     for expected in ["cellar", "cellar", "attic"] {
@@ -55,6 +49,62 @@ async fn a_launch_on_the_least_loaded_node_goes_where_most_room_is_and_never_to_
     })
     .await;
     assert_eq!(placed(&team.hosts[2]).await.node, "attic");
+}
+
+#[tokio::test]
+async fn a_node_that_has_just_joined_is_told_by_its_name() {
+    let database = Database::fresh().unwrap();
+    let mut team = Team { hosts: Vec::new() };
+    // It looks at the nodes each minute by itself.
+    let slow = settings("ada", "attic", database.url())
+        .replace("interval_seconds = 1", "interval_seconds = 120");
+    team.join("attic", &slow, vec![]).await;
+    let others = settings("ada", "cellar", database.url());
+    team.join("cellar", &others, vec![]).await;
+    let [attic, cellar] = &team.hosts[..] else {
+        unreachable!()
+    };
+    let request = on("cellar", attic.script("hold"));
+    let runner = attic.try_launch(request).await.unwrap();
+    assert_eq!(runner.node, "cellar");
+    assert_eq!(attic.runner(&runner.id).await.node, "cellar");
+    assert_eq!(cellar.state(&runner.id, "running").await.node, "cellar");
+    let known = attic.status().await.nodes;
+    let names: Vec<&str> = known.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["attic", "cellar"]);
+}
+
+#[tokio::test]
+async fn a_copy_of_a_data_directory_is_refused_while_the_first_is_heard_of() {
+    let database = Database::fresh().unwrap();
+    let mut team = Team::of(&["attic"], database.url()).await;
+    let attic = &mut team.hosts[0];
+    let runner = attic.launch("hold").await;
+    attic.state(&runner.id, "running").await;
+    attic.kill();
+    let copy = TempHome::new();
+    std::fs::write(
+        copy.config_file(),
+        settings("ada", "cellar", database.url()),
+    )
+    .unwrap();
+    let copied = std::process::Command::new("cp")
+        .args(["-a", "-T"])
+        .args([attic.home.data(), copy.data()])
+        .status();
+    assert!(copied.unwrap().success());
+    attic.begin().await;
+    attic.state(&runner.id, "running").await;
+    let (code, words) = refused(&copy, |_| {});
+    assert_ne!(code, 0);
+    for part in ["attic", "copied"] {
+        assert!(words.contains(part), "{words} lacks {part:?}");
+    }
+    // The first one goes on, with what runs there.
+    let again = attic.launch("exit 0").await;
+    attic.state(&again.id, "terminated").await;
+    assert_eq!(attic.runner(&runner.id).await.state, "running");
+    assert_eq!(team.nodes(0).await.len(), 1);
 }
 
 /// Waits until a host tells its clients that there may be notices.
