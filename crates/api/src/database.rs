@@ -9,7 +9,7 @@ use stratavore_store::postgres;
 pub use stratavore_store::postgres::Copied;
 
 use crate::HostError;
-use crate::host::held_directory;
+use crate::host::{held_directory, running};
 
 /// What is known of a database.
 #[derive(Clone, Debug, Serialize)]
@@ -53,11 +53,14 @@ pub async fn migrate(config: &Config) -> Result<Database, HostError> {
 /// Copies this machine's own history to the shared database that the settings name: whole, verified, once.
 ///
 /// # Errors
-/// [`HostError::Held`] while a host runs, [`HostError::NotShared`] when the settings name no shared database,
+/// [`HostError::HostRuns`] while one does, [`HostError::NotShared`] when the settings name no shared database,
 /// [`HostError::Store`] for what is wrong with either of them. Then nothing was written.
 pub async fn copy(places: &Places, config: &Config) -> Result<Copied, HostError> {
     let url = config.store_url().ok_or(HostError::NotShared)?;
-    let _lock = held_directory(places).await?;
+    let _lock = match held_directory(places).await {
+        Err(HostError::Held(_)) => return Err(running(places)),
+        held => held?,
+    };
     let (file, key) = (places.database(), places.audit_key());
     Ok(postgres::copy_from_sqlite(&file, &key, url.expose(), SystemClock.now()).await?)
 }

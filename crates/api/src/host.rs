@@ -68,6 +68,11 @@ pub enum HostError {
     /// Another host supervises this data directory.
     #[error("{} is supervised by another process", .0.display())]
     Held(PathBuf),
+    /// What needs the data directory to itself is asked for while a host has it.
+    #[error(
+        "{0}; end it {1}, and run this again: its runners go on meanwhile, and the next host adopts them"
+    )]
+    HostRuns(String, &'static str),
     /// The settings are wrong.
     #[error(transparent)]
     Config(#[from] BadConfig),
@@ -318,6 +323,27 @@ async fn take_lock(places: &Places) -> Result<File, HostError> {
             }
         }
     }
+}
+
+/// Says which host has the data directory, and how it is ended.
+pub(crate) fn running(places: &Places) -> HostError {
+    let dir = places.data_dir.display();
+    let (host, how) = match stratavore_rpc::find(places) {
+        Ok(HostRecord { host, pid, .. }) if host == HostKind::Desktop.as_str() => (
+            format!("the desktop app (pid {pid}) runs on {dir}"),
+            "by its tray's \"Quit\"",
+        ),
+        Ok(HostRecord { host, pid, .. }) => (
+            format!("the host {host} (pid {pid}) runs on {dir}"),
+            "with `stratavore host stop`",
+        ),
+        // It is starting, or ending.
+        Err(_) => (
+            format!("a host runs on {dir}"),
+            "with `stratavore host stop`",
+        ),
+    };
+    HostError::HostRuns(host, how)
 }
 
 fn recorded_host_lives(places: &Places) -> bool {

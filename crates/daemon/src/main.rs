@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("stratavored: error: {error:#}");
             match error.downcast_ref::<HostError>() {
-                Some(HostError::Held(_)) => ExitCode::from(ALREADY),
+                Some(HostError::Held(_) | HostError::HostRuns(..)) => ExitCode::from(ALREADY),
                 Some(HostError::Config(_) | HostError::Prices(_)) => ExitCode::from(BAD_CONFIG),
                 _ => ExitCode::FAILURE,
             }

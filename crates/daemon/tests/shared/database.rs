@@ -68,7 +68,9 @@ async fn the_commands_look_at_migrate_fill_and_prune_a_real_database() {
     let config = host.home.config_file();
     let shared = settings("ada", "attic", database.url());
     std::fs::write(&config, &shared).unwrap();
-    refused(&host.home, &COPY, 6, &["is supervised by another process"]);
+    let pid = format!("the host stratavored (pid {}) runs on", host.pid());
+    let how = "end it with `stratavore host stop`, and run this again";
+    refused(&host.home, &COPY, 6, &[&pid, how, "its runners go on"]);
     host.terminate();
     std::fs::write(
         &config,
