@@ -4,11 +4,13 @@
 set -eu
 
 programs=$1
-home=$(mktemp -d /tmp/stratavore-shared.XXXXXX)
+home=$(mktemp -d "${TMPDIR:-/tmp}/stratavore-shared.XXXXXX")
 hosts=''
 
 clean() {
-    trap - EXIT INT TERM HUP
+    # Whoever is impatient would leave runners behind, whose directories are gone.
+    trap - EXIT
+    trap '' INT TERM HUP
     for node in attic cellar; do
         eval "$(place "$node")"
         "$programs/stratavore" --no-start host stop --stop-runners >/dev/null 2>&1 || true
