@@ -1,15 +1,20 @@
 //! What is known of runners' sessions and usage, at hand: every listing of runners shows it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use stratavore_core::ids::RunnerId;
 use stratavore_store::{By, SessionFilter, UsageFilter, UsageRow};
+use tokio::time::Instant;
 
 use crate::supervisor::Supervisor;
 
 /// Sessions that are looked through for those of runners that ended.
 const SESSIONS: u32 = 2000;
+
+/// For how long it is at hand where other nodes use something too, of which this host is not told.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// What runners held and used.
 #[derive(Debug, Default)]
@@ -22,18 +27,26 @@ pub struct Known {
 
 /// Keeps it until it changes.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(Mutex<Option<Arc<Known>>>);
+pub(crate) struct Cache(Mutex<Option<(Instant, Arc<Known>)>>);
 
 impl Cache {
     pub(crate) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.known() = None;
     }
 
-    fn get(&self) -> Option<Arc<Known>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn get(&self, others: bool) -> Option<Arc<Known>> {
+        let known = self.known();
+        let (since, known) = known.as_ref()?;
+        let is_fresh = !others || since.elapsed() < FRESH;
+        is_fresh.then(|| Arc::clone(known))
+    }
+
+    fn keep(&self, known: &Arc<Known>) {
+        *self.known() = Some((Instant::now(), Arc::clone(known)));
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<(Instant, Arc<Known>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -41,7 +54,7 @@ impl Supervisor {
     /// Returns what runners held and used; nothing while the store is away and knew nothing before.
     pub async fn known(&self) -> Arc<Known> {
         let cache = &self.inner.sessions.known;
-        if let Some(known) = cache.get() {
+        if let Some(known) = cache.get(self.nodes().len() > 1) {
             return known;
         }
         let filter = SessionFilter {
@@ -70,7 +83,26 @@ impl Supervisor {
             }
         }
         let known = Arc::new(known);
-        *cache.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
+        cache.keep(&known);
         known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_at_hand_until_it_changes_and_beside_other_nodes_for_a_minute() {
+        let cache = Cache::default();
+        assert!(cache.get(false).is_none());
+        cache.keep(&Arc::default());
+        tokio::time::advance(FRESH / 2).await;
+        assert!(cache.get(true).is_some());
+        tokio::time::advance(FRESH / 2).await;
+        assert!(cache.get(true).is_none());
+        assert!(cache.get(false).is_some());
+        cache.forget();
+        assert!(cache.get(false).is_none());
     }
 }
