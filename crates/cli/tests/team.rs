@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use stratavore_rpc::v1;
@@ -120,6 +123,8 @@ fn what_is_listed_while_the_shared_database_is_away_is_marked_with_its_age() {
     let lists = [
         &["runners"][..],
         &["runners", "--json"],
+        &["show", "auth"],
+        &["show", "auth", "--json"],
         &["project", "list"],
         &["node", "list"],
         &["events"],
@@ -167,6 +172,8 @@ fn a_launch_names_its_node_and_a_retry_its_runner() {
 /// A member of a team, whose host is started by the first command.
 struct Member {
     home: TempHome,
+    /// When all was said that it says.
+    said_at: String,
 }
 
 impl Member {
@@ -178,19 +185,36 @@ impl Member {
         let home = TempHome::new();
         let settings = format!("person = 'ada'\n[store]\nurl = '{url}'\n");
         std::fs::write(home.config_file(), settings).unwrap();
+        let member = Self {
+            home,
+            said_at: ago(3600),
+        };
+        std::fs::create_dir_all(member.transcripts()).unwrap();
+        member.says(session, "A word was said.");
+        member
+    }
+
+    fn transcripts(&self) -> PathBuf {
+        self.home.home().join(".claude/projects/p")
+    }
+
+    /// Has a session say something, which uses nothing more the second time.
+    fn says(&self, session: &str, text: &str) {
         let row = serde_json::json!({
-            "type": "assistant", "uuid": "u", "timestamp": ago(3600), "sessionId": session, "cwd": home.project("p"),
+            "type": "assistant", "uuid": "u", "timestamp": self.said_at, "sessionId": session, "cwd": self.home.project("p"),
             "requestId": "request", "message": {
                 "id": "message", "model": "claude-opus-5", "role": "assistant",
-                "content": [{"type": "text", "text": "A word was said."}],
+                "content": [{"type": "text", "text": text}],
                 "usage": {"input_tokens": 3, "output_tokens": 40},
             },
         });
-        let transcripts = home.home().join(".claude/projects/p");
-        std::fs::create_dir_all(&transcripts).unwrap();
-        let file = transcripts.join(format!("{session}.jsonl"));
-        std::fs::write(file, format!("{row}\n")).unwrap();
-        Self { home }
+        let file = self.transcripts().join(format!("{session}.jsonl"));
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file)
+            .unwrap();
+        writeln!(file, "{row}").unwrap();
     }
 
     fn run(&self, args: &[&str]) -> Run {
@@ -269,6 +293,9 @@ fn with_the_real_database_gone_sessions_usage_budgets_and_presets_are_told_with_
         &["sessions", "list"][..],
         &["sessions", "list", "--project", "p", "--program", "claude"],
         &["sessions", "show", "7b0c"],
+        &["sessions", "search", "wor", "said"],
+        &["sessions", "search", "--project", "p", "word was"],
+        &["sessions", "search", "unsaid"],
         &["usage"],
         &["usage", "--by", "day"],
         &["usage", "--by", "model"],
@@ -285,7 +312,9 @@ fn with_the_real_database_gone_sessions_usage_budgets_and_presets_are_told_with_
         assert!(!said.stderr.contains("away"), "{args:?}: {}", said.shown());
         said.json()
     });
-    assert_eq!(before[3]["total"]["output_tokens"], 40);
+    assert_eq!(before[3].as_array().unwrap().len(), 1, "{}", before[3]);
+    assert_eq!(before[5], serde_json::json!([]));
+    assert_eq!(before[6]["total"]["output_tokens"], 40);
 
     server.stop_immediately().unwrap();
     member.until(true);
@@ -312,10 +341,6 @@ fn with_the_real_database_gone_sessions_usage_budgets_and_presets_are_told_with_
             &["preset", "set", "other", "--program", "claude"],
             "cannot reach",
         ),
-        (
-            &["sessions", "search", "word"],
-            "searched in the shared database alone",
-        ),
     ] {
         let refused = member.run(args);
         assert_eq!(refused.code, 8, "{args:?}: {}", refused.shown());
@@ -325,9 +350,19 @@ fn with_the_real_database_gone_sessions_usage_budgets_and_presets_are_told_with_
             refused.shown()
         );
     }
+    let found = member.run(&["sessions", "search", "word"]);
+    assert!(
+        found.stderr.contains("only transcripts of this machine"),
+        "{}",
+        found.shown()
+    );
     // A host that starts meanwhile knows it too.
     member.told(&["host", "stop"]);
     are_told();
+    // What is said meanwhile is found too.
+    member.says(ID, "Nobody was listening.");
+    let found = member.told(&["sessions", "search", "listen"]);
+    assert!(found.contains("Nobody was listening."), "{found}");
 
     server.restart().unwrap();
     member.until(false);

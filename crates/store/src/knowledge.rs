@@ -3,6 +3,8 @@
 pub(crate) mod row;
 pub(crate) mod words;
 
+pub use words::Wanted;
+
 use async_trait::async_trait;
 use stratavore_core::budget::{Budget, Spent, Terms};
 use stratavore_core::clock::Timestamp;

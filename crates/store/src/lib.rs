@@ -22,7 +22,7 @@ pub mod sqlite;
 pub use error::StoreError;
 pub use knowledge::{
     Budgets, By, Digest, Hit, Presets, Quarter, Reading, SearchQuery, SessionFilter, Sessions,
-    Usage, UsageFilter, UsageRow,
+    Usage, UsageFilter, UsageRow, Wanted,
 };
 pub use model::{
     Admitted, Applied, AuditFault, AuditReport, Availability, Cursor, DeadLetter, Event,

@@ -80,10 +80,12 @@ async fn search(call: &Invocation, args: SessionsSearchArgs) -> Result {
         project: args.project,
         limit: args.limit,
     };
+    // While a shared database is away, transcripts are read for it.
     let hits = host
-        .ask(async |client| client.search_sessions(request).await)
+        .await_reply(async |client| client.search_sessions(request).await)
         .await?
         .hits;
+    status::found_here(call, &mut host).await;
     call.output.data(&hits, |hits| {
         if hits.is_empty() {
             call.output.note("nothing of that was said");

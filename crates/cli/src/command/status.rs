@@ -22,12 +22,27 @@ pub(super) fn counts(status: &v1::Status) -> String {
 
 /// Notes since when what is listed may have changed, where the database that a team shares is away.
 pub(super) async fn age(call: &Invocation, host: &mut Host) {
+    note_away(
+        call,
+        host,
+        "this is what was known then, and what happened here",
+    )
+    .await;
+}
+
+/// Notes where alone something was looked for, where the database that a team shares is away.
+pub(super) async fn found_here(call: &Invocation, host: &mut Host) {
+    let meanwhile = "only transcripts of this machine were searched, those of the sessions that were known then";
+    note_away(call, host, meanwhile).await;
+}
+
+async fn note_away(call: &Invocation, host: &mut Host, meanwhile: &str) {
     // Whoever cannot tell its state has listed what it lists all the same.
     let store = host.status().await.ok().and_then(|status| status.store);
     if let Some(since) = store.and_then(|store| store.away_since) {
         let since = when(&since, call.now());
         call.output.note(format!(
-            "the shared database is away since {since}: this is what was known then, and what happened here"
+            "the shared database is away since {since}: {meanwhile}"
         ));
     }
 }

@@ -71,6 +71,11 @@ impl Host {
         host
     }
 
+    /// Sets what its environment has from its next start on.
+    pub fn set_environment(&mut self, environment: Vec<(String, String)>) {
+        self.environment = environment;
+    }
+
     /// Starts the program again, as the first time or after its end.
     pub async fn begin(&mut self) {
         self.begin_with(&[]).await;

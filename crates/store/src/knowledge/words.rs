@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use stratavore_core::session::PASSAGE_MAX;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -44,9 +45,9 @@ pub(crate) fn lexemes(text: &str) -> String {
     written
 }
 
-/// What a search asks for: all of these.
+/// What a search asks for: all of these words, each as the beginning of one, and those in quotes one after another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted(Vec<Term>);
+pub struct Wanted(Vec<Term>);
 
 /// Words one after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,8 @@ struct Term {
 
 impl Wanted {
     /// Reads what a person wrote: words, or several in quotes. A quote that is not closed ends with the text.
-    pub(crate) fn parse(text: &str) -> Self {
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
         let mut terms = Vec::new();
         for (i, part) in text.split('"').enumerate() {
             let quoted = i % 2 == 1;
@@ -107,11 +109,18 @@ impl Wanted {
         terms.collect::<Vec<_>>().join(" & ")
     }
 
+    /// Looks for it in a passage as a database keeps that, and returns what [`crate::Hit::snippet`] is to be if all of it is there.
+    #[must_use]
+    pub fn find_in(&self, passage: String) -> Option<String> {
+        let text = cut(cleaned(passage), PASSAGE_MAX);
+        let places = places(&text);
+        let is_there = |term: &Term| places.windows(term.words.len()).any(|run| term.is(run));
+        (!self.is_empty() && self.0.iter().all(is_there)).then(|| self.snippet(&text))
+    }
+
     /// Returns the words of a text around what was found first, with all in it marked that was asked for.
     pub(crate) fn snippet(&self, text: &str) -> String {
-        let places: Vec<(Range<usize>, String)> = words(text)
-            .map(|range| (range.clone(), folded(&text[range])))
-            .collect();
+        let places = places(text);
         let mut found: Vec<Range<usize>> = Vec::new();
         for term in &self.0 {
             let length = term.words.len();
@@ -183,6 +192,13 @@ fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// Returns the words of a text, folded, and where they are.
+fn places(text: &str) -> Vec<(Range<usize>, String)> {
+    words(text)
+        .map(|range| (range.clone(), folded(&text[range])))
+        .collect()
+}
+
 /// Returns a word in small letters and without accents.
 fn folded(word: &str) -> String {
     let word = &word[..word.floor_char_boundary(LONGEST)];
@@ -230,6 +246,28 @@ mod tests {
     fn accents_and_capitals_make_no_difference() {
         assert_eq!(Wanted::parse("Café"), Wanted::parse("CAFE\u{301}"));
         assert_eq!(lexemes("Éa, b_C"), "'ea':1 'b':2 'c':3 ");
+    }
+
+    #[test]
+    fn a_passage_is_found_if_all_that_is_asked_for_is_in_it() {
+        let found = |search: &str, text: &str| Wanted::parse(search).find_in(text.to_owned());
+        assert_eq!(
+            found("exp tok", "The token, it Expired.\0").as_deref(),
+            Some("The \u{E000}token\u{E001}, it \u{E000}Expired\u{E001}.")
+        );
+        assert!(found("\"token expired\"", "the token expired").is_some());
+        for (search, text) in [
+            ("exp tok", "the token"),
+            ("\"token expired\"", "the token has expired"),
+            ("\"tok\"", "the token"),
+            ("oken", "the token"),
+            ("", "the token"),
+            ("a b c", "a b"),
+        ] {
+            assert_eq!(found(search, text), None, "{search:?} in {text:?}");
+        }
+        let long = format!("{} end", "a".repeat(PASSAGE_MAX));
+        assert_eq!(found("end", &long), None, "what no database keeps");
     }
 
     #[test]

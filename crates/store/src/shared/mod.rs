@@ -11,7 +11,7 @@
 //! | launches, restarts, projects, whatever else commits | is refused with the reason |
 //! | the outbox, the audit log, events of long ago | fail with the reason |
 //! | what is read of transcripts | is refused with the reason: how far one was read is kept with what was read of it |
-//! | searching what was said | fails with the reason: its index is the database's alone |
+//! | searching what was said | fails with the reason: its index is the database's alone, and hosts look in the transcripts that they have |
 //!
 //! Once the database answers again it is told what was spooled, in order. An entry is forgotten after the database has
 //! committed it; one that is told twice, because this process died in between, changes nothing the second time, for the

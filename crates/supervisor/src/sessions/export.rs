@@ -4,9 +4,9 @@ use std::path::Path;
 
 use stratavore_core::clock::to_rfc3339;
 use stratavore_core::session::{Passage, Role, Session, SessionKey};
-use stratavore_programs::{Transcript, adapter};
 
 use super::archive::{self, ArchiveError};
+use super::search;
 use crate::supervisor::Supervisor;
 
 /// How a transcript is given.
@@ -72,19 +72,8 @@ fn export(session: &Session, format: Format) -> Result<Vec<u8>, ExportError> {
     match format {
         Format::Jsonl => Ok(bytes),
         Format::Markdown => {
-            let transcript = Transcript {
-                path: session.transcript.clone().unwrap_or_default().into(),
-                session: Some(session.key.id.clone()),
-                subagent: false,
-            };
-            let whole = bytes
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |end| end + 1);
-            let passages = adapter(&session.key.program)
-                .reader(&transcript, None)
-                .map(|mut reader| reader.take(0, &bytes[..whole]).passages)
-                .unwrap_or_default();
+            let path = session.transcript.as_deref().unwrap_or_default();
+            let passages = search::passages(session, Path::new(path), &bytes);
             Ok(markdown(session, &passages).into_bytes())
         }
     }

@@ -182,6 +182,8 @@ impl Index {
             Word::Held(runner, session) => self.hold(runner, session).await,
             Word::Projects => {
                 self.look_at_all().await;
+                // What was used since the last check is known by now; while the store was away there was none.
+                self.inner.budgets.used();
             }
             Word::Touched(path) => {
                 self.look_at_path(&path).await;

@@ -9,6 +9,7 @@ mod export;
 mod index;
 mod known;
 mod reading;
+mod search;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use stratavore_core::ids::RunnerId;
 use stratavore_core::runner::Runner;
 use stratavore_core::session::{Session, SessionKey};
-use stratavore_store::{Hit, SearchQuery, SessionFilter, StoreError};
+use stratavore_store::{SessionFilter, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 pub use archive::ArchiveError;
@@ -126,14 +127,6 @@ impl Supervisor {
     /// As [`stratavore_store::Sessions::session`].
     pub async fn session(&self, key: &SessionKey) -> Result<Session, StoreError> {
         self.inner.store.session(key).await
-    }
-
-    /// Finds what was said.
-    ///
-    /// # Errors
-    /// As [`stratavore_store::Sessions::search`].
-    pub async fn search_sessions(&self, query: SearchQuery) -> Result<Vec<Hit>, StoreError> {
-        self.inner.store.search(query).await
     }
 
     /// Looks at every transcript now, and returns when all that is there was read.
