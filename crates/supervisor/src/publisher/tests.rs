@@ -187,7 +187,7 @@ async fn an_event_that_is_never_taken_becomes_a_dead_letter_and_holds_back_its_o
     });
     log.publish(&sink, 2).await;
     let [dead] = log.store.dead_letters().await.unwrap().try_into().unwrap();
-    assert_eq!((dead.event.aggregate_id, dead.event.seq), (stuck, 1));
+    assert_eq!((dead.aggregate_id, dead.seq), (stuck, 1));
     assert_eq!(
         (dead.attempts, dead.error.as_str()),
         (MAX_ATTEMPTS, "not now")
