@@ -66,6 +66,47 @@ async fn the_file_of_a_process_is_known_at_once_wherever_its_directory_went_mean
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_another_process_that_had_the_number_or_half_of_one_says_nothing() {
+    const OTHER: &str = "99999999-8a51-4f0e-9d55-0a2b6c1d3e4f";
+    let host = host("").await;
+    let mut program = StandIn::launch(&host, "r").await;
+    let mut follower = Follower::of(&host, "r").await;
+    program.order("status idle");
+    follower.knows("idle").await;
+    let own = host.runner("r").await.session_id;
+    let file = pid_file(&host, "r").await;
+    let text = fs::read_to_string(&file).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let replace = |text: &str| {
+        let aside = file.with_extension("new");
+        fs::write(&aside, text).unwrap();
+        fs::rename(&aside, &file).unwrap();
+    };
+    // One that was killed before had the same number, and its file is left.
+    record["procStart"] = "1".into();
+    record["status"] = "busy".into();
+    record["sessionId"] = OTHER.into();
+    replace(&record.to_string());
+    let stale = follower.knows("unknown").await;
+    assert_eq!(
+        host.runner("r").await.session_id,
+        own,
+        "that session is not its"
+    );
+    program.order("status busy");
+    assert!(follower.knows("working").await > stale);
+    // Cut in the middle of being written; a file of somebody else's number in the place of this one.
+    replace(&text[..text.len() / 2]);
+    follower.knows("unknown").await;
+    program.order("status idle");
+    follower.knows("idle").await;
+    record["pid"] = 1.into();
+    replace(&record.to_string());
+    follower.knows("unknown").await;
+    assert_eq!(host.runner("r").await.session_id, own);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_title_says_is_known_at_once() {
     let stand_in = binary::stand_in();
     let host = host(&format!("gemini = {stand_in:?}\n")).await;

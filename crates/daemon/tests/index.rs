@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -418,4 +420,104 @@ async fn a_host_that_begins_again_reads_what_was_appended_and_nothing_else() {
     used(&host, whole + 60, None).await;
     let still = read(&host);
     assert!(still < text.len() / 4, "{still} of {}", text.len());
+}
+
+/// Everything below a directory: of each file its bytes, and of everything when and how it was last changed.
+fn everything_in(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, [i64; 5])> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(path) = left.pop() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        let mut bytes = Vec::new();
+        if meta.is_dir() {
+            left.extend(
+                fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        } else {
+            bytes = fs::read(&path).unwrap();
+        }
+        let times = [
+            meta.mtime(),
+            meta.mtime_nsec(),
+            // Whatever else is done to a file, its owner, its mode, its links, is told by this.
+            meta.ctime(),
+            meta.ctime_nsec(),
+            i64::from(meta.mode()),
+        ];
+        found.insert(path, (bytes, times));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_programs_keep_of_conversations_outside_is_read_and_never_touched() {
+    const GEMINI: &str = "11111111-1111-4111-8111-111111111111";
+    const CODEX: &str = "01a20ae1-29f0-7e90-b9bc-a9d0101e8006";
+    let home = TempHome::new();
+    let cwd = home.project("p");
+    // A subagent of it, one that is cut in its last row, and one that makes no sense.
+    let claude = place(&home, SESSION);
+    let cut = answer(SESSION, 2, LONG_AGO, &cwd, "Never ended", 1);
+    fs::write(
+        &claude,
+        answer(SESSION, 1, LONG_AGO, &cwd, "An aubergine.", 1) + &cut[..cut.len() / 2],
+    )
+    .unwrap();
+    let write = |path: &str, text: &str| {
+        let path = home.home().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let subagent = answer(SESSION, 3, LONG_AGO, &cwd, "A bergamot.", 1);
+    write(
+        &format!(".claude/projects/elsewhere/{SESSION}/subagents/agent-1.jsonl"),
+        &subagent,
+    );
+    write(
+        ".claude/projects/elsewhere/00000000-8a51-4f0e-9d55-0a2b6c1d3e4f.jsonl",
+        "{nonsense\n\n",
+    );
+    write(
+        ".gemini/tmp/p/chats/session-1.jsonl",
+        &format!("{{\"sessionId\":\"{GEMINI}\",\"startTime\":\"{LONG_AGO}\"}}\n"),
+    );
+    write(
+        &format!(".codex/sessions/2026/11/01/rollout-2026-11-01T00-07-38-{CODEX}.jsonl"),
+        &format!(
+            "{{\"timestamp\":\"{LONG_AGO}\",\"type\":\"session_meta\",\"payload\":{{\"id\":\"{CODEX}\",\"cwd\":{cwd:?}}}}}\n"
+        ),
+    );
+    fs::write(home.config_file(), "[sessions]\narchive = true\n").unwrap();
+    let places = [".claude", ".gemini", ".codex"].map(|name| home.home().join(name));
+    let all = || places.each_ref().map(|place| everything_in(place));
+    let before = all();
+
+    let mut host = Host::in_home(home).await;
+    let copy = host
+        .home
+        .data()
+        .join(format!("archive/claude/{SESSION}.jsonl.gz"));
+    wait_until(SOON, "it is kept", || copy.exists());
+    for _ in 0..2 {
+        reindex(&host).await;
+        assert_eq!(finds(&host, "aubergine").await, 1);
+        assert!(export(&host).await.unwrap().contains("An aubergine."));
+        let listed = host
+            .client()
+            .list_sessions(v1::ListSessionsRequest::default())
+            .await;
+        let listed = listed.unwrap().into_inner().sessions;
+        for id in [SESSION, GEMINI, CODEX] {
+            assert!(
+                listed.iter().any(|session| session.id == id),
+                "{id} of {listed:#?}"
+            );
+        }
+        // Another host finds them as the first left them.
+        host.terminate();
+        host.begin().await;
+    }
+    assert_eq!(all(), before);
 }

@@ -1,8 +1,8 @@
 //! What Claude Code needs of a person: known in each of its states, and answered from outside of its terminal.
 
 use stratavore_rpc::v1;
-use stratavore_testkit::model_api::Answer;
-use stratavore_testkit::wait_until;
+use stratavore_testkit::model_api::{Answer, Request};
+use stratavore_testkit::{wait_until, wait_until_async};
 
 use crate::support::SOON;
 use crate::world::{World, attention, decide};
@@ -171,4 +171,60 @@ async fn a_host_that_comes_back_knows_what_waits_and_tells_it_once() {
         .filter(|kind| *kind == "runner.attention")
         .count();
     assert_eq!(told, 1, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_is_answered_goes_on_and_is_done() {
+    let world = World::begin().await;
+    let question = serde_json::json!({ "questions": [{
+        "question": "Which database?", "header": "Database", "multiSelect": false,
+        "options": [{ "label": "SQLite", "description": "a file" }, { "label": "PostgreSQL", "description": "a server" }],
+    }] });
+    world.api.answer_when(
+        "ask me",
+        Answer::Tool {
+            name: "AskUserQuestion".into(),
+            input: question,
+        },
+    );
+    world
+        .api
+        .answer_when("SQLite", Answer::Held("A file it is.".into()));
+    world.launch("r").await;
+    world.host.send("r", "ask me").await;
+    let asks = world.needs("r", "needs-answer").await;
+    assert!(
+        asks.detail
+            .as_deref()
+            .unwrap_or_default()
+            .contains("Which database?"),
+        "{asks:?}"
+    );
+    let told = world.told("needs-answer").await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    // It takes no key in its first moments, so that nobody answers it unread; the first choice is marked.
+    wait_until_async(SOON, "it is answered", async || {
+        let screen = world.host.screen("r").await;
+        if screen.contains("1. SQLite") {
+            world.host.type_keys("r", "\r").await;
+        }
+        let asked = world.api.conversations();
+        let answered = |asked: &Request| asked.last_message().contains("SQLite");
+        if asked.iter().any(answered) {
+            Ok(())
+        } else {
+            Err(screen)
+        }
+    })
+    .await;
+    world.needs("r", "working").await;
+    // What was asked is answered: nobody is told of it any more.
+    let owed = world.host.notifications().await;
+    assert!(
+        owed.iter().all(|told| told.edge != "needs-answer"),
+        "{owed:?}"
+    );
+    world.api.release();
+    world.host.shows("r", "A file it is.").await;
+    world.needs("r", "idle").await;
 }

@@ -1,7 +1,8 @@
 //! A spent budget: what it denies a running Claude Code, what it refuses, and that raising it lets everything go on.
 
 use stratavore_rpc::{Code, v1};
-use stratavore_testkit::model_api::Answer;
+use stratavore_testkit::claude::PROMPT;
+use stratavore_testkit::model_api::{Answer, Request};
 
 use crate::support::expect_code;
 use crate::world::World;
@@ -161,4 +162,62 @@ async fn a_spent_budget_stops_what_runs() {
     world.host.send("r", "first").await;
     let stopped = world.host.state("r", "terminated").await;
     assert_eq!(stopped.exit.unwrap().reason, "stopped");
+}
+
+/// Sets a budget that the first answer spends, has the program use one tool after the other until it is denied, and returns what the model
+/// was told then. `answered`: what the model is told of a tool that ran.
+async fn tools_end(world: &World, answered: &str, again: Answer) -> String {
+    // Each answer of a tool asks for the next.
+    world.api.answer_when(answered, again.clone());
+    world.api.answer_when("go on", again);
+    world
+        .api
+        .answer_when("budget of all runners", Answer::text("No more tools."));
+    set(world, 1).await;
+    world.host.send("r", "go on").await;
+    world.host.shows("r", "No more tools.").await;
+    world.needs("r", "idle").await;
+    let asked = world.api.conversations();
+    let told = asked.iter().map(Request::last_message);
+    told.filter(|told| told.contains("budget of all runners"))
+        .last()
+        .expect("the model is told")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_of_a_running_turn_is_denied_with_the_plain_reason() {
+    let world = World::begin().await;
+    let mut request = world.request("r");
+    request
+        .args
+        .extend(["--allowedTools".into(), "Bash(echo:*)".into()]);
+    world.host.try_launch(request).await.unwrap();
+    world.host.shows("r", PROMPT).await;
+    let reason = tools_end(&world, "one more", Answer::bash("echo one more")).await;
+    assert!(
+        reason.contains("the budget of all runners for this month is spent"),
+        "{reason}"
+    );
+    assert!(!reason.contains("one more"), "it did not run: {reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codex_is_denied_prompts_and_tools_by_a_spent_budget() {
+    let world = World::codex().await;
+    world.launch("r").await;
+    world.needs("r", "idle").await;
+    // Whether its sandbox lets it run here does not matter.
+    let again = Answer::Tool {
+        name: "exec_command".into(),
+        input: serde_json::json!({ "cmd": "echo one more" }),
+    };
+    let reason = tools_end(&world, "Wall time", again).await;
+    assert!(
+        reason.contains("the budget of all runners for this month is spent"),
+        "{reason}"
+    );
+    let before = world.api.conversations().len();
+    world.host.send("r", "something else").await;
+    world.host.shows("r", "budget of all runners").await;
+    assert_eq!(world.api.conversations().len(), before, "nothing was asked");
 }

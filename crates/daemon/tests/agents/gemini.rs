@@ -20,7 +20,7 @@ async fn gemini_is_seen_to_work_to_ask_and_to_be_done_and_is_resumed_after_it_di
     );
     let runner = world.launch("first").await;
     world.needs("first", "idle").await;
-    world.host.send("first", "remember").await;
+    world.ask("first", "remember").await;
     world.host.shows("first", "I remember heliotrope.").await;
     let id = world.host.runner("first").await.session_id;
     let id = id.expect("it was named at its launch");
@@ -44,7 +44,7 @@ async fn gemini_is_seen_to_work_to_ask_and_to_be_done_and_is_resumed_after_it_di
     world.host.try_launch(request).await.unwrap();
     world.host.shows("second", "I remember heliotrope.").await;
     world.needs("second", "idle").await;
-    world.host.send("second", "make it").await;
+    world.ask("second", "make it").await;
     world.needs("second", "needs-permission").await;
     world.host.type_keys("second", "\x1b").await;
     world.needs("second", "idle").await;
@@ -71,7 +71,7 @@ async fn a_continued_conversation_is_known_from_its_launch_and_held_by_one() {
     for (name, colour) in colours {
         world.launch(name).await;
         world.needs(name, "idle").await;
-        world.host.send(name, colour).await;
+        world.ask(name, colour).await;
         let answered = format!("I remember {colour}.");
         world.host.shows(name, &answered).await;
         ids.push(world.host.runner(name).await.session_id.unwrap());

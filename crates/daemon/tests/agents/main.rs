@@ -9,4 +9,5 @@ mod codex;
 mod gemini;
 mod opencode;
 mod sessions;
+mod settings;
 mod world;

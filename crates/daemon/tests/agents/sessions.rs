@@ -327,3 +327,51 @@ async fn what_was_used_before_its_directory_became_a_project_counts_for_it() {
         Some("elsewhere")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_conversation_is_continued_by_one_and_while_nobody_else_works_there() {
+    let world = World::begin().await;
+    world
+        .api
+        .answer_when("remember", Answer::text("I remember heliotrope."));
+    let continued = |name: &str| {
+        let request = v1::LaunchRequest {
+            continue_last: true,
+            ..world.request(name)
+        };
+        world.host.try_launch(request)
+    };
+    world.launch("first").await;
+    world.host.send("first", "remember").await;
+    world.host.shows("first", "I remember heliotrope.").await;
+    let id = world.host.runner("first").await.session_id.unwrap();
+    let refused = |failure: Failure, holder: &str| {
+        assert_eq!(failure.code, Code::Conflict, "{failure:?}");
+        assert!(failure.message.contains(holder), "{failure:?}");
+    };
+    refused(continued("early").await.unwrap_err(), "first");
+    world.host.stop("first", 10).await;
+
+    // At once: one of them goes on with it, and the other is told who does.
+    let (one, other) = tokio::join!(continued("one"), continued("other"));
+    let (runner, failure) = match (one, other) {
+        (Ok(runner), Err(failure)) | (Err(failure), Ok(runner)) => (runner, failure),
+        both => panic!("not one of them: {both:?}"),
+    };
+    refused(failure, &runner.name);
+    assert_eq!(runner.mode, "continue");
+    world
+        .host
+        .shows(&runner.name, "I remember heliotrope.")
+        .await;
+    // Which one it is, it says itself.
+    let holds = |runner: &v1::Runner| runner.session_id.as_ref() == Some(&id);
+    world.host.until(&runner.name, holds).await;
+    refused(continued("late").await.unwrap_err(), &runner.name);
+    let request = v1::LaunchRequest {
+        resume: Some(id.clone()),
+        ..world.request("by-id")
+    };
+    let by_id = world.host.try_launch(request).await.unwrap_err();
+    refused(by_id, &runner.name);
+}

@@ -1,7 +1,9 @@
 //! A host with a real program and a stand-in for its provider.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use stratavore_rpc::v1;
 use stratavore_testkit::claude::{self, ClaudeCode};
@@ -141,6 +143,33 @@ impl World {
         let runner = self.host.try_launch(self.request(name)).await.unwrap();
         self.host.shows(name, self.program.prompt).await;
         runner
+    }
+
+    /// Types a request until the provider is asked: Gemini CLI says that it is ready a moment before it takes keys, and that one in
+    /// which a request ends last of all.
+    pub(crate) async fn ask(&self, name: &str, text: &str) {
+        self.host.send(name, text).await;
+        let typed = Cell::new(Instant::now());
+        wait_until_async(SOON, "the provider is asked", async || {
+            let asked = self.api.conversations();
+            if asked
+                .iter()
+                .any(|asked| asked.last_message().contains(text))
+            {
+                return Ok(());
+            }
+            let screen = self.host.screen(name).await;
+            if typed.get().elapsed() > Duration::from_secs(1) {
+                if screen.contains(text) {
+                    self.host.type_keys(name, "\r").await;
+                } else {
+                    self.host.send(name, text).await;
+                }
+                typed.set(Instant::now());
+            }
+            Err(screen)
+        })
+        .await;
     }
 
     /// Waits until a runner needs this of a person, and returns it as it then is.
