@@ -175,6 +175,15 @@ fn what_is_exported_is_imported_the_inherited_first() {
 }
 
 #[test]
+fn one_that_inherits_from_a_projects_is_imported() {
+    let (host, home) = scene();
+    let text = "[presets.x]\ninherits = \"theirs\"\n[presets.y]\ninherits = \"x\"\n";
+    let shown = run_reading(&home, &["preset", "import", "-"], text);
+    assert_eq!(shown.code, 0, "{}", shown.shown());
+    assert_eq!(saved(&host).len(), 2);
+}
+
+#[test]
 fn presets_that_make_no_sense() {
     let (host, home) = scene();
     for (name, text) in [
@@ -196,7 +205,6 @@ fn presets_that_make_no_sense() {
             "circle",
             "[presets.x]\ninherits = \"y\"\n[presets.y]\ninherits = \"x\"\n",
         ),
-        ("unknown_parent", "[presets.x]\ninherits = \"nowhere\"\n"),
         (
             "one_of_two",
             "[presets.x]\nprogram = \"claude\"\n[presets.y]\nprogram = \"vi\"\n",

@@ -266,10 +266,18 @@ async fn import(call: &Invocation, file: &str, replace: bool) -> Result {
             "imported {}",
             names(saved.iter().map(|preset| preset.name.as_str()))
         ));
+        let known = |name: &String| mine.iter().chain(saved).any(|preset| preset.name == *name);
         for preset in saved {
-            if let Some(problem) = &preset.problem {
-                call.output
-                    .note(format!("{} cannot be used: {problem}", preset.name));
+            let away = preset.inherits.as_ref().filter(|parent| !known(parent));
+            match (away, &preset.problem) {
+                (Some(parent), _) => call.output.note(format!(
+                    "{} inherits from {parent:?}, which is none of yours: it can be launched in projects that have that",
+                    preset.name
+                )),
+                (None, Some(problem)) => call
+                    .output
+                    .note(format!("{} cannot be used: {problem}", preset.name)),
+                (None, None) => {}
             }
         }
         String::new()

@@ -87,7 +87,8 @@ impl Shared {
         taken.map(|preset| preset.name.clone()).collect()
     }
 
-    /// Returns name and text of each, those that others inherit from first; nothing when one of them is wrong.
+    /// Returns name and text of each, those that others inherit from first; nothing when one of them is wrong. One that inherits from a
+    /// preset which is nowhere is not: a project may have it.
     pub(super) fn in_order(
         &self,
         mine: &[v1::Preset],
@@ -109,7 +110,10 @@ impl Shared {
             texts.insert(name.clone(), text);
         }
         for name in texts.keys() {
-            resolve(name, &all).map_err(|error| bad(&error, source))?;
+            match resolve(name, &all) {
+                Ok(_) | Err(BadPreset::Unknown(..)) => {}
+                Err(error) => return Err(bad(&error, source)),
+            }
         }
         let depth = |name: &String| {
             let parent = |name: &String| all.get(name).and_then(|preset| preset.inherits.clone());
@@ -141,7 +145,7 @@ pub(super) fn check(name: &str, text: &str, source: &str) -> Result<Preset> {
 
 fn bad(error: &BadPreset, source: &str) -> Failure {
     let hint = match error {
-        BadPreset::Unknown(..) => "import the one that it inherits from too, or set that first",
+        BadPreset::Unknown(..) => "list them with `stratavore preset list`",
         BadPreset::Circle(_) => "let one of them inherit from none",
         BadPreset::Malformed { .. } => FORM,
     };
