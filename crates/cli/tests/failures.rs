@@ -293,9 +293,18 @@ fn a_doctor_that_finds_problems() {
         outcome: outcome.into(),
         detail: "as it is".into(),
         mend: mend.map(str::to_owned),
+        supports: Vec::new(),
+    };
+    let support = |what: &str, supported: bool| v1::Support {
+        what: what.into(),
+        supported,
+        detail: "since\x1b[2J 2.1.330".into(),
     };
     let checks = vec![
-        check("claude", "ok", None),
+        v1::Check {
+            supports: vec![support("resume", true), support("terminal reports", false)],
+            ..check("claude", "ok", None)
+        },
         check("tray host", "warning", Some("install an extension")),
         check("data directory", "problem", Some("chmod 700 it")),
     ];

@@ -16,6 +16,7 @@ fn used(input: u64, cost: Option<f64>) -> v1::Usage {
         cache_read_input_tokens: 5_000_000,
         cost_usd: cost,
         label: "estimated".into(),
+        tokens_label: "measured".into(),
         messages: 12,
         ..v1::Usage::default()
     }
@@ -150,13 +151,19 @@ fn usage_in_json_is_a_total_and_rows() {
         // Unknown is not nothing.
         ("cost_usd", Value::Null),
         ("label", json!("estimated")),
+        ("tokens_label", json!("measured")),
         ("prices_date", json!("2026-11-01")),
         ("unpriced_models", json!(["mystery-1"])),
     ] {
         assert_eq!(total[key], value, "{key}");
     }
     assert_eq!(printed["rows"][0]["key"], "2026-11-01");
-    assert_eq!(printed["rows"][0]["usage"]["cost_usd"], 1.25);
+    let used = &printed["rows"][0]["usage"];
+    assert_eq!(used["cost_usd"], 1.25);
+    assert_eq!(
+        (&used["tokens_label"], &used["label"]),
+        (&json!("measured"), &json!("estimated"))
+    );
     let without = run(&home, &["usage", "--json"]).json();
     assert_eq!(without["rows"], json!([]));
 }

@@ -2,10 +2,14 @@
 
 mod support;
 
-use std::process::Stdio;
+use std::fs::{File, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use stratavore_testkit::binary::{built, fake_program};
+use serde_json::Value;
+use stratavore_testkit::binary::{built, fake_program, stand_in};
 use stratavore_testkit::home::TEST_ID;
 use stratavore_testkit::process::Process;
 use stratavore_testkit::terminal::Terminal;
@@ -22,16 +26,39 @@ struct Place {
 }
 
 impl Place {
-    /// Makes a place with a project `p` and a runner `r` that does as the script says.
-    fn with_runner(script: &str, args: &[&str]) -> Self {
+    /// Makes a place without anything.
+    fn empty() -> Self {
         // The host and the agent are found beside the command line's program.
         built("stratavore-agent", "stratavore-agent");
         built("stratavore-daemon", "stratavored");
-        let place = Self {
+        Self {
             home: TempHome::new(),
-        };
+        }
+    }
+
+    /// Makes a place with a project `p`, where the stand-in is taken for Claude Code.
+    fn with_stand_in() -> Self {
+        let place = Self::empty();
+        let settings = format!("[programs]\nclaude = {:?}\n", stand_in());
+        std::fs::write(place.home.config_file(), settings).unwrap();
+        place.and_project()
+    }
+
+    /// Makes a place with a project `p`.
+    fn with_project() -> Self {
+        Self::empty().and_project()
+    }
+
+    fn and_project(self) -> Self {
+        let place = self;
         let project = place.home.project("p");
         place.run(&["project", "add", "p", "--path", &project.to_string_lossy()]);
+        place
+    }
+
+    /// Makes a place with a project `p` and a runner `r` that does as the script says.
+    fn with_runner(script: &str, args: &[&str]) -> Self {
+        let place = Self::with_project();
         let command = format!("{} '{script}'", fake_program().display());
         let launch = ["launch", "p", "--name", "r", "--command", &command];
         place.run(&[&launch[..], args].concat());
@@ -59,6 +86,271 @@ impl Place {
         argv.extend(args.iter().map(ToString::to_string));
         Terminal::start(argv, self.home.environment(), self.home.path(), size)
     }
+}
+
+/// Puts a program of this name there that prints a version, and returns its path.
+fn that_prints(home: &TempHome, name: &str, version: &str) -> String {
+    let path = home.path().join(name);
+    std::fs::write(&path, format!("#!/bin/sh\necho '{version}'\n")).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_doctor_tells_what_each_installed_version_supports() {
+    for (age, versions) in [
+        (
+            "recorded",
+            [
+                "2.1.330 (Claude Code)",
+                "codex-cli 0.169.0",
+                "0.61.0",
+                "1.18.33",
+            ],
+        ),
+        (
+            "before",
+            [
+                "2.1.197 (Claude Code)",
+                "codex-cli 0.155.0",
+                "0.40.1",
+                "1.17.0",
+            ],
+        ),
+    ] {
+        let place = Place::empty();
+        let mut settings = "[programs]\n".to_owned();
+        for (name, version) in ["claude", "codex", "gemini", "opencode"]
+            .iter()
+            .zip(versions)
+        {
+            let path = that_prints(&place.home, name, version);
+            settings.push_str(&format!("{name} = {path:?}\n"));
+        }
+        std::fs::write(place.home.config_file(), settings).unwrap();
+        // Other things may be wrong with the machine that the test runs on.
+        let told = place.output(&["doctor"]).stdout;
+        let (_, programs) = told.split_once("Claude Code").expect("it is told of");
+        let programs = format!("Claude Code{programs}");
+        // How wide the names are depends on what else is told.
+        let lines = programs.lines().map(|line| {
+            let words = line
+                .split("  ")
+                .map(str::trim)
+                .filter(|word| !word.is_empty());
+            words.collect::<Vec<_>>().join(" | ") + "\n"
+        });
+        let programs: String = lines.collect();
+        insta::assert_snapshot!(format!("doctor_{age}"), programs);
+        let report: Value =
+            serde_json::from_str(&place.output(&["doctor", "--json"]).stdout).unwrap();
+        let checks = report["checks"].as_array().unwrap();
+        let codex = checks
+            .iter()
+            .find(|check| check["name"] == "Codex")
+            .unwrap();
+        let own = codex["supports"].as_array().unwrap().iter();
+        let own: Vec<_> = own.filter(|it| it["what"] == "own process").collect();
+        assert_eq!(
+            (own.len(), &own[0]["supported"]),
+            (1, &(age == "recorded").into())
+        );
+    }
+}
+
+#[test]
+fn presets_go_from_one_store_to_another_those_that_inherit_from_a_projects_too() {
+    let (from, to) = (Place::with_project(), Place::with_project());
+    for place in [&from, &to] {
+        let own = "[presets.base]\ncommand = [\"sh\", \"-c\", \"echo $GREETING; exec sleep 1000\"]\n\
+                   [presets.theirs]\ninherits = \"round\"\n";
+        std::fs::write(place.home.project("p").join(".stratavore.toml"), own).unwrap();
+    }
+    let set = |words: &[&str]| from.run(&[&["preset", "set"], words].concat());
+    set(&[
+        "loud",
+        "--inherits",
+        "base",
+        "--env",
+        "GREETING=HELLO \"there\"",
+    ]);
+    set(&["louder", "--inherits", "loud", "--description", "ä, ö"]);
+    let text = from.run(&["preset", "export"]);
+    let file = to.home.path().join("presets.toml");
+    std::fs::write(&file, &text).unwrap();
+    let file = file.to_string_lossy();
+    let imported = to.output(&["preset", "import", &file]);
+    assert_eq!(imported.code, 0, "{}", imported.shown());
+    assert!(
+        imported
+            .stderr
+            .contains("loud inherits from \"base\", which is none of yours"),
+        "{}",
+        imported.shown()
+    );
+    assert_eq!(to.run(&["preset", "export"]), text);
+    to.run(&["launch", "p", "--name", "r", "--preset", "louder"]);
+    wait_until(SOON, "what it says", || {
+        let screen = to.run(&["screen", "r"]);
+        if screen.contains("HELLO \"there\"") {
+            Ok(())
+        } else {
+            Err(screen)
+        }
+    });
+
+    // What would make a circle with those that are there is refused by name, and nothing of it is kept.
+    to.run(&["preset", "set", "a", "--inherits", "b"]);
+    let before = to.run(&["preset", "export"]);
+    std::fs::write(
+        &*file,
+        "[presets.b]\ninherits = \"c\"\n[presets.c]\ninherits = \"a\"\n",
+    )
+    .unwrap();
+    let circle = to.output(&["preset", "import", &file]);
+    assert_eq!(circle.code, 2, "{}", circle.shown());
+    assert!(
+        circle.stderr.contains("in a circle: b → c → a → b"),
+        "{}",
+        circle.shown()
+    );
+    assert_eq!(to.run(&["preset", "export"]), before);
+    // So is one that goes through a project's.
+    to.run(&["preset", "set", "round", "--inherits", "theirs"]);
+    let circle = to.output(&["launch", "p", "--preset", "round"]);
+    assert_ne!(circle.code, 0);
+    assert!(
+        circle
+            .stderr
+            .contains("in a circle: round → theirs → round"),
+        "{}",
+        circle.shown()
+    );
+}
+
+#[test]
+fn what_a_runner_used_is_told_with_it_and_in_sum_and_every_figure_is_labelled() {
+    let place = Place::with_stand_in();
+    place.run(&["launch", "p", "--name", "r", "--program", "claude"]);
+    let json = |args: &[&str]| -> Value {
+        serde_json::from_str(&place.run(&[args, &["--json"]].concat())).unwrap()
+    };
+    // It says something each second, and every message of it used the same.
+    let each = [
+        ("input_tokens", 11),
+        ("output_tokens", 23),
+        ("cache_creation_input_tokens", 360),
+        ("cache_creation_1h_input_tokens", 190),
+        ("cache_read_input_tokens", 1300),
+    ];
+    let is_whole = |usage: &Value| {
+        let messages = usage["messages"].as_u64().unwrap_or_default();
+        assert_eq!(usage["tokens_label"], "measured", "{usage}");
+        assert_eq!(usage["label"], "estimated", "{usage}");
+        for (kind, tokens) in each {
+            assert_eq!(usage[kind], tokens * messages, "{kind} of {usage}");
+        }
+        if messages > 0 {
+            assert!(usage["cost_usd"].as_f64().unwrap() > 0.0, "{usage}");
+        }
+        messages
+    };
+    wait_until(SOON, "three messages are counted", || {
+        let shown = json(&["show", "r"]);
+        let counted = shown["usage"].is_object() && is_whole(&shown["usage"]) >= 3;
+        if counted { Ok(()) } else { Err(shown) }
+    });
+    for shown in [json(&["show", "r"]), json(&["runners"])[0].clone()] {
+        assert!(is_whole(&shown["usage"]) >= 3);
+        assert!(shown["session_id"].is_string(), "{shown}");
+        for part in ["state", "source", "since"] {
+            assert!(shown["attention"][part].is_string(), "{shown}");
+        }
+        assert_eq!(shown["attention"]["state"], "working");
+    }
+    place.run(&["stop", "r"]);
+    place.run(&["sessions", "reindex"]);
+    let used = is_whole(&json(&["show", "r"])["usage"]);
+    for by in ["day", "model", "project", "session", "runner"] {
+        let report = json(&["usage", "--by", by]);
+        assert_eq!(is_whole(&report["total"]), used, "{report}");
+        let rows = report["rows"].as_array().unwrap();
+        let messages: u64 = rows.iter().map(|row| is_whole(&row["usage"])).sum();
+        assert_eq!(messages, used, "{report}");
+    }
+}
+
+#[test]
+fn what_runners_need_is_followed_and_waited_for() {
+    let place = Place::with_stand_in();
+    let path = place.home.path().join("orders");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    // For reading too, so that opening it waits for nobody.
+    let mut orders = File::options().read(true).write(true).open(&path).unwrap();
+    let mut order = |order: &str| orders.write_all(format!("{order}\n").as_bytes()).unwrap();
+    let variable = format!("STRATAVORE_STAND_IN={}", path.display());
+    place.run(&[
+        "launch",
+        "p",
+        "--name",
+        "r",
+        "--program",
+        "claude",
+        "--env",
+        &variable,
+    ]);
+    order("report state=idle:app=claude-code");
+    place.run(&["wait", "r", "--for", "idle", "--timeout", "60"]);
+
+    let begin = |args: &[&str]| {
+        let mut command = place.home.command(built("stratavore-cli", "stratavore"));
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        command.spawn().expect("stratavore starts")
+    };
+    let mut following = begin(&["attention", "--follow", "--all", "--json"]);
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut told = |wanted: &str| loop {
+        let line = lines.next().expect("it tells on").unwrap();
+        let runner: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(runner["name"], "r");
+        if runner["attention"]["state"] == wanted {
+            break runner;
+        }
+    };
+    told("idle");
+    order("report state=working:app=claude-code");
+    told("working");
+    // Whoever waits is told as soon as it comes about, and not before.
+    let mut waiting = begin(&["wait", "r", "--for", "needs-you", "--timeout", "60"]);
+    assert!(waiting.try_wait().unwrap().is_none());
+    order(
+        "report state=blocked:app=claude-code:kind=question:msg=YW5zd2VyOiBXaGljaCBkYXRhYmFzZT8=",
+    );
+    let asks = told("needs-answer");
+    assert_eq!(asks["attention"]["detail"], "Which database?");
+    assert!(waiting.wait().unwrap().success());
+    // It needs somebody already, and is not idle: that is waited for until the time is over.
+    place.run(&["wait", "r", "--for", "needs-you", "--timeout", "60"]);
+    assert_eq!(
+        place
+            .output(&["wait", "r", "--for", "idle", "--timeout", "1"])
+            .code,
+        7
+    );
+    order("report state=done:app=claude-code");
+    told("idle");
+    place.run(&["wait", "r", "--for", "idle", "--timeout", "60"]);
+    following.kill().unwrap();
+    following.wait().unwrap();
 }
 
 impl Drop for Place {

@@ -158,6 +158,12 @@ pub trait Adapter: Send + Sync {
         None
     }
 
+    /// Returns the options that we give at a beginning and that not every version takes. Those of `begin` are for the versions that
+    /// take all; [`Beginning::fit`] leaves out what another does not.
+    fn flags(&self) -> &'static [Flag] {
+        &[]
+    }
+
     /// Tells what the installed version supports, for `doctor`.
     fn supports(&self, version: &str) -> Vec<Support> {
         let _ = version;
@@ -177,6 +183,12 @@ pub fn adapter(program: &str) -> &'static dyn Adapter {
     }
 }
 
+/// Tells whether what a program prints names a version.
+#[must_use]
+pub fn tells_version(printed: &str) -> bool {
+    version::of(printed).is_some()
+}
+
 /// How a program is begun.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Beginning {
@@ -184,6 +196,67 @@ pub struct Beginning {
     pub args: Vec<String>,
     /// The session that it will hold, by the program's id, where that is known.
     pub session: Option<String>,
+}
+
+impl Beginning {
+    /// Leaves out what the version of a program does not take. `version`: as the program prints it; one that prints none is taken for
+    /// one that takes all, for a program that refuses an option says so, and one that lacks it does not.
+    #[must_use]
+    pub fn fit(mut self, flags: &[Flag], version: Option<&str>) -> Self {
+        for flag in flags {
+            if version.is_none_or(|version| flag.is_taken_by(version)) {
+                continue;
+            }
+            if let Some(place) = self.args.iter().position(|arg| arg == flag.name) {
+                let end = (place + 1 + flag.values).min(self.args.len());
+                self.args.drain(place..end);
+                if flag.names_session {
+                    self.session = None;
+                }
+            }
+        }
+        self
+    }
+}
+
+/// An option that we give at a beginning, and that not every version of its program takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// As it is given.
+    pub name: &'static str,
+    /// How many words follow it.
+    pub values: usize,
+    /// Whether it names the session that begins.
+    pub names_session: bool,
+    /// The first version that takes it.
+    pub since: (u32, u32, u32),
+    /// What it is for, as `doctor` says it.
+    pub what: &'static str,
+    /// What is so in versions without it.
+    pub without: &'static str,
+}
+
+impl Flag {
+    /// Tells whether a version takes it. What names no version is taken for one that does.
+    #[must_use]
+    pub fn is_taken_by(&self, version: &str) -> bool {
+        version::of(version).is_none_or(|version| version >= self.since)
+    }
+
+    /// Says the same for `doctor`.
+    fn support(&self, version: &str) -> Support {
+        let (name, (major, minor, patch)) = (self.name, self.since);
+        let taken = self.is_taken_by(version);
+        let detail = if taken {
+            format!("by {name}")
+        } else {
+            format!(
+                "{name} is taken from {major}.{minor}.{patch} on; {}",
+                self.without
+            )
+        };
+        Support::new(self.what, taken, detail)
+    }
 }
 
 /// A program cannot be begun so.

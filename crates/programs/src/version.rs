@@ -1,12 +1,14 @@
 //! Versions, as programs print them.
 
+/// Finds the version in what a program prints of it, such as `codex-cli 0.169.0`.
+pub(crate) fn of(printed: &str) -> Option<(u32, u32, u32)> {
+    printed.split_whitespace().find_map(parse)
+}
+
 /// Tells whether a version, such as `2.1.330 (Claude Code)` or `codex-cli 0.169.0`, is this or a later one. What holds no
 /// version is not.
 pub(crate) fn at_least(version: &str, least: (u32, u32, u32)) -> bool {
-    version
-        .split_whitespace()
-        .find_map(parse)
-        .is_some_and(|version| version >= least)
+    of(version).is_some_and(|version| version >= least)
 }
 
 /// Tells whether a program's version is the one that it was recorded with, or a later one, and says so.

@@ -4,10 +4,9 @@ mod desktop;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use stratavore_core::program::{PROGRAMS, Program};
+use stratavore_programs::Support;
 use tokio::process::Command;
 
 use crate::spawn::find_agent;
@@ -35,6 +34,8 @@ pub struct Check {
     pub detail: String,
     /// What to do, when not all is well.
     pub mend: Option<String>,
+    /// What the installed version of a program can do.
+    pub supports: Vec<Support>,
 }
 
 impl Check {
@@ -45,6 +46,7 @@ impl Check {
             outcome: Outcome::Ok,
             detail: detail.into(),
             mend: None,
+            supports: Vec::new(),
         }
     }
 
@@ -59,6 +61,7 @@ impl Check {
             outcome: Outcome::Warning,
             detail: detail.into(),
             mend: Some(mend.into()),
+            supports: Vec::new(),
         }
     }
 
@@ -73,15 +76,13 @@ impl Check {
             outcome: Outcome::Problem,
             detail: detail.into(),
             mend: Some(mend.into()),
+            supports: Vec::new(),
         }
     }
 }
 
 /// A known program, where it is, and which version it says it is.
 pub type Found = (&'static Program, Option<PathBuf>, Option<String>);
-
-/// How long a program may take to tell its version.
-const VERSION_WITHIN: Duration = Duration::from_secs(10);
 
 impl Supervisor {
     /// Looks at directories, permissions, the agent, the login shell and the programs.
@@ -134,32 +135,13 @@ impl Supervisor {
             let found = configured.or_else(|| find_in_path(program.executable, &path));
             async move {
                 let version = match &found {
-                    Some(executable) => self.version(executable, program.version_args).await,
+                    Some(executable) => self.version_at(executable, program).await,
                     None => None,
                 };
                 (program, found, version)
             }
         });
         futures::future::join_all(look).await
-    }
-
-    async fn version(&self, executable: &Path, args: &[&str]) -> Option<String> {
-        let environment = self.environment().await;
-        let mut command = Command::new(executable);
-        command
-            .args(args)
-            .env_clear()
-            .envs(&environment.variables)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
-        let output = tokio::time::timeout(VERSION_WITHIN, command.output())
-            .await
-            .ok()?
-            .ok()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let line = text.lines().next()?.trim();
-        (output.status.success() && !line.is_empty()).then(|| line.to_owned())
     }
 }
 
@@ -169,15 +151,14 @@ fn program_checks(programs: &[Found]) -> Vec<Check> {
     programs
         .iter()
         .map(|(program, path, version)| match path {
-            Some(path) => Check::ok(
-                program.title,
-                format!(
-                    "{} at {}{}",
-                    version.as_deref().unwrap_or("unknown version"),
-                    path.display(),
-                    supported(program, version.as_deref().unwrap_or_default()),
-                ),
-            ),
+            Some(path) => {
+                let found = version.as_deref().unwrap_or("unknown version");
+                let adapter = stratavore_programs::adapter(program.name);
+                Check {
+                    supports: adapter.supports(version.as_deref().unwrap_or_default()),
+                    ..Check::ok(program.title, format!("{found} at {}", path.display()))
+                }
+            }
             None if none => Check::warning(program.title, "not found in PATH", program.install),
             None => Check::ok(
                 program.title,
@@ -187,28 +168,8 @@ fn program_checks(programs: &[Found]) -> Vec<Check> {
         .collect()
 }
 
-/// Says what a version of a program supports, and what it does not.
-fn supported(program: &Program, version: &str) -> String {
-    let supports = stratavore_programs::adapter(program.name).supports(version);
-    let named = |wanted: bool| -> Vec<&str> {
-        let matching = supports
-            .iter()
-            .filter(|support| support.supported == wanted);
-        matching.map(|support| support.what).collect()
-    };
-    let (can, cannot) = (named(true), named(false));
-    let mut text = String::new();
-    for (words, list) in [("; known: ", can), ("; not: ", cannot)] {
-        if !list.is_empty() {
-            text.push_str(words);
-            text.push_str(&list.join(", "));
-        }
-    }
-    text
-}
-
 /// Finds an executable file in a list of directories.
-fn find_in_path(name: &str, path: &str) -> Option<PathBuf> {
+pub(crate) fn find_in_path(name: &str, path: &str) -> Option<PathBuf> {
     std::env::split_paths(path)
         .map(|dir| dir.join(name))
         .find(|candidate| {
@@ -313,10 +274,7 @@ mod tests {
             (check.detail.as_str(), check.mend.as_deref())
         };
         let (found, mend) = detail("Codex");
-        assert!(
-            found.starts_with("unknown version at /opt/codex"),
-            "{found}"
-        );
+        assert_eq!(found, "unknown version at /opt/codex");
         assert_eq!(mend, None);
         assert_eq!(
             detail("Claude Code"),
@@ -324,6 +282,29 @@ mod tests {
                 "not installed; to have it: npm install -g @anthropic-ai/claude-code",
                 None
             )
+        );
+    }
+
+    #[test]
+    fn each_is_told_with_what_its_version_can_do() {
+        let mut programs = found(&["codex", "gemini"]);
+        programs[1].2 = Some("codex-cli 0.150.0".to_owned());
+        let checks = program_checks(&programs);
+        let said = |title: &str, what: &str| {
+            let check = checks.iter().find(|check| check.name == title).unwrap();
+            let support = check.supports.iter().find(|it| it.what == what).unwrap();
+            (support.supported, support.detail.clone())
+        };
+        let (taken, why) = said("Codex", "own process");
+        assert!(
+            !taken && why.starts_with("--no-daemon is taken from "),
+            "{why}"
+        );
+        let none = checks.iter().find(|check| check.name == "Claude Code");
+        assert_eq!(none.unwrap().supports, [], "it is not installed");
+        assert!(
+            said("Gemini CLI", "session named at launch").0,
+            "no version is told"
         );
     }
 

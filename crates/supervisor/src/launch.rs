@@ -133,6 +133,9 @@ impl Supervisor {
         let config = self.config_of(&request.project.path).await?;
         let now = self.now();
         let mut launch = whole(&config, &request, here)?;
+        if here {
+            self.fit(&mut launch).await;
+        }
         // From here until the launch is kept nobody else may look whether the session is free.
         let resuming = match &request.mode {
             Mode::Resume(session) => {
@@ -205,6 +208,21 @@ impl Supervisor {
         let deadline = Instant::now() + STARTED_WITHIN;
         let settled = |_: &Self, runner: &Runner| runner.state.name() != StateName::Starting;
         Ok(self.wait(applied.runner.id, deadline, settled).await?)
+    }
+
+    /// Forgets which session a launch will hold where the installed version cannot be told.
+    async fn fit(&self, launch: &mut Launch) {
+        let Some(session) = launch.session.as_deref().and_then(|id| id.parse().ok()) else {
+            return;
+        };
+        let Some(version) = self.inner.version_of(launch).await else {
+            return;
+        };
+        let adapter = stratavore_programs::adapter(&launch.program);
+        let args = launch.argv.get(1..).unwrap_or_default();
+        if let Ok(beginning) = adapter.begin(&launch.mode, session, args) {
+            launch.session = beginning.fit(adapter.flags(), Some(&version)).session;
+        }
     }
 
     /// Refuses to go on with a session that a runner holds.

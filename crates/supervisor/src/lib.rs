@@ -47,6 +47,7 @@ mod spawn;
 mod supervisor;
 mod sweep;
 mod terminal;
+mod version;
 mod worktree;
 
 pub use attention::{Asking, DecideError};

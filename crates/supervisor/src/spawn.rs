@@ -238,6 +238,7 @@ async fn compose(
         own.push((variable, value.clone()));
     }
     let config = inner.config();
+    let version = inner.version_of(&runner.launch).await;
     let adapter = stratavore_programs::adapter(&runner.launch.program);
     let wait = if adapter.asks_beside_its_hook() {
         config.permission_wait()
@@ -250,7 +251,7 @@ async fn compose(
         instance_id: inner.store.instance().to_string(),
         project: runner.project.to_string(),
         program: runner.launch.program.clone(),
-        argv: words(inner, runner, resumed)?,
+        argv: words(inner, runner, resumed, version.as_deref())?,
         hooks: HookPolicy {
             permission_wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         },
@@ -268,8 +269,14 @@ async fn compose(
     })
 }
 
-/// Returns the words that an attempt executes: what begins or resumes its session, what a person gave, our hooks.
-fn words(inner: &Inner, runner: &Runner, resumed: Option<&str>) -> Result<Vec<String>, SpawnError> {
+/// Returns the words that an attempt executes: what begins or resumes its session, as far as the version takes it, what a person
+/// gave, our hooks.
+fn words(
+    inner: &Inner,
+    runner: &Runner,
+    resumed: Option<&str>,
+    version: Option<&str>,
+) -> Result<Vec<String>, SpawnError> {
     let launch = &runner.launch;
     let adapter = stratavore_programs::adapter(&launch.program);
     let Some((executable, args)) = launch.argv.split_first() else {
@@ -287,7 +294,8 @@ fn words(inner: &Inner, runner: &Runner, resumed: Option<&str>) -> Result<Vec<St
         .map_err(|unsupported| SpawnError::Session {
             message: unsupported.message,
             hint: unsupported.hint,
-        })?;
+        })?
+        .fit(adapter.flags(), version);
     let mut words = vec![executable.clone()];
     words.extend(beginning.args);
     words.extend(args.iter().cloned());

@@ -33,6 +33,7 @@ use crate::environment::Environment;
 use crate::link::{Link, Live};
 use crate::publisher::{Publisher, Terms};
 use crate::sessions::{self, Sessions};
+use crate::version::Versions;
 use crate::{
     attention, descriptors, follow, heartbeat, nodes, prices, publisher, quiet, reconcile, spawn,
 };
@@ -120,6 +121,7 @@ pub(crate) struct Inner {
     pub(crate) nudge: Notify,
     /// Told when there is another link, or when it is known where a program keeps the file of its process.
     pub(crate) linked: Notify,
+    pub(crate) versions: Versions,
     pub(crate) sessions: Sessions,
     pub(crate) budgets: Budgets,
     pub(crate) prices: Prices,
@@ -161,6 +163,7 @@ impl Supervisor {
             changes: broadcast::Sender::new(CHANGES_BEHIND),
             nudge: Notify::new(),
             linked: Notify::new(),
+            versions: Versions::default(),
             sessions,
             budgets: Budgets::default(),
             prices: parts.prices,

@@ -32,6 +32,7 @@ pub(super) fn usage(row: &UsageRow, program_cost: Option<NanoUsd>) -> v1::Usage 
         messages: row.messages,
         label: "estimated".to_owned(),
         program_cost_usd: program_cost.map(NanoUsd::dollars),
+        tokens_label: "measured".to_owned(),
     }
 }
 

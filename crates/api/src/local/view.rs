@@ -283,6 +283,15 @@ pub(super) fn check(check: Check) -> v1::Check {
         outcome: outcome.to_owned(),
         detail: check.detail,
         mend: check.mend,
+        supports: check
+            .supports
+            .into_iter()
+            .map(|support| v1::Support {
+                what: support.what.to_owned(),
+                supported: support.supported,
+                detail: support.detail,
+            })
+            .collect(),
     }
 }
 

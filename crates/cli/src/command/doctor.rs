@@ -57,6 +57,7 @@ fn text_of(report: &v1::DoctorReport, style: Style) -> String {
             outcome,
             detail,
             mend,
+            supports,
         } = check;
         let outcome = format!("{outcome:7}");
         let outcome = if check.outcome == "ok" {
@@ -77,6 +78,18 @@ fn text_of(report: &v1::DoctorReport, style: Style) -> String {
                 printable(mend)
             ));
         }
+        let widest = supports.iter().map(|support| support.what.chars().count());
+        let widest = widest.max().unwrap_or(0);
+        for support in supports {
+            text.push_str(&format!(
+                "{:7}  {:width$}  {:3}  {:widest$}  {}\n",
+                "",
+                "",
+                if support.supported { "yes" } else { "no" },
+                printable(&support.what),
+                printable(&support.detail)
+            ));
+        }
     }
     text
 }
@@ -88,6 +101,7 @@ fn without_host(call: &Invocation, failure: &Failure) -> v1::DoctorReport {
         outcome: "problem".to_owned(),
         detail: failure.message.clone(),
         mend: failure.hint.clone(),
+        supports: Vec::new(),
     }];
     match call.places() {
         Err(failure) => checks.push(problem("places", failure.message, failure.hint)),
@@ -114,6 +128,7 @@ fn ok(name: &str, detail: impl Into<String>) -> v1::Check {
         outcome: "ok".to_owned(),
         detail: detail.into(),
         mend: None,
+        supports: Vec::new(),
     }
 }
 
@@ -123,6 +138,7 @@ fn problem(name: &str, detail: impl Into<String>, mend: Option<String>) -> v1::C
         outcome: "problem".to_owned(),
         detail: detail.into(),
         mend,
+        supports: Vec::new(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::claude::{self, report};
 use crate::directory::records;
 use crate::version::recorded;
 use crate::{
-    Adapter, Beginning, Hook, Hooks, Reader, Support, Transcript, Unsupported, Verdict, words,
+    Adapter, Beginning, Flag, Hook, Hooks, Reader, Support, Transcript, Unsupported, Verdict, words,
 };
 
 /// Knows Codex, as recorded in `corpus/codex-*`.
@@ -59,6 +59,16 @@ const COMMANDS: [&str; 28] = [
 /// Keeps the conversation in its own process. Else Codex begins a server that all of a person's conversations share: it would be
 /// the first runner's, and end with it, and what it runs would be of no other runner.
 const ALONE: &str = "--no-daemon";
+
+/// Options that not every version takes.
+const FLAGS: [Flag; 1] = [Flag {
+    name: ALONE,
+    values: 0,
+    names_session: false,
+    since: (0, 156, 0),
+    what: "own process",
+    without: "whether its conversations share a server is not known",
+}];
 
 impl Adapter for Codex {
     fn begin(
@@ -143,14 +153,25 @@ impl Adapter for Codex {
         Some(Box::new(rollout::Rollout::new(transcript, memory)))
     }
 
+    fn flags(&self) -> &'static [Flag] {
+        &FLAGS
+    }
+
     fn supports(&self, version: &str) -> Vec<Support> {
         let (recorded, since) = recorded(version, (0, 169, 0));
         vec![
-            Support::new("resume", recorded, "continue, resume ID, fork ID"),
+            Support::new(
+                "resume",
+                recorded,
+                format!("continue, resume ID, fork ID; {since}"),
+            ),
+            FLAGS[0].support(version),
             Support::new(
                 "hooks",
                 recorded,
-                "given by -c; a permission is told, and given in the terminal alone",
+                format!(
+                    "given by -c; a permission is told, and given in the terminal alone; {since}"
+                ),
             ),
             Support::new("terminal reports", recorded, &since),
             Support::new("transcripts", recorded, &since),
@@ -215,6 +236,38 @@ mod tests {
             ("--no-daemon", Some(ID))
         );
         assert_eq!(begin(&Mode::New, &["exec", "x"]), Ok(Beginning::default()));
+    }
+
+    #[test]
+    fn a_version_is_not_given_an_option_that_it_does_not_take() {
+        for mode in [
+            Mode::New,
+            Mode::Continue,
+            Mode::Resume(ID.to_owned()),
+            Mode::Fork(ID.to_owned()),
+        ] {
+            let whole = begin(&mode, &["-m", "gpt-5"]).expect("begun");
+            let fit = |version| whole.clone().fit(Codex.flags(), version);
+            let old = fit(Some("codex-cli 0.155.9"));
+            assert_eq!(old.session, whole.session);
+            let others: Vec<_> = whole.args.iter().filter(|arg| *arg != ALONE).collect();
+            assert_eq!(old.args.iter().collect::<Vec<_>>(), others);
+            assert_ne!(old, whole);
+            for taken in [
+                Some("codex-cli 0.156.0"),
+                Some("codex-cli 1.0.0"),
+                Some("?"),
+                None,
+            ] {
+                assert_eq!(fit(taken), whole, "{taken:?}");
+            }
+        }
+        let own = |version| {
+            let support = Codex.supports(version);
+            let own = support.into_iter().find(|it| it.what == "own process");
+            own.expect("it is told").supported
+        };
+        assert!(own("codex-cli 0.156.0") && !own("codex-cli 0.155.0"));
     }
 
     #[test]

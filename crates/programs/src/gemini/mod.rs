@@ -11,13 +11,26 @@ use stratavore_core::clock::Timestamp;
 use stratavore_core::session::Mode;
 
 use crate::version::recorded;
-use crate::{Adapter, Beginning, Reader, Support, Transcript, Unsupported, chosen, words};
+use crate::{Adapter, Beginning, Flag, Reader, Support, Transcript, Unsupported, chosen, words};
 
 /// Knows Gemini CLI, as recorded in `corpus/gemini-*`.
 pub(crate) struct Gemini;
 
 /// Options by which a person chooses the conversation.
-const CHOICES: [&str; 4] = ["-r", "--resume", "--session-id", "--session-file"];
+const CHOICES: [&str; 4] = ["-r", "--resume", NAMED, "--session-file"];
+
+/// By which a session is named at its beginning.
+const NAMED: &str = "--session-id";
+
+/// Options that not every version takes.
+const FLAGS: [Flag; 1] = [Flag {
+    name: NAMED,
+    values: 1,
+    names_session: true,
+    since: (0, 41, 0),
+    what: "session named at launch",
+    without: "which session a new runner holds is not known",
+}];
 
 /// First words that are a command of the program, and no conversation.
 const COMMANDS: [&str; 8] = [
@@ -62,7 +75,7 @@ impl Adapter for Gemini {
             Mode::New => {
                 let id = fresh.to_string();
                 Ok(Beginning {
-                    args: words(&["--session-id", &id]),
+                    args: words(&[NAMED, &id]),
                     session: Some(id),
                 })
             }
@@ -117,12 +130,25 @@ impl Adapter for Gemini {
         Some(Box::new(chat::Chat::new(transcript, memory)))
     }
 
+    fn flags(&self) -> &'static [Flag] {
+        &FLAGS
+    }
+
     fn supports(&self, version: &str) -> Vec<Support> {
         let (recorded, since) = recorded(version, (0, 61, 0));
         vec![
-            Support::new("resume", recorded, "continue, resume ID; it has no fork"),
+            Support::new(
+                "resume",
+                recorded,
+                format!("continue, resume ID; it has no fork; {since}"),
+            ),
+            FLAGS[0].support(version),
             Support::new("hooks", false, "it takes none on its command line"),
-            Support::new("terminal reports", recorded, "its title tells its state"),
+            Support::new(
+                "terminal reports",
+                recorded,
+                format!("its title tells its state; {since}"),
+            ),
             Support::new("transcripts", recorded, &since),
             Support::new("usage", recorded, &since),
         ]
@@ -142,6 +168,19 @@ mod tests {
     fn begin(mode: &Mode, args: &[&str]) -> Result<Beginning, Unsupported> {
         let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
         Gemini.begin(mode, uuid::Uuid::nil(), &args)
+    }
+
+    #[test]
+    fn a_version_that_cannot_be_told_its_session_is_not() {
+        let whole = begin(&Mode::New, &["-m", "pro"]).expect("begun");
+        let fit = |version| whole.clone().fit(Gemini.flags(), version);
+        assert_eq!(fit(Some("0.40.1")), Beginning::default());
+        for taken in [Some("0.41.0"), Some("nightly"), None] {
+            assert_eq!(fit(taken), whole, "{taken:?}");
+        }
+        let id = uuid::Uuid::from_u128(7).to_string();
+        let resumed = begin(&Mode::Resume(id), &[]).expect("begun");
+        assert_eq!(resumed.clone().fit(Gemini.flags(), Some("0.40.1")), resumed);
     }
 
     #[test]

@@ -278,17 +278,28 @@ export const status = (): Status => ({
 });
 
 export const checks: Check[] = [
-  { name: "data directory", outcome: "ok", detail: "/home/ada/.local/share/stratavore, 0700, 48 GB free", mend: null },
-  { name: "Claude Code", outcome: "ok", detail: "2.1.37 at /home/ada/.local/bin/claude", mend: null },
+  { name: "data directory", outcome: "ok", detail: "/home/ada/.local/share/stratavore, 0700, 48 GB free", mend: null, supports: [] },
+  {
+    name: "Claude Code",
+    outcome: "ok",
+    detail: "2.1.37 at /home/ada/.local/bin/claude",
+    mend: null,
+    supports: [
+      { what: "resume", supported: true, detail: "continue, resume ID, fork ID" },
+      { what: "hooks", supported: true, detail: "given by --settings; your own stay in force" },
+      { what: "pid file", supported: false, detail: "recorded from 2.1.330 on; read where it is there" },
+    ],
+  },
   {
     name: "Gemini CLI",
     outcome: "warning",
     detail: "not found in the login environment",
     mend: "npm install -g @google/gemini-cli",
+    supports: [],
   },
-  { name: "tray", outcome: "ok", detail: "a StatusNotifier host is there", mend: null },
-  { name: "notifications", outcome: "ok", detail: "gnome-shell 43.9, with actions", mend: null },
-  { name: "lingering", outcome: "problem", detail: "runners end when you log out", mend: "let them go on with `loginctl enable-linger ada`" },
+  { name: "tray", outcome: "ok", detail: "a StatusNotifier host is there", mend: null, supports: [] },
+  { name: "notifications", outcome: "ok", detail: "gnome-shell 43.9, with actions", mend: null, supports: [] },
+  { name: "lingering", outcome: "problem", detail: "runners end when you log out", mend: "let them go on with `loginctl enable-linger ada`", supports: [] },
 ];
 
 export const settings: Setting[] = [

@@ -19,6 +19,7 @@ export function used(tokens: number, said: Partial<Usage> = {}): Usage {
     messages: Math.ceil(tokens / 21_000),
     label: "estimated",
     program_cost_usd: null,
+    tokens_label: "measured",
     ...said,
   };
 }

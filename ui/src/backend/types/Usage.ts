@@ -20,4 +20,8 @@ label: string,
 /**
  * What the program itself says that it cost, where it does.
  */
-program_cost_usd?: number | null, };
+program_cost_usd?: number | null, 
+/**
+ * What all the numbers of tokens are: "measured". The label above is that of cost_usd.
+ */
+tokens_label: string, };
