@@ -4,12 +4,14 @@ mod support;
 
 use std::fs;
 
-use stratavore_rpc::{Code, v1};
+use stratavore_rpc::{Code, Failure, v1};
 use stratavore_testkit::wait_until;
 use support::stand_in::{StandIn, host, pid_file};
 use support::{Host, SOON, expect_code};
 
 const PLENTY: u64 = 1_000_000_000;
+/// The most that a store keeps.
+const MOST: u64 = u64::MAX >> 1;
 
 async fn set(host: &Host, scope: &str, of: Option<&str>, tokens: u64, at_limit: &str) {
     let request = v1::SetBudgetRequest {
@@ -120,4 +122,56 @@ async fn what_a_denial_does_while_no_host_runs_is_as_set() {
         let denied = screen.contains(r#""hookEventName":"PreToolUse""#);
         assert_eq!(denied, when_away == "closed", "{screen}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_of_nothing_allows_nothing_and_what_is_no_amount_is_refused_in_clear_words() {
+    let host = host("").await;
+    let budget = |tokens, usd| v1::SetBudgetRequest {
+        scope: "project".into(),
+        of: Some("p".into()),
+        period: "day".into(),
+        tokens,
+        usd,
+        at_limit: Some("refuse".into()),
+    };
+    let set = async |request| {
+        let set = host.client().set_budget(request).await;
+        set.map(|set| set.into_inner()).map_err(Failure::from)
+    };
+    for (request, words) in [
+        (budget(None, Some(-0.01)), "-0.01 US dollars"),
+        (budget(None, Some(f64::NAN)), "NaN US dollars"),
+        (budget(None, Some(f64::INFINITY)), "inf US dollars"),
+        // Beyond what 64 bits of billionths hold.
+        (budget(None, Some(1.9e10)), "from 0 to 1000000000"),
+        (
+            budget(Some(u64::MAX), None),
+            "from 0 to 9223372036854775807",
+        ),
+        (budget(Some(1 << 63), None), "9223372036854775808 tokens"),
+        (budget(None, None), "has no amount"),
+        (budget(Some(1), Some(1.0)), "not both"),
+    ] {
+        let refused = set(request).await.unwrap_err();
+        assert_eq!(refused.code, Code::Invalid, "{refused:?}");
+        assert!(refused.message.contains(words), "{refused:?}");
+        assert!(refused.hint.is_some(), "{refused:?}");
+    }
+    let listed = host.client().list_budgets(v1::ListBudgetsRequest {}).await;
+    assert_eq!(listed.unwrap().into_inner().budgets, [], "none was kept");
+
+    // The most that there is bounds nothing, and is told as it was set.
+    let most = set(budget(Some(MOST), None)).await.unwrap();
+    assert_eq!((most.tokens, most.percent), (Some(MOST), 0));
+    assert_eq!(host.launch("hold").await.state, "running");
+    for nothing in [budget(Some(0), None), budget(None, Some(0.0))] {
+        let none = set(nothing).await.unwrap();
+        assert_eq!((none.spent_tokens, none.percent), (0, 100), "{none:?}");
+        let refused = host.try_launch(host.script("hold")).await;
+        expect_code(refused, Code::BudgetSpent, "p");
+        let id = v1::BudgetRef { id: none.id };
+        host.client().remove_budget(id).await.unwrap();
+    }
+    assert_eq!(host.launch("hold").await.state, "running");
 }

@@ -521,3 +521,32 @@ async fn what_programs_keep_of_conversations_outside_is_read_and_never_touched()
     }
     assert_eq!(all(), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_the_table_of_prices_lacks_costs_nothing_that_is_guessed_and_is_named() {
+    let home = TempHome::new();
+    let cwd = home.project("p");
+    let prices = home.path().join("prices.toml");
+    let table = "date = \"2026-11-01\"\n[models.\"priced\"]\ninput = 1.0\noutput = 1000000.0\n";
+    fs::write(&prices, table).unwrap();
+    fs::write(home.config_file(), format!("[prices]\nfile = {prices:?}\n")).unwrap();
+    let row = |number, tokens| answer(SESSION, number, LONG_AGO, &cwd, "Said.", tokens);
+    let priced = row(1, 2).replace("claude-opus-5", "priced");
+    fs::write(place(&home, SESSION), priced + &row(2, 40)).unwrap();
+    let host = Host::in_home(home).await;
+    let report = used(&host, 42, Some("model")).await;
+    assert_eq!(report.unpriced_models, ["claude-opus-5"]);
+    let total = report.total.unwrap();
+    assert_eq!((total.cost_usd, total.unpriced_tokens), (Some(2.0), 40));
+    let cost = |model: &str| {
+        let row = report.rows.iter().find(|row| row.key == model).unwrap();
+        let usage = row.usage.as_ref().unwrap();
+        (usage.cost_usd, usage.unpriced_tokens)
+    };
+    assert_eq!(cost("priced"), (Some(2.0), 0));
+    assert_eq!(
+        cost("claude-opus-5"),
+        (None, 40),
+        "unknown, and not nothing"
+    );
+}

@@ -345,6 +345,11 @@ fn limit(request: &v1::SetBudgetRequest) -> Result<Amount> {
         Failure::new(Code::Invalid, message).hint("give tokens, or US dollars such as 2.50")
     };
     match (request.tokens, request.usd) {
+        // No store keeps a greater number, and a lesser one is not what was asked for.
+        (Some(tokens), None) if i64::try_from(tokens).is_err() => Err(invalid(format!(
+            "a budget cannot be {tokens} tokens, only from 0 to {}",
+            i64::MAX
+        ))),
         (Some(tokens), None) => Ok(Amount::Tokens(tokens)),
         (None, Some(usd)) if usd.is_finite() && (0.0..=1e9).contains(&usd) => {
             NanoUsd::parse(&format!("{usd:.9}"))

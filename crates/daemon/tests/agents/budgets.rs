@@ -178,9 +178,8 @@ async fn tools_end(world: &World, answered: &str, again: Answer) -> String {
     world.host.shows("r", "No more tools.").await;
     world.needs("r", "idle").await;
     let asked = world.api.conversations();
-    let told = asked.iter().map(Request::last_message);
-    told.filter(|told| told.contains("budget of all runners"))
-        .last()
+    let mut told = asked.iter().rev().map(Request::last_message);
+    told.find(|told| told.contains("budget of all runners"))
         .expect("the model is told")
 }
 
