@@ -13,42 +13,52 @@ pub struct Program {
     pub version_args: &'static [&'static str],
     /// How to install it.
     pub install: &'static str,
+    /// The setting that says where it is.
+    pub(crate) setting: &'static str,
+    /// What that setting does.
+    pub(crate) setting_doc: &'static str,
+}
+
+/// Describes a program; its executable and its setting are called as it is.
+macro_rules! program {
+    ($name:literal, $title:literal, $install:literal) => {
+        Program {
+            name: $name,
+            title: $title,
+            executable: $name,
+            version_args: &["--version"],
+            install: $install,
+            setting: concat!("programs.", $name),
+            setting_doc: concat!("where ", $name, " is, instead of what PATH says"),
+        }
+    };
 }
 
 /// The word under which a custom command is shown.
 pub const COMMAND: &str = "command";
 
-/// Every known program, the most used first.
+/// Every known program, the most used first. What else lists programs is made from this, or compared with it by a test.
 pub const PROGRAMS: &[Program] = &[
-    Program {
-        name: "claude",
-        title: "Claude Code",
-        executable: "claude",
-        version_args: &["--version"],
-        install: "npm install -g @anthropic-ai/claude-code",
-    },
-    Program {
-        name: "codex",
-        title: "Codex",
-        executable: "codex",
-        version_args: &["--version"],
-        install: "npm install -g @openai/codex",
-    },
-    Program {
-        name: "gemini",
-        title: "Gemini CLI",
-        executable: "gemini",
-        version_args: &["--version"],
-        install: "npm install -g @google/gemini-cli",
-    },
-    Program {
-        name: "opencode",
-        title: "OpenCode",
-        executable: "opencode",
-        version_args: &["--version"],
-        install: "npm install -g opencode-ai",
-    },
+    program!(
+        "claude",
+        "Claude Code",
+        "npm install -g @anthropic-ai/claude-code"
+    ),
+    program!("codex", "Codex", "npm install -g @openai/codex"),
+    program!("gemini", "Gemini CLI", "npm install -g @google/gemini-cli"),
+    program!("opencode", "OpenCode", "npm install -g opencode-ai"),
 ];
+
+/// The words by which they are launched.
+pub const NAMES: [&str; PROGRAMS.len()] = {
+    let mut names = [""; PROGRAMS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = PROGRAMS[at].name;
+        at += 1;
+    }
+    names
+};
 
 /// Returns the program of that name.
 #[must_use]

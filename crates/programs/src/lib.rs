@@ -1,7 +1,7 @@
 //! Knows the agent CLIs: how each is launched, how it tells its state, and where its conversations are.
 //!
-//! Each program is one file here, with an [`Adapter`]; `stratavore_core::program` has its name and title. Adapters read what the
-//! programs keep, and never write to it. What a version of a program does is held by recorded runs of it, in `corpus/`.
+//! Each program is one file here, with an [`Adapter`], and recorded runs of a version of it in `corpus/`, which hold what it does.
+//! `stratavore_core::program` has its name and title, for all. Adapters read what the programs keep, and never write to it.
 
 mod claude;
 mod codex;
@@ -496,5 +496,31 @@ pub fn lookup(environment: &BTreeMap<String, String>) -> impl Fn(&str) -> Option
             .get(name)
             .filter(|value| !value.is_empty())
             .cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stratavore_core::program::NAMES;
+
+    /// A program that is added has a name in the core's list, an adapter, and a corpus.
+    #[test]
+    fn every_program_has_an_adapter_and_recorded_runs_and_nothing_else_has() {
+        let anywhere = |_: &str| Some("/home/ada".to_owned());
+        for name in NAMES {
+            assert!(adapter(name).home(&anywhere).is_some(), "{name}");
+        }
+        assert!(adapter("make").home(&anywhere).is_none());
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+        let recorded: std::collections::BTreeSet<String> = std::fs::read_dir(corpus)
+            .expect("a corpus")
+            .map(|entry| entry.expect("an entry").file_name())
+            .filter_map(|name| Some(name.to_str()?.split_once('-')?.0.to_owned()))
+            .collect();
+        let recorded: Vec<_> = recorded.iter().map(String::as_str).collect();
+        let mut names = NAMES;
+        names.sort_unstable();
+        assert_eq!(recorded, names);
     }
 }

@@ -1,5 +1,6 @@
 //! Any command: nothing is known of it but that it runs.
 
+use stratavore_core::program::NAMES;
 use stratavore_core::session::Mode;
 
 use crate::{Adapter, Beginning, Unsupported};
@@ -18,8 +19,10 @@ impl Adapter for Plain {
             Mode::New => Ok(Beginning::default()),
             Mode::Continue | Mode::Resume(_) | Mode::Fork(_) => Err(Unsupported {
                 message: "a command of one's own has no sessions".to_owned(),
-                hint: "launch it anew, or name a program that has: claude, codex, gemini, opencode"
-                    .to_owned(),
+                hint: format!(
+                    "launch it anew, or name a program that has: {}",
+                    NAMES.join(", ")
+                ),
             }),
         }
     }

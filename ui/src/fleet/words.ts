@@ -1,19 +1,13 @@
 import type { Exit } from "../backend/types/Exit";
 import type { Runner } from "../backend/types/Runner";
+import { PROGRAMS } from "../words/programs";
 import { age, clock, instant, sameDay, until } from "../words/time";
 import { attention, attentionLine } from "./attention";
 import { look } from "./state";
 
-const TITLES: Record<string, string> = {
-  claude: "Claude Code",
-  codex: "Codex",
-  gemini: "Gemini",
-  opencode: "OpenCode",
-};
-
 /** Tells a runner's program as people call it; a custom command by its first word. */
 export function programTitle(runner: Runner): string {
-  return TITLES[runner.program] ?? runner.command[0]?.split("/").pop() ?? runner.program;
+  return PROGRAMS[runner.program] ?? runner.command[0]?.split("/").pop() ?? runner.program;
 }
 
 /** Tells how a program ended: its reason, else its code or signal. */

@@ -1,12 +1,6 @@
 import type { Session } from "../backend/types/Session";
+import { PROGRAMS } from "../words/programs";
 import { count } from "../words/size";
-
-const PROGRAMS: Record<string, string> = {
-  claude: "Claude Code",
-  codex: "Codex",
-  gemini: "Gemini",
-  opencode: "OpenCode",
-};
 
 /** Tells a session's title on one line; its id where it has none. */
 export function title(session: Session): string {

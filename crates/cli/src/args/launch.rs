@@ -4,13 +4,14 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use stratavore_core::command::{self, BadCommand};
+use stratavore_core::program::NAMES;
 
 #[derive(Debug, Args)]
 pub(crate) struct LaunchArgs {
     /// The project to launch in
     pub(crate) project: String,
     /// The program to run; default: the one configured
-    #[arg(long, value_parser = ["claude", "codex", "gemini", "opencode"], conflicts_with = "command")]
+    #[arg(long, value_parser = NAMES, conflicts_with = "command")]
     pub(crate) program: Option<String>,
     /// A command to run instead; split into words as a shell does, run without one
     #[arg(long, value_name = "CMD")]

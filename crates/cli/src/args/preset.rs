@@ -1,6 +1,7 @@
 //! What `preset` takes.
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use stratavore_core::program::NAMES;
 
 use super::launch::{CommandWords, Restart, Variable};
 
@@ -68,7 +69,7 @@ pub(crate) struct Written {
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
     /// The program to run
-    #[arg(long, value_parser = ["claude", "codex", "gemini", "opencode"], conflicts_with = "command")]
+    #[arg(long, value_parser = NAMES, conflicts_with = "command")]
     pub(crate) program: Option<String>,
     /// A command to run instead; split into words as a shell does, run without one
     #[arg(long, value_name = "CMD")]

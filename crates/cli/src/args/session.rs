@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use stratavore_core::program::NAMES;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionsCommand {
@@ -35,7 +36,7 @@ pub(crate) struct SessionsListArgs {
     #[arg(long, value_name = "P")]
     pub(crate) project: Option<String>,
     /// Only this program's
-    #[arg(long, value_parser = ["claude", "codex", "gemini", "opencode"])]
+    #[arg(long, value_parser = NAMES)]
     pub(crate) program: Option<String>,
     /// Only those of this runner
     #[arg(long, value_name = "R")]

@@ -1,6 +1,7 @@
 //! The settings that exist.
 
 use super::Kind;
+use crate::program::{NAMES, PROGRAMS};
 
 /// One setting that exists.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +43,28 @@ pub(super) const AMQP: &[&str] = &["amqp", "amqps"];
 const ACTION: Kind = Kind::Word(&["notify", "pause", "stop"]);
 
 /// Every setting.
-pub const SETTINGS: &[Spec] = &[
+pub const SETTINGS: &[Spec] = &ALL;
+
+/// The settings in their order, those of the known programs among them.
+const ALL: [Spec; BEFORE.len() + PROGRAMS.len() + AFTER.len()] = {
+    let mut all = [BEFORE[0]; BEFORE.len() + PROGRAMS.len() + AFTER.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < BEFORE.len() {
+            BEFORE[at]
+        } else if at < BEFORE.len() + PROGRAMS.len() {
+            let program = &PROGRAMS[at - BEFORE.len()];
+            spec(program.setting, Kind::Path, "", false, program.setting_doc)
+        } else {
+            AFTER[at - BEFORE.len() - PROGRAMS.len()]
+        };
+        at += 1;
+    }
+    all
+};
+
+/// Those before the programs'.
+const BEFORE: &[Spec] = &[
     spec(
         "attention.permission_wait_seconds",
         Kind::Number { min: 0, max: 86400 },
@@ -165,8 +187,8 @@ pub const SETTINGS: &[Spec] = &[
     ),
     spec(
         "launch.program",
-        Kind::Word(&["claude", "codex", "gemini", "opencode"]),
-        "claude",
+        Kind::Word(&NAMES),
+        NAMES[0],
         true,
         "the program a launch runs when none is named",
     ),
@@ -282,34 +304,10 @@ pub const SETTINGS: &[Spec] = &[
         false,
         "a table of prices instead of the built-in one: docs/usage.md has its form",
     ),
-    spec(
-        "programs.claude",
-        Kind::Path,
-        "",
-        false,
-        "where claude is, instead of what PATH says",
-    ),
-    spec(
-        "programs.codex",
-        Kind::Path,
-        "",
-        false,
-        "where codex is, instead of what PATH says",
-    ),
-    spec(
-        "programs.gemini",
-        Kind::Path,
-        "",
-        false,
-        "where gemini is, instead of what PATH says",
-    ),
-    spec(
-        "programs.opencode",
-        Kind::Path,
-        "",
-        false,
-        "where opencode is, instead of what PATH says",
-    ),
+];
+
+/// Those behind them.
+const AFTER: &[Spec] = &[
     spec(
         "quota.max_runners",
         COUNT,
