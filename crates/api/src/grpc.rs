@@ -164,6 +164,12 @@ impl v1::stratavore_server::Stratavore for Service {
     ) -> Result<Response<v1::ArchiveSessionsReply>, Status> {
         serve!(self.archive_sessions(request))
     }
+    async fn restore_session(
+        &self,
+        request: Request<v1::SessionRef>,
+    ) -> Result<Response<v1::RestoreSessionReply>, Status> {
+        serve!(self.restore_session(request))
+    }
     async fn resume(
         &self,
         request: Request<v1::ResumeRequest>,

@@ -55,6 +55,7 @@ pub trait Api: Send + Sync + 'static {
         &self,
         request: v1::ArchiveSessionsRequest,
     ) -> Result<v1::ArchiveSessionsReply>;
+    async fn restore_session(&self, request: v1::SessionRef) -> Result<v1::RestoreSessionReply>;
     async fn resume(&self, request: v1::ResumeRequest) -> Result<v1::Runner>;
     async fn reindex(&self) -> Result<v1::ReindexReply>;
 

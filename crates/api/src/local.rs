@@ -498,6 +498,10 @@ impl Api for Local {
         sessions::archive(&self.supervisor, request).await
     }
 
+    async fn restore_session(&self, request: v1::SessionRef) -> Result<v1::RestoreSessionReply> {
+        sessions::restore(&self.supervisor, &request.session).await
+    }
+
     async fn resume(&self, request: v1::ResumeRequest) -> Result<v1::Runner> {
         let session = sessions::to_resume(&self.supervisor, &request.target).await?;
         sessions::resumable(&self.supervisor, &session, request.fork).await?;

@@ -104,6 +104,9 @@ impl Api for Remote {
     ) -> Result<v1::ArchiveSessionsReply> {
         forward!(self.archive_sessions(request))
     }
+    async fn restore_session(&self, request: v1::SessionRef) -> Result<v1::RestoreSessionReply> {
+        forward!(self.restore_session(request))
+    }
     async fn resume(&self, request: v1::ResumeRequest) -> Result<v1::Runner> {
         forward!(self.resume(request))
     }

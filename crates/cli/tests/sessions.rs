@@ -145,6 +145,9 @@ fn sessions_are_listed_shown_and_found() {
         ("search", &["sessions", "search", "login"]),
         ("archive_all", &["sessions", "archive"]),
         ("archive_one", &["sessions", "archive", "9f"]),
+        ("restore", &["sessions", "restore", "77aa"]),
+        ("restore_nothing", &["sessions", "restore"]),
+        ("restore_unknown", &["sessions", "restore", "0000"]),
         ("reindex", &["sessions", "reindex"]),
         ("resumable", &["resume"]),
         ("resumed", &["resume", "cut"]),
@@ -202,6 +205,10 @@ fn requests_say_what_the_command_line_says() {
         (
             &["sessions", "archive", "9f"],
             "ArchiveSessionsRequest { session: Some(\"9f\") }",
+        ),
+        (
+            &["sessions", "restore", "77aa"],
+            "SessionRef { session: \"77aa\" }",
         ),
         (
             &["resume", "cut", "--fork", "--name", "again"],
@@ -277,6 +284,13 @@ fn json_for_scripts() {
     assert_eq!(
         run(&home, &["sessions", "reindex", "--json"]).json()["sessions"],
         5
+    );
+    assert_eq!(
+        run(&home, &["sessions", "restore", "77aa", "--json"]).json(),
+        json!({
+            "session": "77aa0000-3333-c", "bytes": 4096,
+            "transcript": "/home/ada/.claude/projects/-srv-api/t.jsonl",
+        })
     );
     let resumable = run(&home, &["resume", "--json"]).json();
     assert_eq!(resumable.as_array().unwrap().len(), 1);

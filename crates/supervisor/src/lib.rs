@@ -56,7 +56,7 @@ pub use environment::Environment;
 pub use launch::{LaunchError, LaunchRequest, Words};
 pub use link::{Live, Reported};
 pub use nodes::{Where, node_ttl};
-pub use sessions::{ArchiveError, ExportError, Format, Known, Scanned};
+pub use sessions::{ArchiveError, Format, Known, Scanned};
 pub use spawn::SpawnError;
 pub use supervisor::{Change, Membership, Parts, Supervisor, host_name, machine_name};
 pub use terminal::TerminalError;

@@ -8,7 +8,7 @@ use stratavore_core::runner::Runner;
 use stratavore_core::session::{Mode, Session};
 use stratavore_programs::adapter;
 use stratavore_store::{By, Hit, SearchQuery, SessionFilter, StoreError, UsageFilter, UsageRow};
-use stratavore_supervisor::{ArchiveError, ExportError, Format, Supervisor};
+use stratavore_supervisor::{ArchiveError, Format, Supervisor};
 
 use super::{find as named, usage};
 use crate::failure::{chain, store_failure};
@@ -124,6 +124,9 @@ fn obstacle(supervisor: &Supervisor, session: &Session, holder: Option<&Runner>)
         let node = supervisor.node_name(&session.key.node);
         return Some(format!("its files are on the node {node}"));
     }
+    if session.transcript.is_none() && session.archive.is_some() {
+        return Some("its program has deleted its transcript, of which a copy was kept".to_owned());
+    }
     if session.transcript.is_none() {
         return Some("its program has deleted its transcript, or nothing was said yet".to_owned());
     }
@@ -137,6 +140,13 @@ fn obstacle(supervisor: &Supervisor, session: &Session, holder: Option<&Runner>)
         .begin(&Mode::Resume(id.clone()), uuid::Uuid::nil(), &[])
         .err()
         .map(|unsupported| unsupported.message)
+}
+
+/// Tells whether nothing but a transcript that was kept is missing here.
+fn is_restorable(supervisor: &Supervisor, session: &Session) -> bool {
+    session.key.node == *supervisor.store().instance()
+        && session.transcript.is_none()
+        && session.archive.is_some()
 }
 
 /// Finds a session by its id, or the beginning of it that names just one.
@@ -290,14 +300,7 @@ pub(super) async fn export(
     let content = supervisor
         .export_session(&key, format)
         .await
-        .map_err(|error| match error {
-            ExportError::Elsewhere { node, .. } => Failure::new(
-                Code::Conflict,
-                format!("the session {} is on the node {node}", key.id),
-            )
-            .hint(format!("run the command on {node}")),
-            ExportError::Archive(error) => archive_failure(error),
-        })?;
+        .map_err(archive_failure)?;
     Ok(v1::SessionExport { content })
 }
 
@@ -316,9 +319,33 @@ pub(super) async fn archive(
     Ok(v1::ArchiveSessionsReply { sessions, bytes })
 }
 
+pub(super) async fn restore(
+    supervisor: &Supervisor,
+    reference: &str,
+) -> Result<v1::RestoreSessionReply> {
+    let key = find(supervisor, reference).await?.key;
+    let restored = supervisor.restore_session(&key).await;
+    let (transcript, bytes) = restored.map_err(archive_failure)?;
+    Ok(v1::RestoreSessionReply {
+        transcript: transcript.display().to_string(),
+        bytes,
+        session: key.id,
+    })
+}
+
 fn archive_failure(error: ArchiveError) -> Failure {
     match error {
         ArchiveError::Store(error) => store_failure(error),
+        ArchiveError::Elsewhere { ref node, .. } => Failure::new(Code::Conflict, error.to_string())
+            .hint(format!("run the command on {node}")),
+        ArchiveError::NoCopy { .. } => Failure::new(Code::NotFound, error.to_string())
+            .hint("set sessions.archive to keep copies of transcripts to come"),
+        ArchiveError::Taken { .. } => Failure::new(Code::Conflict, error.to_string())
+            .hint("it is never replaced: go on with it, or move it away first"),
+        ArchiveError::Unplaced { .. } | ArchiveError::Database { .. } => {
+            Failure::new(Code::Conflict, error.to_string())
+                .hint("what was said can be read: stratavore sessions export")
+        }
         ArchiveError::NoTranscript { .. } => Failure::new(Code::NotFound, error.to_string())
             .hint("set sessions.archive to keep copies of those to come"),
         ArchiveError::File { .. } | ArchiveError::Damaged { .. } => {
@@ -419,6 +446,10 @@ pub(super) async fn resumable(
             Some(holder) => format!(
                 "attach to {0} with `stratavore attach {0}`, or begin a copy with --fork",
                 holder.name
+            ),
+            None if is_restorable(supervisor, session) => format!(
+                "put it back with `stratavore sessions restore {}`, and try again",
+                session.key.id
             ),
             None => "begin a new one with `stratavore launch`".to_owned(),
         })),

@@ -20,6 +20,8 @@ pub(crate) enum SessionsCommand {
         /// Only this one; default: all that changed since they were archived
         session: Option<String>,
     },
+    /// Put the kept copy of a transcript that its program deleted back where the program looks for it
+    Restore(SessionArg),
     /// Read the programs' own files anew
     Reindex,
 }

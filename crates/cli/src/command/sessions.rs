@@ -35,6 +35,7 @@ pub(super) async fn run(call: &Invocation, command: SessionsCommand) -> Result {
         SessionsCommand::Search(args) => search(call, args).await,
         SessionsCommand::Export(args) => export(call, args).await,
         SessionsCommand::Archive { session } => archive(call, session).await,
+        SessionsCommand::Restore(args) => restore(call, args.session).await,
         SessionsCommand::Reindex => reindex(call).await,
     }
 }
@@ -181,6 +182,22 @@ async fn archive(call: &Invocation, session: Option<String>) -> Result {
             1 => format!("archived 1 session in {}", memory(reply.bytes)),
             sessions => format!("archived {sessions} sessions in {}", memory(reply.bytes)),
         });
+        String::new()
+    })
+}
+
+async fn restore(call: &Invocation, session: String) -> Result {
+    let mut host = call.host().await?;
+    let request = v1::SessionRef { session };
+    let reply = host
+        .await_reply(async |client| client.restore_session(request).await)
+        .await?;
+    call.output.data(&reply, |reply| {
+        call.output.note(format!(
+            "put {} back as {}",
+            memory(reply.bytes),
+            shown(Path::new(&reply.transcript))
+        ));
         String::new()
     })
 }

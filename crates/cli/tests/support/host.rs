@@ -529,6 +529,20 @@ impl Stratavore for Fake {
         let bytes = u64::from(sessions) * 4096;
         Ok(Response::new(v1::ArchiveSessionsReply { sessions, bytes }))
     }
+    async fn restore_session(
+        &self,
+        request: Request<v1::SessionRef>,
+    ) -> Reply<v1::RestoreSessionReply> {
+        let world = self.hear(&request)?;
+        let session = world.find_session(&request.get_ref().session)?.id.clone();
+        let transcript = "/home/ada/.claude/projects/-srv-api/t.jsonl".to_owned();
+        let bytes = 4096;
+        Ok(Response::new(v1::RestoreSessionReply {
+            session,
+            transcript,
+            bytes,
+        }))
+    }
     async fn resume(&self, request: Request<v1::ResumeRequest>) -> Reply<v1::Runner> {
         let mut world = self.hear(&request)?;
         let target = &request.get_ref().target;

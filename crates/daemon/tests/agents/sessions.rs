@@ -109,6 +109,60 @@ async fn a_killed_conversation_is_resumed_whole_and_by_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_that_its_program_deleted_is_put_back_from_its_copy_and_resumed_whole() {
+    let world = World::begin().await;
+    world
+        .api
+        .answer_when("remember", Answer::text("I remember heliotrope."));
+    let runner = world.launch("first").await;
+    world.host.send("first", "remember").await;
+    world.host.shows("first", "I remember heliotrope.").await;
+    let id = world.host.runner("first").await.session_id.unwrap();
+    let sessions = world.sessions_until(|sessions| said(sessions, &id)).await;
+    let transcript = session_of(&sessions, &id).transcript.clone().unwrap();
+    for process in world.host.processes_of(&runner.id) {
+        // One that its parent took along is gone already.
+        let _ = process.kill();
+    }
+    world.host.state("first", "failed").await;
+    let mut client = world.host.client();
+    let one = v1::ArchiveSessionsRequest {
+        session: Some(id.clone()),
+    };
+    client.archive_sessions(one).await.unwrap();
+
+    // As Claude Code does after 30 days.
+    std::fs::remove_dir_all(std::path::Path::new(&transcript).parent().unwrap()).unwrap();
+    client.reindex(v1::ReindexRequest {}).await.unwrap();
+    let resume = |name: &str| v1::ResumeRequest {
+        target: id.clone(),
+        name: Some(name.into()),
+        ..v1::ResumeRequest::default()
+    };
+    let refused = Failure::from(client.resume(resume("second")).await.unwrap_err());
+    assert_eq!(refused.code, Code::Conflict, "{refused:?}");
+    let command = format!("stratavore sessions restore {id}");
+    assert!(
+        refused.message.contains("a copy was kept")
+            && refused
+                .hint
+                .as_ref()
+                .is_some_and(|hint| hint.contains(&command)),
+        "{refused:?}"
+    );
+
+    let reference = v1::SessionRef {
+        session: id.clone(),
+    };
+    let restored = client.restore_session(reference).await.unwrap();
+    assert_eq!(restored.into_inner().transcript, transcript);
+    client.resume(resume("second")).await.unwrap();
+    world.host.shows("second", "I remember heliotrope.").await;
+    let resumed = world.host.runner("second").await;
+    assert_eq!(resumed.session_id, Some(id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cleared_conversation_is_another_and_a_copy_is_a_third() {
     let world = World::begin().await;
     world.api.answer_when("one", Answer::text("First answer."));
@@ -141,6 +195,39 @@ async fn a_cleared_conversation_is_another_and_a_copy_is_a_third() {
     };
     let copy = world.host.until("copy", another).await;
     assert_eq!(copy.mode, "fork");
+}
+
+/// Waits until a runner has used what the stand-in handed out in all, of each kind of token.
+async fn all_is_counted(world: &World, runner: &str) -> v1::Usage {
+    let counted = |runner: &v1::Runner| {
+        let usage = runner.usage.clone().unwrap_or_default();
+        let idle = runner
+            .attention
+            .as_ref()
+            .is_some_and(|needs| needs.state == "idle");
+        idle && usage.messages >= world.api.conversations().len() as u64
+    };
+    let usage = world.host.until(runner, counted).await.usage.unwrap();
+    let answers = world.api.conversations().len() as u64;
+    assert_eq!(
+        (
+            usage.messages,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_read_input_tokens,
+            usage.cache_creation_input_tokens,
+            usage.cache_creation_1h_input_tokens,
+        ),
+        (
+            answers,
+            answers * USAGE.input,
+            answers * USAGE.output,
+            answers * USAGE.cache_read,
+            answers * (USAGE.cache_write_5m + USAGE.cache_write_1h),
+            answers * USAGE.cache_write_1h,
+        )
+    );
+    usage
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,25 +290,7 @@ async fn what_was_said_is_found_and_what_was_used_is_counted_once() {
     );
 
     // Every answer of the stand-in says that it used the same; however often a file repeats it, each counts once.
-    let answers = world.api.conversations().len() as u64;
-    let used = |runner: &v1::Runner| {
-        runner
-            .usage
-            .as_ref()
-            .is_some_and(|usage| usage.messages > 0)
-    };
-    let runner = world.host.until("r", used).await;
-    let usage = runner.usage.unwrap();
-    assert!(usage.messages <= answers, "{usage:?}");
-    assert_eq!(
-        usage.output_tokens,
-        USAGE.output * usage.messages,
-        "{usage:?}"
-    );
-    assert_eq!(
-        usage.cache_creation_input_tokens,
-        (USAGE.cache_write_5m + USAGE.cache_write_1h) * usage.messages
-    );
+    let usage = all_is_counted(&world, "r").await;
     let request = v1::ReindexRequest {};
     world.host.client().reindex(request).await.unwrap();
     let report = world
@@ -255,16 +324,13 @@ async fn what_a_subagent_uses_counts_for_the_conversation_that_it_is_of() {
         .answer_when("count sheep", Answer::text("There are seven."));
     world.launch("r").await;
     world.host.send("r", "delegate").await;
-    let counted = |runner: &v1::Runner| {
-        let usage = runner.usage.clone().unwrap_or_default();
-        let idle = runner
-            .attention
-            .as_ref()
-            .is_some_and(|needs| needs.state == "idle");
+    wait_until_async(SOON, "the subagent is heard of", async || {
         // The call, what the subagent said, and what the conversation said of it.
-        idle && usage.messages >= 3 && usage.output_tokens == USAGE.output * usage.messages
-    };
-    world.host.until("r", counted).await;
+        world.api.conversations().len() >= 3
+    })
+    .await;
+    let usage = all_is_counted(&world, "r").await;
+    assert!(usage.messages >= 3, "{usage:?}");
     let id = world.host.runner("r").await.session_id.unwrap();
     let sessions = world.sessions_until(|sessions| said(sessions, &id)).await;
     assert_eq!(

@@ -18,56 +18,29 @@ pub enum Format {
     Jsonl,
 }
 
-/// Why a session could not be exported.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// Its files are on another node.
-    #[error("the session {session} is on the node {node}; it can be exported only there")]
-    Elsewhere {
-        /// Which.
-        session: String,
-        /// Where.
-        node: String,
-    },
-    /// Neither the transcript nor a copy can be read.
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-}
-
 impl Supervisor {
     /// Gives a session's transcript, from its program's file, else from the copy that was kept.
     ///
     /// # Errors
-    /// [`ExportError`].
+    /// [`ArchiveError`].
     pub async fn export_session(
         &self,
         key: &SessionKey,
         format: Format,
-    ) -> Result<Vec<u8>, ExportError> {
-        let session = self
-            .inner
-            .store
-            .session(key)
-            .await
-            .map_err(ArchiveError::from)?;
-        if session.key.node != *self.inner.store.instance() {
-            return Err(ExportError::Elsewhere {
-                node: self.node_name(&session.key.node),
-                session: session.key.id,
-            });
-        }
+    ) -> Result<Vec<u8>, ArchiveError> {
+        let session = self.session_here(key).await?;
         let read = tokio::task::spawn_blocking(move || export(&session, format));
         read.await.unwrap_or_else(|error| {
-            Err(ExportError::Archive(ArchiveError::File {
+            Err(ArchiveError::File {
                 operation: "read",
                 path: key.id.clone().into(),
                 source: std::io::Error::other(error),
-            }))
+            })
         })
     }
 }
 
-fn export(session: &Session, format: Format) -> Result<Vec<u8>, ExportError> {
+fn export(session: &Session, format: Format) -> Result<Vec<u8>, ArchiveError> {
     let bytes = read(session)?;
     match format {
         Format::Jsonl => Ok(bytes),

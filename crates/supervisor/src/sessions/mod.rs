@@ -1,6 +1,6 @@
 //! Indexes the programs' own conversations: finds their transcripts, reads what is appended, and keeps what that says.
 //!
-//! Nothing is ever written to a program's files, and everything kept can be read from them again. How far each was read is kept
+//! Nothing is written to a program's files, but that a copy of a deleted one is put back when a person asks for it; and everything kept can be read from them again. How far each was read is kept
 //! in the transaction that keeps what was read, so that nothing is lost or counted twice whenever the host or the database
 //! goes: what was not kept is read again.
 
@@ -22,7 +22,7 @@ use stratavore_store::{SessionFilter, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 pub use archive::ArchiveError;
-pub use export::{ExportError, Format};
+pub use export::Format;
 pub(crate) use index::run;
 pub use known::Known;
 

@@ -256,6 +256,10 @@ impl Api for FakeHost {
         self.ask(format!("archive-sessions {:?}", request.session))
             .map(|_| v1::ArchiveSessionsReply::default())
     }
+    async fn restore_session(&self, request: v1::SessionRef) -> Result<v1::RestoreSessionReply> {
+        self.ask(format!("restore-session {}", request.session))
+            .map(|_| v1::RestoreSessionReply::default())
+    }
     async fn resume(&self, request: v1::ResumeRequest) -> Result<v1::Runner> {
         self.ask(format!("resume {} fork={}", request.target, request.fork))
             .map(|_| v1::Runner::default())
