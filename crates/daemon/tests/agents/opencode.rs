@@ -205,22 +205,27 @@ async fn counted(world: &World, messages: u64) -> v1::UsageReport {
     report
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_opencode_is_resumed_and_forked_with_its_conversation_which_counts_once() {
-    let world = World::opencode().await;
-    for (asked, answer) in [
-        ("remember", "I remember heliotrope."),
-        ("and now", "The same conversation."),
-        ("elsewhere", "Another way."),
-    ] {
-        world.api.answer_when(asked, Answer::text(answer));
-    }
+/// Begins a conversation in `first`, and returns that with its session.
+async fn remembers(world: &World) -> (v1::Runner, String) {
+    world
+        .api
+        .answer_when("remember", Answer::text("I remember heliotrope."));
     let runner = world.launch("first").await;
     world.host.send("first", "remember").await;
     world.host.shows("first", "I remember heliotrope.").await;
     world.needs("first", "idle").await;
     let named = |runner: &v1::Runner| runner.session_id.is_some();
     let id = world.host.until("first", named).await.session_id.unwrap();
+    (runner, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_opencode_is_resumed_and_started_again_with_its_conversation_which_counts_once() {
+    let world = World::opencode().await;
+    world
+        .api
+        .answer_when("and now", Answer::text("The same conversation."));
+    let (runner, id) = remembers(&world).await;
     let said = |sessions: &[v1::Session]| {
         let mut known = sessions.iter().filter(|session| session.id == id);
         known.any(|session| session.title.is_some() && session.model.is_some())
@@ -296,7 +301,16 @@ async fn a_killed_opencode_is_resumed_and_forked_with_its_conversation_which_cou
     let restarted = world.host.client().restart(reference(&resumed.id)).await;
     restarted.unwrap();
     world.host.shows("second", "The same conversation.").await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_of_opencode_goes_another_way_and_the_latest_of_a_directory_is_continued() {
+    let world = World::opencode().await;
+    world
+        .api
+        .answer_when("elsewhere", Answer::text("Another way."));
+    let (_, id) = remembers(&world).await;
+    counted(&world, 1).await;
     let request = v1::LaunchRequest {
         fork: Some(id.clone()),
         ..world.request("fork")
@@ -308,7 +322,7 @@ async fn a_killed_opencode_is_resumed_and_forked_with_its_conversation_which_cou
     let forked = |runner: &v1::Runner| runner.session_id.as_ref().is_some_and(|it| *it != id);
     world.host.until("fork", forked).await;
     // What it repeats of the conversation is not counted again.
-    let report = counted(&world, 3).await;
+    let report = counted(&world, 2).await;
     assert_eq!(report.rows.len(), 2, "{:?}", report.rows);
     let fork = world.host.runner("fork").await.session_id;
 
@@ -319,7 +333,7 @@ async fn a_killed_opencode_is_resumed_and_forked_with_its_conversation_which_cou
     };
     let refused = world.host.try_launch(request.clone()).await.unwrap_err();
     assert!(refused.to_string().contains("last here"), "{refused}");
-    for name in ["second", "fork"] {
+    for name in ["first", "fork"] {
         world.host.stop(name, 5).await;
     }
     world.host.try_launch(request).await.unwrap();
