@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use alacritty_terminal::event::{Event, EventListener};
 use alacritty_terminal::grid::Dimensions;
@@ -33,7 +33,7 @@ struct Shown {
     parser: Processor,
     raw: Vec<u8>,
     /// When each piece of it was read, and where it ends.
-    read: Vec<(SystemTime, usize)>,
+    read: Vec<(Instant, usize)>,
     title: Arc<Mutex<String>>,
     reports: Option<Reports>,
 }
@@ -237,10 +237,10 @@ impl Terminal {
     }
 
     /// Gives everything the program has written in the pieces in which it was read, and when that was.
-    pub fn output(&self) -> Vec<(SystemTime, Vec<u8>)> {
+    pub fn output(&self) -> Vec<(Instant, Vec<u8>)> {
         let shown = lock(&self.shown);
         let mut from = 0;
-        let piece = |&(at, end): &(SystemTime, usize)| {
+        let piece = |&(at, end): &(Instant, usize)| {
             let bytes = shown.raw[from..end].to_owned();
             from = end;
             (at, bytes)
@@ -332,7 +332,7 @@ impl Drop for Terminal {
 impl Shown {
     fn take(&mut self, bytes: &[u8]) {
         self.raw.extend_from_slice(bytes);
-        self.read.push((SystemTime::now(), self.raw.len()));
+        self.read.push((Instant::now(), self.raw.len()));
         // Before the screen answers: a program takes the answer to its next query for a no.
         if let Some(reports) = &mut self.reports {
             reports.scan(&self.raw);

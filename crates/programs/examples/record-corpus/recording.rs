@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -436,9 +436,11 @@ impl Written {
     fn of(terminal: &Terminal) -> Self {
         let mut bytes = Vec::new();
         let mut pieces = Vec::new();
-        for (at, piece) in terminal.output() {
+        let output = terminal.output();
+        let (now, read) = (SystemClock.now(), Instant::now());
+        for (at, piece) in output {
             bytes.extend(piece);
-            pieces.push((at.into(), bytes.len()));
+            pieces.push((now - (read - at), bytes.len()));
         }
         Self { bytes, pieces }
     }
