@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
 import type { Event } from "../src/backend/types/Event";
 import { Log } from "../src/events/log.svelte";
@@ -77,6 +78,19 @@ describe("an event in words", () => {
     );
     expect(words("runner.terminated", { exit: "not_started" })).toBe("ended");
     expect(words("runner.failed", [])).toBe("failed");
+  });
+  it("has words for every event that the documentation lists", () => {
+    const rows = readFileSync("../docs/events.md", "utf8").split("\n").filter((line) => line.startsWith("| `"));
+    const listed = rows.flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`((?:runner|project)\.[a-z_]+)`/g)].map(([, type]) => type ?? ""));
+    expect(listed.length).toBeGreaterThan(15);
+    expect(listed.filter((type) => happening(event(1, { type })).words === type)).toEqual([]);
+  });
+  it("tells what a runner needs, and how much of a budget was used", () => {
+    const told = (type: string, data: object) => happening(event(1, { type, data: JSON.stringify(data) }));
+    expect(told("runner.attention", { need: "needs-answer" })).toEqual({ words: "needs an answer", tone: "need" });
+    expect(told("runner.attention", { need: "working" }).words).toBe("is working");
+    expect(told("runner.attention", { need: "errored" }).words).toBe("stopped at an error");
+    expect(told("project.budget_reached", { percent: 90 })).toEqual({ words: "used 90 % of a budget", tone: "need" });
   });
   it("names its subject by what is known best", () => {
     expect(subject(event(1), "auth")).toBe("p · auth");

@@ -44,7 +44,7 @@ describe("nudges", () => {
     expect(asked).toEqual([["a"], ["b", "c"]]);
   });
 
-  it("passes an edge on at once, and one right behind another in half of 100 ms", async () => {
+  it("passes an edge on at once, and one right behind another as soon as it says", async () => {
     const started: number[] = [];
     const query = async (): Promise<void> => void started.push(Date.now());
     const nudges = new Nudges<string>(query, undefined, () => Date.now());
@@ -53,14 +53,14 @@ describe("nudges", () => {
     await vi.advanceTimersByTimeAsync(0);
     expect(started).toEqual([began]);
     await vi.advanceTimersByTimeAsync(1);
-    nudges.add("b");
-    await vi.advanceTimersByTimeAsync(50);
+    nudges.add("b", 30);
+    await vi.advanceTimersByTimeAsync(30);
     expect(started.length).toBe(2);
     // After a silence it is the first again.
     await vi.advanceTimersByTimeAsync(1000);
     nudges.add("c");
     await vi.advanceTimersByTimeAsync(0);
-    expect(started).toEqual([began, began + 50, began + 1051]);
+    expect(started).toEqual([began, began + 30, began + 1031]);
   });
 
   it("keeps the gap between two starts", async () => {
@@ -75,6 +75,29 @@ describe("nudges", () => {
     expect(asked).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
     expect(asked).toHaveLength(2);
+  });
+
+  it("waits no longer than what is nudged says", async () => {
+    const { asked, query, finish } = recorder();
+    const nudges = new Nudges<string>(query, 100, () => Date.now());
+    nudges.add("a");
+    await vi.advanceTimersByTimeAsync(0);
+    finish();
+    nudges.add("b");
+    await vi.advanceTimersByTimeAsync(10);
+    nudges.add("c", 30);
+    nudges.add("d");
+    await vi.advanceTimersByTimeAsync(19);
+    expect(asked).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked).toEqual([["a"], ["b", "c", "d"]]);
+    finish();
+    // That was for once.
+    nudges.add("e");
+    await vi.advanceTimersByTimeAsync(99);
+    expect(asked).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked).toHaveLength(3);
   });
 
   it("goes on after a query that failed", async () => {

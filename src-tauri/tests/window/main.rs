@@ -20,3 +20,4 @@ mod rest;
 mod talks;
 mod team;
 mod terminals;
+mod tour;

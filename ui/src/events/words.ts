@@ -1,5 +1,5 @@
 import type { Event } from "../backend/types/Event";
-import type { Tone } from "../fleet/state";
+import { needLook, type Tone } from "../fleet/state";
 
 const WORDS: Record<string, { words: string; tone: Tone }> = {
   "runner.queued": { words: "waits in line", tone: "work" },
@@ -13,13 +13,23 @@ const WORDS: Record<string, { words: string; tone: Tone }> = {
   "runner.backoff": { words: "failed, starts again", tone: "bad" },
   "runner.cancelled": { words: "was cancelled", tone: "quiet" },
   "runner.over_ceiling": { words: "went over its ceiling", tone: "bad" },
+  "runner.attention": { words: "changed its state", tone: "quiet" },
   "project.added": { words: "was added", tone: "quiet" },
   "project.archived": { words: "was archived", tone: "quiet" },
   "project.quota_refused": { words: "refused a launch: quota full", tone: "bad" },
+  "project.budget_refused": { words: "refused a launch: budget spent", tone: "bad" },
+  "project.budget_reached": { words: "used a share of a budget", tone: "need" },
 };
 
 /** Tells what happened; an event this version does not know by its own name. */
 export function happening(event: Event): { words: string; tone: Tone } {
+  const { need, percent } = data(event);
+  if (event.type === "runner.attention" && need !== undefined) {
+    const { word, tone } = needLook(need);
+    return { words: need.startsWith("needs-") || need === "errored" ? word : `is ${word}`, tone };
+  }
+  if (event.type === "project.budget_reached" && percent !== undefined)
+    return { words: `used ${percent} % of a budget`, tone: percent >= 100 ? "bad" : "need" };
   const known = WORDS[event.type] ?? { words: event.type, tone: "quiet" };
   const how = outcome(data(event));
   return how === null ? known : { ...known, words: known.words.replace(/,|$/, `: ${how}$&`) };
@@ -27,6 +37,8 @@ export function happening(event: Event): { words: string; tone: Tone } {
 
 interface Data {
   name?: unknown;
+  need?: string;
+  percent?: number;
   exit?: { code?: number; signal?: string };
   failure?: { why?: string; exit?: Data["exit"] };
 }

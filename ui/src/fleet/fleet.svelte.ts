@@ -13,6 +13,8 @@ type Subject = `runner ${string}` | "all" | "runners" | "projects" | "status";
 
 /** How often is asked again what nobody nudges for, in milliseconds: a host that could not be reached, events that wait. */
 const AGAIN = 3_000;
+/** How long after the last question a change of a runner is asked for, in milliseconds: it is to be on screen within 100. */
+const SOON = 30;
 
 /** Knows runners, projects and the host's status, as the host last told them. */
 export class Fleet {
@@ -83,7 +85,7 @@ export class Fleet {
     switch (entity) {
       case "runner":
         this.changes += 1;
-        this.#nudges.add(`runner ${id}`);
+        this.#nudges.add(`runner ${id}`, SOON);
         // Quota use and the counts of the status follow runners.
         this.#nudges.add("projects");
         this.#nudges.add("status");

@@ -54,6 +54,11 @@ const UNKNOWN: Look = { word: "unknown", shape: "hollow", tone: "unknown" };
 const RUNNING: Look = { word: "running", shape: "disc", tone: "quiet" };
 const UNREACHABLE: Look = { word: "not answering", shape: "hollow", tone: "unknown" };
 
+/** Tells how what a running one needs of a person looks. */
+export function needLook(need: string): Look {
+  return NEEDS[need] ?? UNKNOWN;
+}
+
 /** Tells how a runner's state looks, alike in list, tabs and facts. */
 export function look(runner: Runner): Look {
   if (runner.unreachable && isLive(runner)) return UNREACHABLE;
