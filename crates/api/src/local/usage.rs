@@ -227,30 +227,34 @@ fn more(sessions: &[Session], estimates: &[UsageRow]) -> u64 {
         .iter()
         .filter_map(|session| Some((session.key.id.as_str(), session.parent.as_deref()?)))
         .collect();
-    let first_of = |id| {
-        let mut first = id;
-        // Files may say that two are copies of each other.
-        for _ in 0..parents.len() {
-            let Some(parent) = parents.get(first) else {
-                break;
-            };
-            first = parent;
-        }
-        first
-    };
     let mut together: HashMap<&str, (u64, u64)> = HashMap::new();
     for session in sessions {
-        let (told, _) = together.entry(first_of(&session.key.id)).or_default();
+        let (told, _) = together
+            .entry(first_of(&session.key.id, &parents))
+            .or_default();
         *told = session.program_cost.map_or(0, |cost| cost.0).max(*told);
     }
     for row in estimates {
-        let (_, estimated) = together.entry(first_of(&row.key)).or_default();
+        let (_, estimated) = together.entry(first_of(&row.key, &parents)).or_default();
         *estimated = estimated.saturating_add(row.cost.0);
     }
     together
         .values()
         .map(|(told, estimated)| told.saturating_sub(*estimated))
         .fold(0, u64::saturating_add)
+}
+
+/// Follows copies back to what was copied first.
+fn first_of<'s>(id: &'s str, parents: &HashMap<&'s str, &'s str>) -> &'s str {
+    let mut first = id;
+    // Files may say that two are copies of each other.
+    for _ in 0..parents.len() {
+        let Some(parent) = parents.get(first) else {
+            break;
+        };
+        first = parent;
+    }
+    first
 }
 
 /// Names a runner that used something; by its id where it is known no more.
