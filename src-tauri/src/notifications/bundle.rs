@@ -1,4 +1,5 @@
-//! Several notices of one project, told together.
+//! Several notices of one project, told together. A permission that can be given is told by itself: the notification in which it is
+//! shown has the buttons that answer it, and one card has them for one request alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,15 +30,14 @@ impl Bundle {
     /// Bundles what was claimed at once, each bundle where its first notice was.
     pub(super) fn all(notices: Vec<v1::Notification>) -> Vec<Self> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for project in notices.iter().filter_map(|notice| notice.project.clone()) {
-            *counts.entry(project).or_default() += 1;
+        for project in notices.iter().filter_map(bundled) {
+            *counts.entry(project.to_owned()).or_default() += 1;
         }
         let mut bundles: Vec<Self> = Vec::new();
         for notice in notices {
-            let project = notice
-                .project
-                .clone()
-                .filter(|project| counts[project] >= MANY);
+            let project = bundled(&notice)
+                .filter(|project| counts[*project] >= MANY)
+                .map(str::to_owned);
             let Some(project) = project else {
                 bundles.push(Self::One(Box::new(notice)));
                 continue;
@@ -83,6 +83,12 @@ impl Bundle {
             Self::Many(_, notices) => notices,
         }
     }
+}
+
+/// Returns the project with whose others a notice may be told.
+fn bundled(notice: &v1::Notification) -> Option<&str> {
+    let project = notice.project.as_deref();
+    project.filter(|_| notice.ask.is_none())
 }
 
 fn summary(project: &str, notices: &[v1::Notification]) -> String {
@@ -197,6 +203,48 @@ mod tests {
             "r1 needs-answer: ls &lt;a&gt;\nr3 stalled: ls &lt;a&gt;\nr5 needs-permission: ls &lt;a&gt;"
         );
         assert_eq!(card.actions, ["default", "Open Stratavore"]);
+    }
+
+    #[test]
+    fn what_can_be_decided_stands_alone_with_its_buttons() {
+        let asks = |runner: &str| v1::Notification {
+            ask: Some(v1::Ask {
+                id: runner.into(),
+                tool: "Bash".into(),
+                subject: "ls".into(),
+                ..v1::Ask::default()
+            }),
+            ..notice("a", runner, "needs-permission")
+        };
+        // Three of a project, two of which can be decided: nothing is left to bundle.
+        let few = vec![asks("r1"), notice("a", "r2", "stalled"), asks("r3")];
+        let alone = |notices: &[v1::Notification]| -> Vec<Bundle> {
+            let notices = notices.iter().cloned();
+            notices.map(|it| Bundle::One(Box::new(it))).collect()
+        };
+        assert_eq!(Bundle::all(few.clone()), alone(&few));
+        let asking = ["r1", "r2", "r3"].map(asks).to_vec();
+        let bundles = Bundle::all(asking.clone());
+        assert_eq!(bundles, alone(&asking));
+        for bundle in &bundles {
+            let card = card(bundle);
+            assert!(card.offers("allow") && card.offers("deny") && card.offers("attach"));
+        }
+        // Others of the project are one card all the same; and so is a permission that is given in the terminal alone.
+        let many = vec![
+            notice("a", "r4", "errored"),
+            asks("r1"),
+            notice("a", "r5", "needs-permission"),
+            notice("a", "r6", "needs-answer"),
+        ];
+        let rest = [0, 2, 3].map(|n| many[n].clone()).to_vec();
+        assert_eq!(
+            Bundle::all(many),
+            [
+                Bundle::Many("a".into(), rest),
+                Bundle::One(Box::new(asks("r1")))
+            ]
+        );
     }
 
     #[test]

@@ -99,6 +99,32 @@ async fn a_press_answers_the_ask_that_was_shown_and_says_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_ask_in_one_project_at_once_each_can_be_answered_by_a_press() {
+    let told = Told::start().await;
+    let runners = ["r1", "r2", "r3", "r4"].map(|name| asking(name, &format!("7{name}"), "ls"));
+    let of_project = |runner: &v1::Runner| v1::Notification {
+        project: Some("api".into()),
+        ..notice(runner)
+    };
+    told.rig.host.state().runners.extend(runners.clone());
+    told.tell(runners.each_ref().map(of_project));
+    for (runner, key) in [("r3", "allow"), ("r1", "deny"), ("r4", "allow")] {
+        let title = format!("{runner} wants to use Bash");
+        let shown = told
+            .service
+            .wait_for(SOON, &title, |one| one.summary == title && one.open)
+            .await;
+        assert_eq!(keys(&shown), ["default", "allow", "deny", "attach"]);
+        told.service.press(shown.id, key).await.unwrap();
+        let decided = format!("decide {runner} 7{runner} allow={}", key == "allow");
+        told.asked(&decided, 1).await;
+    }
+    assert_eq!(decisions(&told).len(), 3);
+    assert_eq!(told.service.all().len(), 4, "{:?}", told.service.all());
+    told.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_press_on_what_was_answered_or_changed_meanwhile_does_nothing_and_says_so() {
     let told = Told::start().await;
     let shown = ask(&told, "r1", "7", "ls").await;
