@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use fantoccini::Locator;
 use stratavore_api::{Api, v1};
+use stratavore_core::clock::{Clock, SystemClock};
 
 use crate::desk::Desk;
 use crate::page::{THEMES, Window};
@@ -53,7 +54,7 @@ async fn a_budget_that_is_spent_is_raised_and_tells_how_long_it_lasts() {
 
     // Raised to what lasts half of what is left of the month, at the pace of the month so far.
     let (began, ends) = (instant(&budget.began_at), instant(&budget.ends_at));
-    let gone = (chrono::Utc::now() - began).as_seconds_f64();
+    let gone = (SystemClock.now() - began).as_seconds_f64();
     let half = ((ends - began).as_seconds_f64() + gone) / 2.0;
     let raised = (budget.spent_usd * half / gone * 1e4).round() / 1e4;
     window.click("[data-testid=budget-edit]").await;
