@@ -530,7 +530,7 @@ fn a_title_with_another_mark_is_told_before_the_next_heartbeat_is_due() {
     let rig =
         Rig::script("printf '\\033]0;* Ready\\a'; read x; printf '\\033]0;! Asks\\a'; exec cat");
     let (mut line, _) = rig.start();
-    let mut titled = |line: &mut Line, title: &str| {
+    let titled = |line: &mut Line, title: &str| {
         line.hear_of(|message| match message {
             Message::Heartbeat(beat) if beat.title == title => Some(beat),
             _ => None,
