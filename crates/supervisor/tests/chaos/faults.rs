@@ -217,6 +217,13 @@ async fn a_publisher_that_is_stopped_before_it_marks_is_fenced_by_who_took_over_
     world.end(faults).await;
 }
 
+/// What a server says of a statement that took too long.
+const TOO_LONG: &str = "canceling statement due to statement timeout";
+/// Has every mark take longer than a statement may.
+const SLOW: &str = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+    $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$; \
+    CREATE TRIGGER slow BEFORE DELETE ON outbox FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_crashes_hangs_or_is_cut_off_loses_nothing_and_keeps_the_order() {
     let broker = Broker::get().unwrap();
@@ -242,11 +249,23 @@ async fn a_database_that_crashes_hangs_or_is_cut_off_loses_nothing_and_keeps_the
         server.stop_immediately().unwrap();
         server.restart().unwrap();
         world.progress(200 + below(200)).await;
-        // Longer than a statement may wait for it.
+        // Longer than a statement may wait for a lock.
         let lock = "BEGIN; LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(6); COMMIT";
         tokio::task::block_in_place(|| server.run_sql("chaos", lock)).unwrap();
         world.progress(200).await;
-        faults += 4;
+        // Longer than a statement may take: what marks events that were confirmed is cancelled in the midst of it.
+        let cancelled = || server.log().matches(TOO_LONG).count();
+        let before = cancelled();
+        tokio::task::block_in_place(|| server.run_sql("chaos", SLOW)).unwrap();
+        wait_until_async(PATIENTLY, "a mark is cancelled", async || {
+            tokio::task::block_in_place(cancelled) > before
+        })
+        .await;
+        let again = "DROP FUNCTION slow CASCADE";
+        tokio::task::block_in_place(|| server.run_sql("chaos", again)).unwrap();
+        world.progress(200).await;
+        // The last one twice at most: it may be tried again before it is let through.
+        faults += 6;
     }
     publishing.end().await;
     store.close().await;
