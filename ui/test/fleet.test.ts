@@ -69,6 +69,27 @@ describe("the fleet", () => {
     return { fake, fleet };
   }
 
+  it("loses nothing to a nudge that comes while everything is asked for", async () => {
+    const fake = new Fake("day");
+    const passed = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+    const list = fake.listRunners.bind(fake);
+    // What asks only for those that live is answered last.
+    vi.spyOn(fake, "listRunners").mockImplementation(async (options) => {
+      await passed(options.all ? 40 : 80);
+      return list(options);
+    });
+    const fleet = new Fleet(fake);
+    const started = fleet.start();
+    await passed(10);
+    fleet.nudge({ entity: "observations", id: "" });
+    await started;
+    await passed(300);
+    expect(fleet.projects).toHaveLength(fake.projects.length);
+    expect(fleet.status).not.toBeNull();
+    expect(fleet.runners).toHaveLength(fake.runners.length);
+    fleet.stop();
+  });
+
   it("follows a runner through nudges", async () => {
     const { fake, fleet } = await started();
     const one = fake.runners.find(({ state }) => state === "running") as Runner;

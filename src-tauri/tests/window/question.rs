@@ -83,6 +83,8 @@ const MOST: Duration = Duration::from_secs(1);
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_host_knows_of_a_runner_is_on_the_windows_screen_at_once() {
     let desk = Desk::set().await;
+    // Nothing else makes the window ask meanwhile.
+    desk.configure("[heartbeat]\ninterval_seconds = 600\n");
     let (window, host) = at_work(&desk, &[("limits", &scene(EDGES))]).await;
     let mut waits = edges(&window, &host, "limits", EDGES).await;
     waits.sort();

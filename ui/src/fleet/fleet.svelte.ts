@@ -36,6 +36,8 @@ export class Fleet {
   readonly #nudges: Nudges<Subject>;
   readonly #backend: Backend;
   #again: ReturnType<typeof setInterval> | null = null;
+  /** Told once the first question was answered, or could not be. */
+  #answered: (() => void) | null = null;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -55,13 +57,17 @@ export class Fleet {
   }
 
   /** Asks everything once, and afterwards whatever changes. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
     this.#again = setInterval(() => {
       if (this.unreachable !== null) this.reload();
       // That an event was delivered nobody nudges for.
       else if ((this.status?.outbox_waiting ?? 0) > 0) this.#nudges.add("status");
     }, AGAIN);
-    await this.#ask(new Set(["all"]));
+    // In line with what is nudged meanwhile: an older answer must not come after a newer one.
+    return new Promise((answered) => {
+      this.#answered = answered;
+      this.#nudges.add("all");
+    });
   }
 
   stop(): void {
@@ -128,7 +134,8 @@ export class Fleet {
 
   async #ask(subjects: ReadonlySet<Subject>): Promise<void> {
     const nudged = [...subjects].filter((subject) => subject.startsWith("runner ")).map((subject) => subject.slice(7));
-    const all = subjects.has("all");
+    // Nothing is known before all was asked for once.
+    const all = subjects.has("all") || !this.loaded;
     const runners = all
       ? this.#backend.listRunners({ project: null, all: true })
       : subjects.has("runners") || nudged.length > 0
@@ -144,6 +151,8 @@ export class Fleet {
       this.loaded = true;
     } catch (cause) {
       this.unreachable = failure(cause);
+    } finally {
+      this.#answered?.();
     }
   }
 }
