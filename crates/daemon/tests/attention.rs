@@ -107,6 +107,34 @@ async fn a_file_of_another_process_that_had_the_number_or_half_of_one_says_nothi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hook_that_makes_no_sense_or_is_huge_says_nothing_and_harms_nobody() {
+    let host = host("").await;
+    let mut program = StandIn::launch(&host, "r").await;
+    let working = program.reports(&host, "working").await;
+    for order in [
+        // Broken in its middle, of an event that is none, of a kind that is none, without a tool, larger than anybody keeps.
+        "hook Stop \"error\":".to_owned(),
+        "hook Nonsense".to_owned(),
+        "hook Stop \"session_id\":{}".to_owned(),
+        "hook StopFailure \"error\":7".to_owned(),
+        format!("hook PreToolUse \"blob\":\"{}\"", "x".repeat(9 << 20)),
+    ] {
+        program.order(&order);
+    }
+    // It took all of them, and goes on: one that had failed would have ended it.
+    program.order("title done");
+    let past = |runner: &v1::Runner| runner.title.as_deref() == Some("done");
+    let after = host.until("r", past).await;
+    let state = |runner: &v1::Runner| {
+        let attention = runner.attention.clone().unwrap_or_default();
+        (attention.state, attention.since)
+    };
+    assert_eq!(state(&after), state(&working));
+    assert_eq!(after.session_id, working.session_id);
+    program.reports(&host, "idle").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_title_says_is_known_at_once() {
     let stand_in = binary::stand_in();
     let host = host(&format!("gemini = {stand_in:?}\n")).await;

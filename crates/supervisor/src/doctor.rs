@@ -130,6 +130,7 @@ impl Supervisor {
     /// Finds the known programs and asks each for its version.
     pub async fn programs(&self) -> Vec<Found> {
         let path = self.environment().await.path().to_owned();
+        self.inner.versions.ask_the_silent_again();
         let look = PROGRAMS.iter().map(|program| {
             let configured = self.config().program_path(program.name).map(PathBuf::from);
             let found = configured.or_else(|| find_in_path(program.executable, &path));

@@ -50,6 +50,12 @@ pub(crate) struct Versions {
 }
 
 impl Versions {
+    /// Has those asked again that told nothing: they may have been slow.
+    pub(crate) fn ask_the_silent_again(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, version| version.is_some());
+    }
+
     async fn of(
         &self,
         executable: &Path,
