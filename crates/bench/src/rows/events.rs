@@ -156,7 +156,7 @@ async fn recovery(
         Sample::of_durations(recoveries)?,
     );
     Ok(row(
-        "RabbitMQ answers again after kill -9, to the first event confirmed (its own start)"
+        "recovery after RabbitMQ's kill -9: from its first answer to the first event confirmed (its own start before)"
             .to_owned(),
         "",
         format!(
