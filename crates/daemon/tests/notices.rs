@@ -275,6 +275,8 @@ async fn a_question_a_limit_and_an_error_are_told_each_time_that_they_come_about
         program.order("status busy");
         program.order("hook UserPromptSubmit");
         program.reports(&host, "working").await;
+        // Its terminal knows of an error, and its hook a moment later whether that is a limit.
+        program.order("report state=error:app=claude-code");
         program.order(&format!("hook StopFailure {fields}"));
         // The same again, by each that tells.
         program.order(&format!("hook StopFailure {fields}"));

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use stratavore_core::attention::Attention;
+use stratavore_core::attention::{Attention, Need};
 use stratavore_core::clock::Timestamp;
 use stratavore_core::fact::Fact;
 use stratavore_core::ids::{BudgetId, RunnerId};
@@ -197,14 +197,14 @@ impl Inner {
     }
 }
 
-/// Waits for the hook of a permission that the terminal told of first, so that whoever is told can answer it; returns its tool.
-async fn asked(link: &Link) -> Option<String> {
+/// Waits for what the hook behind a terminal's report knows, and gives nothing if none comes: `look` says it, nothing while it is open.
+async fn behind_report<T>(link: &Link, look: impl Fn(&Watch) -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + HOOK_AFTER;
     loop {
         // Before the look, so that none is missed that comes after it.
         let came = link.asked.notified();
-        if let Some(tool) = link.watch().awaits_ask()? {
-            return Some(tool);
+        if let Some(found) = look(&link.watch()) {
+            return Some(found);
         }
         tokio::time::timeout_at(deadline, came).await.ok()?;
     }
@@ -213,13 +213,23 @@ async fn asked(link: &Link) -> Option<String> {
 /// Records an edge, and keeps that it was told: in this order, so that a crash in between tells it twice rather than never.
 async fn tell(inner: Arc<Inner>, id: RunnerId, link: Arc<Link>, step: Step) {
     let _in_turn = link.keeping.lock().await;
-    if let Some(mut fact) = step.edge {
-        if let Fact::Attention { tool, .. } = &mut fact
-            && tool.is_none()
-            && inner.config.hooks()
-        {
-            *tool = asked(&link).await;
+    let mut edge = step.edge;
+    if let Some(Fact::Attention { need, tool, .. }) = &mut edge
+        && inner.config.hooks()
+    {
+        match need {
+            // So that whoever is told can answer it.
+            Need::NeedsPermission if tool.is_none() => {
+                *tool = behind_report(&link, Watch::asks).await.flatten();
+            }
+            // Of a limit is told with the edge that follows.
+            Need::Errored if behind_report(&link, Watch::is_limit).await == Some(true) => {
+                edge = None;
+            }
+            _ => {}
         }
+    }
+    if let Some(fact) = edge {
         match inner.store.note(id, fact, inner.clock.now()).await {
             Ok(()) => inner.changed(Change::Notices),
             Err(error) => {

@@ -156,13 +156,30 @@ impl Watch {
         self.asking.retain(|asking| asking.id != id);
     }
 
-    /// Returns the tool that a permission is asked for, or that a hook will say so; nothing where none will, or none is needed
-    /// any more.
-    #[expect(clippy::option_option, reason = "whether, and which")]
-    pub(crate) fn awaits_ask(&self) -> Option<Option<String>> {
-        let needed = self.judged.as_ref()?.need == Need::NeedsPermission;
-        let told = needed && self.adapter.asks_beside_its_hook();
-        told.then(|| self.asking.first().map(|asking| asking.ask.tool.clone()))
+    /// Returns the tool that a permission is asked for, and none where no hook says so or none is needed any more; nothing while
+    /// a hook may say so.
+    #[expect(clippy::option_option, reason = "whether that is known, and which")]
+    pub(crate) fn asks(&self) -> Option<Option<String>> {
+        let needed = self.judged.as_ref().map(|judged| judged.need) == Some(Need::NeedsPermission);
+        if !(needed && self.adapter.asks_beside_its_hook()) {
+            return Some(None);
+        }
+        let asking = self.asking.first()?;
+        Some(Some(asking.ask.tool.clone()))
+    }
+
+    /// Tells whether an error is a limit: the terminal says that there is one, and a hook a moment later which; nothing while that
+    /// is open.
+    pub(crate) fn is_limit(&self) -> Option<bool> {
+        match self.judged.as_ref().map(|judged| judged.need) {
+            Some(Need::RateLimited) => Some(true),
+            Some(Need::Errored) => {
+                let hook = self.evidence.of(Source::Hook);
+                hook.is_some_and(|hook| hook.need == Need::Errored)
+                    .then_some(false)
+            }
+            _ => Some(false),
+        }
     }
 
     /// Takes what the transcript tells of the last turn.
