@@ -106,7 +106,7 @@ async fn an_event_that_is_refused_parks_its_runners_alone_is_told_and_is_tried_a
     let parked = async |letters: u32, waiting: u32| {
         let sql = "SELECT count(parked_at) || ' of ' || count(*) FROM outbox";
         let expected = format!("{letters} of {waiting}");
-        wait_until_async(SOON, &format!("{expected} to be parked"), async || {
+        wait_until_async(3 * SOON, &format!("{expected} to be parked"), async || {
             let now = tokio::task::block_in_place(|| database.run_sql(sql)).unwrap();
             if now == expected { Ok(()) } else { Err(now) }
         })
