@@ -35,12 +35,14 @@ pub(crate) use checkpoint::checkpoint;
 use crate::bus::{Delivery, Sink};
 use crate::pause::Pause;
 pub use crate::pause::Pauses;
-use ahead::{Ahead, Share};
+use ahead::{Ahead, Waiting};
 use lease::{Held, keep, lapse};
 use settle::{Settled, settle};
 
 /// Failed deliveries before an event becomes a dead letter and parks what follows it in its aggregate.
 pub const MAX_ATTEMPTS: u32 = 8;
+/// How many times what is given to the sink at once is read at once: what is in hand then is read over again.
+const READ: usize = 3;
 /// How long a delivery in hand may go on after the end was asked for. What is cut short is delivered again.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -248,7 +250,7 @@ impl Publisher {
             mut unmarked,
         } = mem::take(ahead);
         if shards != held.shards {
-            next = Share::default();
+            next = Waiting::default();
             self.mark(&shards, mem::take(&mut unmarked)).await?;
         }
         if held.shards.is_empty() {
@@ -257,26 +259,25 @@ impl Publisher {
         if next.rows.is_empty() {
             next = self.read(&held.shards, &HashSet::new(), resting).await?;
         }
-        let Share { rows, more } = next;
+        let (rows, mut next) = next.split(self.share());
         if rows.is_empty() {
             return Ok(false);
         }
         let in_hand = rows.iter().map(|row| row.position).collect();
         let beside = async {
             self.mark(&held.shards, unmarked).await?;
-            if !more {
-                return Ok::<_, End>(None);
+            if next.rows.is_empty() && next.more {
+                // Where it cannot be read, the next round says so.
+                let read = self.read(&held.shards, &in_hand, resting).await;
+                next = read.unwrap_or(next);
             }
-            // Where it cannot be read, the next round says so.
-            Ok(self.read(&held.shards, &in_hand, resting).await.ok())
+            Ok::<_, End>(next)
         };
-        let (delivery, following) = tokio::try_join!(self.deliver(&rows, holding), beside)?;
+        let (delivery, next) = tokio::try_join!(self.deliver(&rows, holding), beside)?;
         let Delivery { outcomes, away } = delivery;
         let Settled { delivered, refused } = settle(&rows, outcomes);
-        if delivered.len() == rows.len()
-            && away.is_none()
-            && let Some(next) = following.filter(|next| !next.rows.is_empty())
-        {
+        let more = next.more || !next.rows.is_empty();
+        if delivered.len() == rows.len() && away.is_none() && !next.rows.is_empty() {
             *ahead = Ahead {
                 shards: held.shards.clone(),
                 next,
@@ -343,9 +344,9 @@ impl Publisher {
         shards: &[Shard],
         in_hand: &HashSet<Position>,
         resting: &HashMap<Uuid, Pause>,
-    ) -> Result<Share, StoreError> {
-        let share = (self.terms.batch / 2).max(1) as usize;
-        let mut limit = share + in_hand.len();
+    ) -> Result<Waiting, StoreError> {
+        let most = READ * self.share();
+        let mut limit = most + in_hand.len();
         loop {
             let asked = u32::try_from(limit).unwrap_or(u32::MAX);
             let mut rows = self.store.outbox_waiting(shards, asked).await?;
@@ -359,10 +360,15 @@ impl Publisher {
                 limit *= 2;
                 continue;
             }
-            let more = !whole || rows.len() > share;
-            rows.truncate(share);
-            return Ok(Share { rows, more });
+            let more = !whole || rows.len() > most;
+            rows.truncate(most);
+            return Ok(Waiting { rows, more });
         }
+    }
+
+    /// How many events are given to the sink at once, while as many are being marked.
+    fn share(&self) -> usize {
+        (self.terms.batch / 2).max(1) as usize
     }
 
     async fn mark(&self, shards: &[Shard], delivered: Vec<Position>) -> Result<(), End> {

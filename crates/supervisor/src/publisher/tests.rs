@@ -82,6 +82,11 @@ impl Choosy {
     }
 }
 
+const NONE: Pauses = Pauses {
+    first: Duration::ZERO,
+    longest: Duration::ZERO,
+};
+
 /// A store in which a project has runners that were launched and lost: two events each.
 struct Log {
     store: Arc<dyn Store>,
@@ -138,10 +143,7 @@ impl Log {
     /// Publishes without pauses until so many events are left, and gives what was said to be the trouble.
     async fn publish(&self, sink: &Arc<Choosy>, left: u64) -> Vec<String> {
         let terms = Terms {
-            pauses: Pauses {
-                first: Duration::ZERO,
-                longest: Duration::ZERO,
-            },
+            pauses: NONE,
             ..Terms::default()
         };
         let parked =
@@ -201,16 +203,25 @@ async fn an_event_that_is_never_taken_becomes_a_dead_letter_and_holds_back_its_o
 
 #[tokio::test]
 async fn a_sink_that_fails_now_and_then_gets_every_event_in_the_order_of_its_runner() {
-    let log = Log::of(10).await;
-    let sink = Arc::new(Choosy {
-        every: 3,
-        ..Choosy::default()
-    });
-    log.publish(&sink, 0).await;
-    for runner in &log.runners {
-        assert_eq!(sink.came_of(*runner), 2);
+    // All of it at once, and so few that others were read already when one is refused.
+    for batch in [Terms::default().batch, 6] {
+        let log = Log::of(20).await;
+        let sink = Arc::new(Choosy {
+            every: 7,
+            ..Choosy::default()
+        });
+        let terms = Terms {
+            batch,
+            pauses: NONE,
+            ..Terms::default()
+        };
+        let taker = Arc::clone(&sink) as Arc<dyn Sink>;
+        log.publish_by(terms, taker, 0, async || true).await;
+        for runner in &log.runners {
+            assert_eq!(sink.came_of(*runner), 2);
+        }
+        log.store.close().await;
     }
-    log.store.close().await;
 }
 
 #[tokio::test]
