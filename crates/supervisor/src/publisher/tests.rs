@@ -207,7 +207,7 @@ async fn a_sink_that_fails_now_and_then_gets_every_event_in_the_order_of_its_run
     for batch in [Terms::default().batch, 6] {
         let log = Log::of(20).await;
         let sink = Arc::new(Choosy {
-            every: 7,
+            every: 3,
             ..Choosy::default()
         });
         let terms = Terms {
