@@ -254,7 +254,7 @@ fn nor_by_who_has_seen_enough() {
 #[test]
 fn it_is_what_make_runs() {
     let mut make = Command::new("make")
-        .args(["--dry-run", "run-shared"])
+        .args(["--no-print-directory", "--dry-run", "run-shared"])
         .current_dir(repository())
         .stdout(Stdio::piped())
         .spawn()

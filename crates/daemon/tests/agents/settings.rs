@@ -18,8 +18,8 @@ fn kept(files: &[PathBuf]) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     files.iter().map(read).collect()
 }
 
-/// Holds a turn, ends it, and says what became of these files.
-async fn a_turn_leaves(world: &World, files: &[PathBuf]) {
+/// Holds a turn, waits for what follows it, stops the runner, and says what became of these files.
+async fn a_turn_leaves(world: &World, files: &[PathBuf], ended: impl Fn()) {
     let before = kept(files);
     assert!(before.values().any(Option::is_some), "there are settings");
     world
@@ -29,6 +29,7 @@ async fn a_turn_leaves(world: &World, files: &[PathBuf]) {
     world.needs("r", "idle").await;
     world.ask("r", "say it").await;
     world.host.shows("r", "It was said.").await;
+    ended();
     world.host.stop("r", 10).await;
     for (path, was) in before {
         let is = fs::read(&path).ok();
@@ -70,10 +71,12 @@ async fn settings_of_claude_code_stay_byte_for_byte_and_their_hooks_run() {
         home.join(".claude/settings.local.json"),
         project.join(".mcp.json"),
     ]);
-    a_turn_leaves(&world, &all).await;
-    for nth in 0..files.len() {
-        wait_until(SOON, "the person's own hook ran", || note(nth).exists());
-    }
+    let hooks_ran = || {
+        for nth in 0..files.len() {
+            wait_until(SOON, "the person's own hook ran", || note(nth).exists());
+        }
+    };
+    a_turn_leaves(&world, &all, hooks_ran).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +93,7 @@ async fn settings_of_codex_stay_byte_for_byte() {
     let mut settings = fs::read_to_string(&files[0]).unwrap();
     settings.push_str(seen);
     fs::write(&files[0], settings).unwrap();
-    a_turn_leaves(&world, &files).await;
+    a_turn_leaves(&world, &files, || ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +103,7 @@ async fn settings_of_gemini_stay_byte_for_byte() {
         world.host.home.home().join(".gemini/settings.json"),
         world.project.join(".gemini/settings.json"),
     ];
-    a_turn_leaves(&world, &files).await;
+    a_turn_leaves(&world, &files, || ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,5 +117,5 @@ async fn settings_of_opencode_stay_byte_for_byte() {
         world.project.join("opencode.json"),
         world.project.join(".opencode/opencode.json"),
     ]);
-    a_turn_leaves(&world, &files).await;
+    a_turn_leaves(&world, &files, || ()).await;
 }
