@@ -41,7 +41,7 @@ fn servers_that_are_named_are_used_and_the_exit_code_is_passed_on() {
 fn a_command_has_both_servers_until_it_is_told_to_end_and_nothing_is_left() {
     let home = TempHome::new();
     let script = format!(
-        "echo \"${}\"; echo \"${}\"; trap 'echo told; exit 3' TERM; while :; do sleep 0.1; done",
+        "trap 'echo told; exit 3' TERM; echo \"${}\"; echo \"${}\"; while :; do sleep 0.1; done",
         postgres::URL,
         rabbitmq::URL
     );
